@@ -1,0 +1,28 @@
+# Installs the headers and a relocatable package: share/cmake/hence holds no absolute path.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(hence_package_dir "${CMAKE_INSTALL_DATADIR}/cmake/hence")
+
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/hence" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+        FILES_MATCHING PATTERN "*.hpp" PATTERN "*.cuh")
+install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DATADIR}/licenses/hence")
+
+# Two export sets: the file that a host-only user loads names no CUDA target.
+install(TARGETS hence EXPORT hence-targets INCLUDES DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(TARGETS hence_cuda EXPORT hence-cuda-targets)
+install(EXPORT hence-targets NAMESPACE hence:: DESTINATION "${hence_package_dir}")
+install(EXPORT hence-cuda-targets NAMESPACE hence:: DESTINATION "${hence_package_dir}")
+
+configure_package_config_file(
+  "${PROJECT_SOURCE_DIR}/cmake/hence-config.cmake.in"
+  "${PROJECT_BINARY_DIR}/hence-config.cmake"
+  INSTALL_DESTINATION "${hence_package_dir}"
+  NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file(
+  "${PROJECT_BINARY_DIR}/hence-config-version.cmake"
+  COMPATIBILITY SameMinorVersion # 0.x: a new minor version may break the interface
+  ARCH_INDEPENDENT)
+install(FILES "${PROJECT_BINARY_DIR}/hence-config.cmake"
+              "${PROJECT_BINARY_DIR}/hence-config-version.cmake"
+        DESTINATION "${hence_package_dir}")

@@ -1,0 +1,110 @@
+/// \file
+/// Preconditions (refused before anything is written) and status bits (data-dependent conditions that
+/// a block reports and survives).
+#pragma once
+
+#include <hence/core/config.hpp>
+
+#include <cstdint>    // int64_t, uint32_t
+#include <cstdlib>    // abort
+#if defined(__cpp_exceptions)
+#include <stdexcept>  // invalid_argument
+#endif
+
+namespace hence::inline v0 {
+
+/// Conditions found in the data while a block ran; a bit set. None of them is undefined behaviour and
+/// none spoils the output of other rows.
+enum class status : std::uint32_t {
+  ok = 0,
+  empty = 1,        ///< the batch has no live token (or no group): loss, gradient and metrics are 0
+  non_finite = 2,   ///< a live input or term is NaN or infinite: its loss is NaN or infinite, its group NaN
+  singleton = 4,    ///< a group of one was met where the policy is `singleton::error`
+};
+constexpr status operator|(status a, status b) {
+  return static_cast<status>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+}
+constexpr status& operator|=(status& a, status b) { return a = a | b; }
+/// Whether `s` has any of the bits of `bits`.
+constexpr bool has(status s, status bits) {
+  return (static_cast<std::uint32_t>(s) & static_cast<std::uint32_t>(bits)) != 0;
+}
+
+/// Called with the message instead of throwing when exceptions are off. It must not return; the
+/// default aborts. Replace it before the first call.
+using refusal_handler = void (*)(const char* message);
+inline refusal_handler& on_refusal() {
+  static refusal_handler handler = nullptr;
+  return handler;
+}
+
+namespace detail {
+
+/// A message built without allocation: "hence: advantages has 7 entries, cu_seqlens describes 8".
+class message {
+ public:
+  message& operator<<(const char* text) {
+    while (*text != '\0' && size_ + 1 < capacity) text_[size_++] = *text++;
+    text_[size_] = '\0';
+    return *this;
+  }
+  message& operator<<(std::int64_t n) {
+    char digits[24];
+    int k = 0;
+    auto rest = n < 0 ? 0 - static_cast<std::uint64_t>(n) : static_cast<std::uint64_t>(n);
+    do digits[k++] = static_cast<char>('0' + rest % 10);
+    while ((rest /= 10) != 0);
+    if (n < 0) digits[k++] = '-';
+    char text[26];
+    int size = 0;
+    while (k > 0) text[size++] = digits[--k];
+    text[size] = '\0';
+    return *this << text;
+  }
+  /// Enough digits for a bound or a temperature: 6 decimals.
+  message& operator<<(double x) {
+    if (x != x) return *this << "nan";
+    if (x < 0) return *this << "-" << -x;
+    if (x > 9e15) return *this << (x > 1.7e308 ? "inf" : "a number above 9e15");
+    const auto micro = static_cast<std::int64_t>(x * 1e6 + 0.5);
+    *this << micro / 1000000;
+    if (micro % 1000000 == 0) return *this;
+    char text[8] = ".000000";
+    auto rest = micro % 1000000;
+    for (int i = 6; i > 0; --i, rest /= 10) text[i] = static_cast<char>('0' + rest % 10);
+    for (int i = 6; i > 0 && text[i] == '0'; --i) text[i] = '\0';
+    return *this << text;
+  }
+  const char* text() const { return text_; }
+
+ private:
+  static constexpr int capacity = 320;
+  char text_[capacity] = "";
+  int size_ = 0;
+};
+
+// The argument keeps translation units with and without exceptions apart.
+#if defined(__cpp_exceptions)
+constexpr bool exceptions_enabled = true;
+#else
+constexpr bool exceptions_enabled = false;
+#endif
+
+template <bool Exceptions = exceptions_enabled> [[noreturn, gnu::cold, gnu::noinline]] void refuse(const message& m) {
+#if defined(__cpp_exceptions)
+  if constexpr (Exceptions) throw std::invalid_argument(m.text());
+#endif
+  if (on_refusal() != nullptr) on_refusal()(m.text());
+  std::abort();
+}
+
+/// Whether [a, a + a_bytes) and [b, b + b_bytes) share a byte.
+inline bool overlap(const void* a, std::int64_t a_bytes, const void* b, std::int64_t b_bytes) {
+  const auto x = reinterpret_cast<std::uintptr_t>(a), y = reinterpret_cast<std::uintptr_t>(b);
+  return a_bytes > 0 && b_bytes > 0 && x < y + static_cast<std::uintptr_t>(b_bytes) &&
+         y < x + static_cast<std::uintptr_t>(a_bytes);
+}
+
+}  // namespace detail
+
+}  // namespace hence::inline v0

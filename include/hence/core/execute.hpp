@@ -1,0 +1,42 @@
+/// \file
+/// Executors: who runs a formula. `reference<S>` is the scalar loop in S, `cpu` uses packs and, if
+/// given one, a thread pool. `cuda` (hence/cuda/) runs the same formulas in kernels.
+#pragma once
+
+#include <hence/core/pack.hpp>
+
+namespace hence::inline v0 {
+
+/// Scalar loops in S. `reference<float>` has the same bits as `cpu` and the kernels; `reference<double>`
+/// computes in float64 throughout and tells how accurate they are.
+template <class S, class Isa = native_isa> struct reference {
+  using scalar = S;
+  static constexpr bool is_parallel = false;
+};
+
+/// Runs the caller's loops in the caller's thread.
+struct serial {
+  template <class F> void parallel_for(std::int64_t n, F&& f) {
+    for (std::int64_t i = 0; i < n; ++i) f(i);
+  }
+};
+
+/// Anything with `parallel_for(n, f)`: calls f(0) ... f(n - 1), in any order and on any threads, and
+/// returns when all are done.
+template <class Pool>
+concept parallel = requires(Pool& pool, void (*f)(std::int64_t)) { pool.parallel_for(std::int64_t{}, f); };
+
+/// Packs of fp32, split over rows. Results do not depend on the pool or its size.
+/// \tparam Pool satisfies `parallel`. \tparam Isa as in `pack`.
+template <class Pool = serial, class Isa = native_isa> struct cpu {
+  static_assert(parallel<Pool>, "hence: a pool for hence::cpu has parallel_for(n, f)");
+  using scalar = float;
+  static constexpr bool is_parallel = !std::same_as<Pool, serial>;
+  Pool* pool = nullptr;
+
+  cpu() requires std::same_as<Pool, serial> = default;
+  explicit cpu(Pool& p) : pool(&p) {}
+};
+cpu() -> cpu<serial>;
+
+}  // namespace hence::inline v0

@@ -1,0 +1,29 @@
+/// \file
+/// Log-probs that know what they were computed with, so that a ratio of unlike ones is refused.
+#pragma once
+
+#include <hence/core/batch.hpp>
+
+namespace hence::inline v0 {
+
+/// How log-probs were made. Two are comparable only if both members are equal: a rollout's log-probs at
+/// temperature 0.6 or after top-p, divided by a trainer's plain ones, give a ratio that means nothing.
+struct sampled {
+  double temperature;                ///< logits were divided by it
+  std::uint64_t sampling_mask = 0;   ///< 0: full vocabulary; else an id of the kept sets (top-k, top-p, ...)
+  friend constexpr bool operator==(const sampled&, const sampled&) = default;
+};
+
+/// Log-probs of the sampled tokens with their provenance. \tparam T `float`; `double` for `reference<double>`.
+template <class T = float> struct logprobs {
+  per_token<const T> values{};  ///< `[tokens]` or `[rows, width]`
+  sampled how{1.0};
+
+  constexpr logprobs() = default;
+  constexpr logprobs(per_token<const T> v, sampled s) : values(v), how(s) {}
+  template <class C> requires std::constructible_from<per_token<const T>, C&>
+  constexpr logprobs(C&& c, sampled s) : values(c), how(s) {}
+  constexpr bool present() const { return values.present(); }
+};
+
+}  // namespace hence::inline v0

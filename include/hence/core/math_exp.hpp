@@ -1,0 +1,131 @@
+/// \file
+/// exp, expm1 and k3 from one reduction and one polynomial, made of fma, mul, add and bit moves only:
+/// the same bits from num<float>, pack<float> and the CUDA kernels.
+///
+/// e^x = s (1 + q) with s = 2^n a power of two and q = e^r - 1 = r + r^2 P(r). P is a minimax fit of
+/// (e^r - 1 - r)/r^2 on [-0.56, 0.56], relative error 2^-29. A subnormal argument counts as zero and a
+/// subnormal result is zero. float64 and wider types use the C library.
+///
+/// | function | max error (ulp) | worst argument | over |
+/// | --- | --- | --- | --- |
+#pragma once
+
+#include <hence/core/dual.hpp>
+
+namespace hence::inline v0 {
+
+namespace detail {
+
+/// The C library's functions for float64; a test may specialise it for a wider type.
+template <class T> struct libm;
+template <> struct libm<double> {
+#if defined(__CUDA_ARCH__)
+  static __device__ double exp(double x) { return ::exp(x); }
+  static __device__ double expm1(double x) { return ::expm1(x); }
+  static __device__ double log(double x) { return ::log(x); }
+  static __device__ double log1p(double x) { return ::log1p(x); }
+  static __device__ double tanh(double x) { return ::tanh(x); }
+  static __device__ double sqrt(double x) { return __dsqrt_rn(x); }
+#else
+  static double exp(double x) { return __builtin_exp(x); }
+  static double expm1(double x) { return __builtin_expm1(x); }
+  static double log(double x) { return __builtin_log(x); }
+  static double log1p(double x) { return __builtin_log1p(x); }
+  static double tanh(double x) { return __builtin_tanh(x); }
+  static double sqrt(double x) { return __builtin_sqrt(x); }
+#endif
+};
+
+/// e^x as s (1 + q), q = r + tail.
+template <class V> struct exp_parts { V s, r, tail, q; };
+
+/// \param t x log2(e) + magic rounded by the addition: its low bits are n + 127.
+template <class V> HENCE_FN constexpr exp_parts<V> reduced_exp(V x, V t) {
+  t = lesser(V(0x1.8000fep+23f + 127.0f), t);  // n <= 127; beyond, r grows and s q overflows as it must
+  const V n = t - V(0x1.8000fep+23f);
+  V r = fma(n, V(-0x1.62e430p-1f), x);
+  r = fma(n, V(0x1.05c610p-29f), r);
+  V p = fma(V(0x1.a10f04p-16f), r, V(0x1.a30fe2p-13f));
+  p = fma(p, r, V(0x1.6c17cap-10f));
+  p = fma(p, r, V(0x1.110f74p-7f));
+  p = fma(p, r, V(0x1.555554p-5f));
+  p = fma(p, r, V(0x1.555556p-3f));
+  p = fma(p, r, V(0.5f));
+  const V square = r * r;
+  return {from_bits(x, shift_left(to_bits(t), 23)), r, square * p, fma(square, p, r)};
+}
+
+/// x log2(e) + magic; magic = 1.5 2^23 + 127.
+template <class V> HENCE_FN constexpr V exponent_of_exp(V x) {
+  return fma(x, V(0x1.715476p+0f), V(0x1.8000fep+23f));
+}
+
+/// The parts of e^x with n = 0 for |x| < 0.5, so that e^x - 1 - x does not cancel there.
+template <class V> HENCE_FN constexpr exp_parts<V> parts_without_cancellation(V x) {
+  return reduced_exp(x, select(abs(x) < V(0.5f), V(0x1.8000fep+23f), exponent_of_exp(x)));
+}
+
+template <class V> HENCE_FN constexpr V subnormal_to_zero(V x) {
+  return select(abs(x) < V(0x1p-126f), V(0.0f), x);
+}
+
+template <class V> struct value_and_slope { V value, slope; };
+
+/// k3 and its slope e^x - 1, which share everything.
+template <class V> HENCE_FN constexpr value_and_slope<V> k3_and_slope(V x) {
+  if constexpr (is_fp32<V>) {
+    const V above = lesser(V(128.0f), x);  // e^x - x at +inf is +inf, not NaN
+    const auto [s, r, tail, q] = parts_without_cancellation(greater(V(-30.0f), above));
+    // For |x| < 0.5 the inner fma is x - x = 0 and the tail alone remains.
+    const V value = fma(s, tail, fma(s, r, (s - V(1.0f)) - above));
+    return {select(value < V(0x1p-126f), V(0.0f), value), fma(s, q, s - V(1.0f))};
+  } else {
+    using T = typename V::scalar;
+    const V slope = V(libm<T>::expm1(x.v));
+    if (!(abs(x) < V(T(0.5)))) return {slope - x, slope};
+    V sum = V(T(1));  // x^2/2 (1 + x/3 (1 + x/4 (...))), enough terms for 113 bits at 0.5
+    for (int k = 34; k > 2; --k) sum = fma(x / V(T(k)), sum, V(T(1)));
+    return {x * x * V(T(0.5)) * sum, slope};
+  }
+}
+
+}  // namespace detail
+
+/// e^x. \f$\le 1.1\f$ ulp; 0 below -87.3365, +inf above 88.7228.
+template <class V> requires detail::is_number<V> HENCE_FN constexpr V exp(V x) {
+  if constexpr (detail::is_fp32<V>) {
+    const auto e = detail::reduced_exp(x, detail::exponent_of_exp(x));
+    return select(x < V(-0x1.5d589ep+6f), V(0.0f), fma(e.s, e.q, e.s));
+  } else {
+    return V(detail::libm<typename V::scalar>::exp(x.v));
+  }
+}
+template <class V, class P, class Q> HENCE_FN constexpr auto exp(const dual<V, P, Q>& x) {
+  const V e = exp(x.value);
+  return chain(x, e, e);
+}
+
+/// e^x - 1 without cancellation near 0. \f$\le 1.5\f$ ulp.
+template <class V> requires detail::is_number<V> HENCE_FN constexpr V expm1(V x) {
+  if constexpr (detail::is_fp32<V>) {
+    const auto e = detail::parts_without_cancellation(greater(V(-30.0f), x));
+    return detail::subnormal_to_zero(fma(e.s, e.q, e.s - V(1.0f)));
+  } else {
+    return V(detail::libm<typename V::scalar>::expm1(x.v));
+  }
+}
+template <class V, class P, class Q> HENCE_FN constexpr auto expm1(const dual<V, P, Q>& x) {
+  return chain(x, expm1(x.value), exp(x.value));
+}
+
+/// e^x - 1 - x, the k3 estimator's value; never negative, 0 at 0. \f$\le 4\f$ ulp. Its slope is
+/// e^x - 1 from the same evaluation. John Schulman, "Approximating KL divergence" (2020).
+template <class V> requires detail::is_number<V> HENCE_FN constexpr V k3(V x) {
+  return detail::k3_and_slope(x).value;
+}
+template <class V, class P, class Q> HENCE_FN constexpr auto k3(const dual<V, P, Q>& x) {
+  const auto [value, slope] = detail::k3_and_slope(x.value);
+  return chain(x, value, slope);
+}
+
+}  // namespace hence::inline v0

@@ -1,0 +1,177 @@
+/// \file
+/// `exact_sum`: the mathematically exact sum of floating-point numbers, rounded once at the end.
+///
+/// Because it is exact, its bits do not depend on the order of the terms, the lanes, the threads, the
+/// micro-batches or the ranks. The state is an array of integers that merges by adding element by
+/// element: an integer all-reduce (MPI_INT64_T, ncclInt64, sum) over `words()` merges ranks.
+///
+/// A long accumulator in base 2^32 (Kulisch; "small superaccumulator", Neal, arXiv:1505.05571): limb k
+/// holds multiples of 2^(32 k - 224). Terms below 2^-224 lose those bits, towards zero; terms of 2^159
+/// and above count as infinite. Every fp32 value is exact, and so is a mean of fp32 values to 2^-224.
+#pragma once
+
+#include <hence/core/config.hpp>
+
+#include <cstdint>
+
+namespace hence::inline v0 {
+
+/// Accumulates float or double terms exactly. Trivially copyable; 16 words; host and device.
+class exact_sum {
+ public:
+  static constexpr int limbs = 13;
+  static constexpr int words_count = 16;
+  static constexpr int lowest = 224;  ///< the lowest bit is 2^-224
+
+  /// Adds one term. NaN and infinities are counted, not added.
+  HENCE_FN constexpr void add(double x) {
+    const auto bits = __builtin_bit_cast(std::uint64_t, x);
+    const int exponent = static_cast<int>(bits >> 52 & 0x7ff);
+    if (exponent >= 0x3ff + 159) return add_huge(x);
+    if (exponent == 0) return;  // zero and subnormals, far below 2^-224
+    const auto significand = static_cast<std::int64_t>((bits & 0xfffffffffffffull) | 1ull << 52);
+    add_scaled(bits >> 63 ? -significand : significand, exponent - 0x3ff - 52);
+  }
+  HENCE_FN constexpr void add(float x) { add(static_cast<double>(x)); }
+
+  /// Adds n 2^exponent, |n| < 2^62.
+  HENCE_FN constexpr void add_scaled(std::int64_t n, int exponent) {
+    int position = exponent + lowest;
+    if (position < 0) {  // drop bits below 2^-224, towards zero so that x and -x still cancel
+      if (position <= -63) return;
+      n = n < 0 ? -(-n >> -position) : n >> -position;
+      position = 0;
+    }
+    const int limb = position >> 5, shift = position & 31;
+    // n 2^shift as low + middle 2^32 + high 2^64, low and middle in [0, 2^32)
+    const auto low = static_cast<std::uint64_t>(n) << shift;
+    const std::int64_t above = shift == 0 ? n >> 32 : n >> (32 - shift);
+    words_[limb] += static_cast<std::int64_t>(low & 0xffffffffu);
+    words_[limb + 1] += above & 0xffffffff;
+    words_[limb + 2] += above >> 32;
+    if (++pending_ == (1 << 30)) normalise();
+  }
+
+  /// Merges another sum; associative and commutative to the bit.
+  HENCE_FN constexpr exact_sum& operator+=(const exact_sum& other) {
+    exact_sum b = other;
+    normalise();
+    b.normalise();
+    for (int i = 0; i < words_count; ++i) words_[i] += b.words_[i];
+    ++pending_;
+    return *this;
+  }
+
+  /// The sum, rounded to nearest even; NaN or an infinity if the terms say so.
+  HENCE_FN constexpr double value() const {
+    exact_sum s = *this;
+    s.normalise();
+    if (s.words_[nans] > 0 || (s.words_[plus_infinities] > 0 && s.words_[minus_infinities] > 0))
+      return __builtin_nan("");
+    if (s.words_[plus_infinities] > 0) return __builtin_huge_val();
+    if (s.words_[minus_infinities] > 0) return -__builtin_huge_val();
+    const bool negative = s.words_[limbs - 1] < 0;
+    if (negative) {
+      for (int i = 0; i < limbs; ++i) s.words_[i] = -s.words_[i];
+      s.normalise();
+    }
+    int top = limbs - 1;
+    while (top > 0 && s.words_[top] == 0) --top;
+    if (top == 0) return finish(negative, static_cast<std::uint64_t>(s.words_[0]), -lowest);
+    // The leading two limbs and as much of the third as makes 64 bits; everything below is sticky.
+    const auto limb = [&](int i) { return i < 0 ? 0 : static_cast<std::uint64_t>(s.words_[i]); };
+    const std::uint64_t two = limb(top) << 32 | limb(top - 1);
+    const int room = leading_zeros(two);  // < 32, since the top limb is not 0
+    std::uint64_t head = two << room | limb(top - 2) >> (32 - room);
+    std::uint64_t sticky = limb(top - 2) & ((1ull << (32 - room)) - 1);
+    for (int i = 0; i < top - 2; ++i) sticky |= limb(i);
+    head |= sticky != 0 ? 1u : 0u;
+    return finish(negative, head, 32 * (top - 1) - lowest - room);
+  }
+
+  /// The state for an integer all-reduce over ranks; call `normalise()` first, then sum word by word.
+  HENCE_FN constexpr std::int64_t* words() { return words_; }
+  HENCE_FN constexpr const std::int64_t* words() const { return words_; }
+
+  /// Carries, so that every limb but the last is in [0, 2^32). The value does not change.
+  HENCE_FN constexpr void normalise() {
+    for (int i = 0; i + 1 < limbs; ++i) {
+      words_[i + 1] += words_[i] >> 32;
+      words_[i] &= 0xffffffff;
+    }
+    pending_ = 0;
+  }
+
+ private:
+  static constexpr int plus_infinities = limbs, minus_infinities = limbs + 1, nans = limbs + 2;
+
+  HENCE_FN constexpr void add_huge(double x) {
+    ++words_[x != x ? nans : x > 0 ? plus_infinities : minus_infinities];
+  }
+  static HENCE_FN constexpr int leading_zeros(std::uint64_t x) {
+    int n = 0;
+    for (int step = 32; step > 0; step >>= 1)
+      if (x >> (64 - step) == 0) {
+        n += step;
+        x <<= step;
+      }
+    return n;
+  }
+  /// head 2^exponent rounded to double; bit 0 of a full head is sticky.
+  static HENCE_FN constexpr double finish(bool negative, std::uint64_t head, int exponent) {
+    if (head == 0) return 0.0;
+    const int room = leading_zeros(head);
+    head <<= room;
+    exponent -= room;
+    std::uint64_t significand = head >> 11;
+    const std::uint64_t rest = head & 0x7ff;
+    significand += rest > 0x400 || (rest == 0x400 && (significand & 1)) ? 1 : 0;
+    exponent += 11;
+    if (significand >> 53) {
+      significand >>= 1;
+      ++exponent;
+    }
+    const std::uint64_t bits = (significand & 0xfffffffffffffull) |
+                               static_cast<std::uint64_t>(exponent + 52 + 0x3ff) << 52 |
+                               (negative ? 1ull << 63 : 0);
+    return __builtin_bit_cast(double, bits);
+  }
+
+  std::int64_t words_[words_count] = {};
+  std::int32_t pending_ = 0;
+};
+
+/// The sum for oracle types: compensated (Neumaier) in T itself; its bits depend on the order.
+template <class T> class plain_sum {
+ public:
+  void add(T x) {
+    const T t = sum_ + x;
+    const bool sum_is_larger = (sum_ < 0 ? -sum_ : sum_) >= (x < 0 ? -x : x);
+    lost_ += sum_is_larger ? (sum_ - t) + x : (x - t) + sum_;
+    sum_ = t;
+  }
+  plain_sum& operator+=(const plain_sum& other) {
+    add(other.sum_);
+    lost_ += other.lost_;
+    return *this;
+  }
+  T value() const {
+    const T t = sum_ + lost_;
+    return t == t ? t : sum_;
+  }
+
+ private:
+  T sum_ = 0, lost_ = 0;
+};
+
+namespace detail {
+
+template <class T> struct sum_for { using type = plain_sum<T>; };
+template <> struct sum_for<float> { using type = exact_sum; };
+
+}  // namespace detail
+
+/// What an executor of scalar type T sums with.
+template <class T> using sum_of = typename detail::sum_for<T>::type;
+
+}  // namespace hence::inline v0

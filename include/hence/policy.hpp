@@ -1,0 +1,5 @@
+/// \file
+/// Policy losses: everything under hence/policy/. Includes no container, stream, thread or Eigen header.
+#pragma once
+
+#include <hence/policy/loss.hpp>

@@ -1,0 +1,103 @@
+/// \file
+/// Aggregation: what the sum over tokens is divided by. A loss returns sums; the denominator is a
+/// separate, typed argument that knows its aggregation and its scope.
+#pragma once
+
+#include <hence/core/layout.hpp>
+
+namespace hence::inline v0 {
+
+namespace aggregate {
+
+/// sum of x over all live tokens / max(N, 1). DAPO, arXiv:2503.14476 eq. 8; verl "token-mean".
+struct token_mean {
+  static constexpr bool divides_rows = false;
+  static constexpr double row_divisor(std::int64_t) { return 1.0; }
+};
+
+/// Which rows a sequence mean counts: all of them (TRL, Liger), or those with a live token (verl, OpenRLHF).
+struct all_rows {};
+struct non_empty_rows {};
+
+/// (1/R) sum over rows of (sum of x over the row / max(n_i, 1)). GRPO, arXiv:2402.03300 eq. 3.
+/// \tparam Rows `all_rows` or `non_empty_rows`: what R counts, at least 1.
+template <class Rows = all_rows> struct sequence_mean_token_mean {
+  static_assert(std::same_as<Rows, all_rows> || std::same_as<Rows, non_empty_rows>,
+                "hence: a sequence mean counts aggregate::all_rows or aggregate::non_empty_rows");
+  Rows rows{};
+  static constexpr bool divides_rows = true;
+  static constexpr double row_divisor(std::int64_t n) { return n > 0 ? static_cast<double>(n) : 1.0; }
+};
+sequence_mean_token_mean() -> sequence_mean_token_mean<all_rows>;
+template <class R> sequence_mean_token_mean(R) -> sequence_mean_token_mean<R>;
+
+/// As `sequence_mean_token_mean`, with R a number that the caller knows, e.g. prompts per step times G.
+struct sequence_mean_token_mean_over {
+  double rows;
+  static constexpr bool divides_rows = true;
+  static constexpr double row_divisor(std::int64_t n) { return n > 0 ? static_cast<double>(n) : 1.0; }
+};
+
+/// sum of x / value, e.g. rows times the longest completion. Dr. GRPO, arXiv:2503.20783.
+struct constant {
+  double value;
+  static constexpr bool divides_rows = false;
+  static constexpr double row_divisor(std::int64_t) { return 1.0; }
+};
+
+}  // namespace aggregate
+
+/// How far the counts of a denominator reach.
+namespace scope {
+struct call {};    ///< the batch of this one call
+struct window {};  ///< all micro-batches of one optimizer step
+struct ranks {};   ///< all micro-batches on all ranks
+}  // namespace scope
+
+/// The number that a sum of an `Aggregation` is divided by. Make one with `over_window` or
+/// `over_all_ranks`, or pass `over_this_call`.
+template <class Aggregation, class Scope> struct denominator {
+  double value;
+};
+
+/// The denominator is counted from this call's own batch. Right only if one call is the whole step.
+struct over_this_call_t {};
+inline constexpr over_this_call_t over_this_call{};
+
+namespace detail {
+
+inline double at_least_one(std::int64_t n) { return n > 1 ? static_cast<double>(n) : 1.0; }
+inline double positive(const char* name, double x) {
+  if (!(x > 0) || x > 1.7e308) refuse(message() << "hence: " << name << " is " << x << ", expected a positive number");
+  return x;
+}
+inline double divisor(aggregate::token_mean, const counts& c) { return at_least_one(c.tokens); }
+inline double divisor(aggregate::sequence_mean_token_mean<aggregate::all_rows>, const counts& c) {
+  return at_least_one(c.rows);
+}
+inline double divisor(aggregate::sequence_mean_token_mean<aggregate::non_empty_rows>, const counts& c) {
+  return at_least_one(c.non_empty_rows);
+}
+inline double divisor(aggregate::sequence_mean_token_mean_over a, const counts&) {
+  return positive("sequence_mean_token_mean_over.rows", a.rows);
+}
+inline double divisor(aggregate::constant a, const counts&) { return positive("constant.value", a.value); }
+
+template <class A>
+concept aggregation = requires(A a, counts c) {
+  { divisor(a, c) } -> std::same_as<double>;
+  { A::row_divisor(std::int64_t{}) } -> std::same_as<double>;
+};
+
+}  // namespace detail
+
+/// The denominator of one optimizer step: `c` is the sum of the micro-batches' counts.
+template <detail::aggregation A> denominator<A, scope::window> over_window(A a, const counts& c) {
+  return {detail::divisor(a, c)};
+}
+/// The denominator of one optimizer step over all ranks: `c` is summed over micro-batches and ranks.
+template <detail::aggregation A> denominator<A, scope::ranks> over_all_ranks(A a, const counts& c) {
+  return {detail::divisor(a, c)};
+}
+
+}  // namespace hence::inline v0

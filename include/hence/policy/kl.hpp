@@ -1,0 +1,56 @@
+/// \file
+/// Estimators of KL(pi || pi_ref) per token, u = log pi_ref - log pi, as value and gradient policies.
+///
+/// The gradient of k1 has mean zero and that of k3 is not the reverse KL's; only k2's is, on-policy
+/// (OpenRLHF#1309, trl#4638, verl#2953). So the gradient is a policy of its own: `own`, or `as_k2`.
+/// Schulman, "Approximating KL divergence" (2020).
+#pragma once
+
+#include <hence/core/math.hpp>
+
+namespace hence::inline v0::kl {
+
+/// The gradient of the value as written.
+struct own {};
+/// The gradient of k2, whatever the value: verl's "k1+", "k3+".
+struct as_k2 {};
+
+/// No KL term; the reference's log-probs are not asked for.
+struct none {};
+
+/// k1 = -u: unbiased, negative at times.
+template <class S = float, class Gradient = own> struct k1 {
+  S coef;
+  Gradient gradient{};
+  HENCE_FN constexpr auto operator()(const auto& u) const { return -u; }
+};
+
+/// k2 = u^2 / 2.
+template <class S = float, class Gradient = own> struct k2 {
+  S coef;
+  Gradient gradient{};
+  HENCE_FN constexpr auto operator()(const auto& u) const { return u * u * S(0.5); }
+};
+
+/// k3 = e^u - 1 - u: unbiased and never negative. DeepSeekMath, arXiv:2402.03300 eq. 4; DeepSeek-R1 eq. 2.
+template <class S = float, class Gradient = own> struct k3 {
+  S coef;
+  Gradient gradient{};
+  HENCE_FN constexpr auto operator()(const auto& u) const { return hence::k3(u); }
+};
+
+template <class S> k1(S) -> k1<S, own>;
+template <class S> k2(S) -> k2<S, own>;
+template <class S> k3(S) -> k3<S, own>;
+template <class S, class G> k1(S, G) -> k1<S, G>;
+template <class S, class G> k2(S, G) -> k2<S, G>;
+template <class S, class G> k3(S, G) -> k3<S, G>;
+
+/// The estimate at u with the gradient that the estimator's policy names.
+template <class S, class G, template <class, class> class Estimator>
+HENCE_FN constexpr auto estimate(const Estimator<S, G>& estimator, const auto& u) {
+  if constexpr (std::same_as<G, as_k2>) return with_gradient_of(estimator(u), k2<S>{S(0)}(u));
+  else return estimator(u);
+}
+
+}  // namespace hence::inline v0::kl

@@ -1,0 +1,66 @@
+/// \file
+/// What a loss returns: un-normalised sums and counts, to be added over micro-batches and ranks.
+#pragma once
+
+#include <hence/core/check.hpp>
+#include <hence/policy/metrics.hpp>
+
+namespace hence::inline v0 {
+
+namespace detail {
+
+/// The part of a result that does not depend on aggregation and scope.
+template <class S, class Metrics> struct sums {
+  sum_of<S> numerator;  ///< sum over rows of (sum of x over the row / row divisor)
+  hence::counts counts;
+  status conditions = status::ok;
+  Metrics metrics;
+
+  sums& operator+=(const sums& o) {
+    numerator += o.numerator, counts += o.counts, metrics += o.metrics;
+    conditions |= o.conditions;
+    return *this;
+  }
+};
+
+}  // namespace detail
+
+/// Sums of one call. Add those of a window's micro-batches, then ask `loss(denominator)`.
+/// \tparam S the executor's scalar. \tparam Scope of the denominator that scaled the gradient.
+template <class S, class Aggregation, class Scope, class Metrics> class loss_result {
+ public:
+  loss_result() = default;
+  loss_result(const detail::sums<S, Metrics>& s, denominator<Aggregation, Scope> d) : sums_(s), denominator_(d.value) {}
+
+  /// Adds another micro-batch or rank of the same window. The result's bits do not depend on the split.
+  loss_result& operator+=(const loss_result& other) {
+    static_assert(!std::same_as<Scope, scope::call>,
+                  "hence: results of over_this_call do not add up, each was divided by its own counts; "
+                  "use over_window or over_all_ranks");
+    if (denominator_ != 0 && other.denominator_ != 0 && denominator_ != other.denominator_)
+      detail::refuse(detail::message() << "hence: results of two denominators are added, " << denominator_ << " and " << other.denominator_);
+    sums_ += other.sums_;
+    if (denominator_ == 0) denominator_ = other.denominator_;
+    return *this;
+  }
+
+  /// The loss: sum / denominator; 0 for an empty batch.
+  double loss() const {
+    return denominator_ == 0 ? 0.0 : static_cast<double>(sums_.numerator.value()) / denominator_;
+  }
+  const hence::counts& counts() const { return sums_.counts; }
+  /// `status::empty` if no token was live, `status::non_finite` if the loss or its inputs were.
+  status conditions() const {
+    return sums_.counts.tokens > 0 ? sums_.conditions : sums_.conditions | status::empty;
+  }
+  const Metrics& metrics() const { return sums_.metrics; }
+  /// The un-normalised state, to be merged by an integer all-reduce.
+  detail::sums<S, Metrics>& state() { return sums_; }
+  const detail::sums<S, Metrics>& state() const { return sums_; }
+
+ private:
+  detail::sums<S, Metrics> sums_{};
+  double denominator_ = 0;
+};
+
+}  // namespace hence::inline v0

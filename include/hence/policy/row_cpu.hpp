@@ -1,0 +1,233 @@
+/// \file
+/// One row of a policy loss with packs, in blocks that stay in the first-level cache. The same formula
+/// text and the same roundings as row_reference.hpp; sums are exact, so their order is free.
+#pragma once
+
+#include <hence/core/sum_pack.hpp>
+#include <hence/policy/inputs.hpp>
+#include <hence/policy/row_reference.hpp>
+
+namespace hence::inline v0::detail {
+
+/// Contiguous live tokens, a whole number of packs. Null where the loss does not ask.
+struct lane_inputs {
+  const float *logp, *old, *ref, *advantage;
+  const float *policy_live, *kl_live;  // 1 or 0; null: every token
+  float score, mean_log_ratio, scale;
+};
+/// Where a block's results go; the last four are scratch.
+struct lane_outputs {
+  float *gradient, *term, *pooled, *ratio, *kl;
+};
+
+/// The lanes whose flag is not 0, or every lane if the row has no roles.
+template <class V, bool Roles> HENCE_FN auto lanes_of(const float* flags) {
+  if constexpr (Roles) return V::load(flags) != V(0.0f);
+  else return every_token{};
+}
+
+/// n tokens, a multiple of the lane count: the one hot loop.
+template <class Isa, bool Roles, bool Metrics, class Loss>
+[[gnu::noinline]] void policy_lanes(const Loss& loss, const lane_inputs& from, const lane_outputs& to, int n) {
+  using V = pack<float, Isa>;
+  constexpr bool pooled = std::remove_cvref_t<decltype(loss.ratio)>::pooled;
+  constexpr bool with_kl = has_kl<std::remove_cvref_t<decltype(loss.kl)>>;
+  const lane_inputs in = from;
+  const lane_outputs out = to;
+  const V scale = in.scale;
+  for (int i = 0; i < n; i += V::lanes) {
+    token_inputs<V> x{V::load(in.logp + i), V::load(in.old + i), V(0.0f), V::load(in.advantage + i),
+                      V(in.score), V(in.mean_log_ratio)};
+    if constexpr (!pooled) x.log_ratio = x.logp - x.anchor;
+    if constexpr (with_kl) x.reference = V::load(in.ref + i);
+    const auto y = term_of(loss, x, lanes_of<V, Roles>(in.policy_live + i), lanes_of<V, Roles>(in.kl_live + i));
+    y.term.value.store(out.term + i);
+    if constexpr (!pooled) {
+      (sum_partial<V>(y.term.pooled, y.term.own) * scale).store(out.gradient + i);
+    } else {
+      (as_number<V>(y.term.own) * scale).store(out.gradient + i);
+      if constexpr (!std::same_as<std::remove_cvref_t<decltype(y.term.pooled)>, zero>) y.term.pooled.store(out.pooled + i);
+    }
+    if constexpr (Metrics) {
+      y.ratio.store(out.ratio + i);
+      y.kl.store(out.kl + i);
+    }
+  }
+}
+
+/// Scratch of one row; about 45 KiB, on the stack of the thread that runs the row.
+struct block_scratch {
+  static constexpr int size = block_tokens + 16;  // a pack beyond the end may be read and written
+  alignas(64) float logp[size], old[size], ref[size], advantage[size], policy_live[size], kl_live[size];
+  alignas(64) float metric_live[size];
+  alignas(64) float gradient[size], term[size], pooled[size], ratio[size], kl[size];
+};
+
+/// Live tokens of positions [begin, end), moved together; returns how many. Dead ones are not read.
+inline int gather_live(const row_data<float>& row, std::int64_t begin, std::int64_t end, bool with_kl, block_scratch& s) {
+  int n = 0;
+  for (std::int64_t t = begin; t < end; ++t) {
+    if (!row.mask.live(t)) continue;
+    const bool policy = row.mask.policy_live(t), kl = row.mask.kl_live(t);
+    s.logp[n] = policy || (with_kl && kl) ? row.logp[t] : 0.0f;
+    s.old[n] = policy ? row.old[t] : s.logp[n];
+    s.advantage[n] = !policy ? 0.0f : row.token_advantages ? row.token_advantages[t] : row.advantage;
+    s.ref[n] = with_kl && kl ? row.ref[t] : s.logp[n];
+    s.policy_live[n] = policy ? 1.0f : 0.0f;
+    s.kl_live[n] = kl ? 1.0f : 0.0f;
+    s.metric_live[n] = row.mask.metric_live(t) ? 1.0f : 0.0f;
+    ++n;
+  }
+  return n;
+}
+/// Spreads a gathered block's gradient back, 0 at dead positions.
+inline void scatter_gradient(const row_data<float>& row, std::int64_t begin, std::int64_t end, const block_scratch& s) {
+  int n = 0;
+  for (std::int64_t t = begin; t < end; ++t) row.gradient[t] = row.mask.live(t) ? s.gradient[n++] : 0.0f;
+}
+
+/// n < lanes values and zeros; nothing beyond them is read.
+template <class V> V load_first(const float* p, int n) {
+  alignas(64) float lanes[static_cast<unsigned>(V::lanes)] = {};
+  for (int i = 0; i < n; ++i) lanes[i] = p[i];
+  return V::load(lanes);
+}
+
+/// The metrics of n tokens from a block's ratios and KL values.
+template <class Isa, class Rule>
+void note_block(policy_metrics<float>& m, const Rule& rule, block_scratch& s, const float* advantage, int n, bool roles) {
+  int live = n;
+  if (roles) {  // keep the metric tokens only
+    live = 0;
+    for (int i = 0; i < n; ++i)
+      if (s.metric_live[i] != 0.0f) {
+        s.ratio[live] = s.ratio[i], s.kl[live] = s.kl[i];
+        s.advantage[live++] = advantage[i];
+      }
+    advantage = s.advantage;
+  }
+  m.tokens += live;
+  for (int i = live; i < live + 16 && i < block_scratch::size; ++i) s.ratio[i] = s.kl[i] = 0.0f;
+  add_block<Isa>(m.ratios, s.ratio, live);
+  add_block<Isa>(m.kls, s.kl, live);
+  using V = pack<float, Isa>;
+  typename V::ints low{}, high{};
+  V largest = m.max_ratio;
+  for (int i = 0; i < live; i += V::lanes) {
+    const V ratio = V::load(s.ratio + i);
+    largest = select(ratio <= largest, largest, ratio);  // NaN wins
+    if constexpr (has_bounds<Rule>) {
+      const V a = i + V::lanes <= live ? V::load(advantage + i) : load_first<V>(advantage + i, live - i);
+      low -= ((ratio < V(rule.low)) & (a < V(0.0f))).m;
+      high -= ((ratio > V(rule.high)) & (a > V(0.0f))).m;
+    }
+  }
+  for (int i = 0; i < V::lanes; ++i)
+    if (!(largest.v[i] <= m.max_ratio)) m.max_ratio = largest.v[i];
+  m.clipped_low += sum_lanes(low), m.clipped_high += sum_lanes(high);
+}
+
+/// Calls f(begin, end) for the row's blocks.
+template <class F> void for_each_block(std::int64_t length, F&& f) {
+  for (std::int64_t t = 0; t < length; t += block_tokens) f(t, length - t < block_tokens ? length : t + block_tokens);
+}
+
+/// Runs the hot loop over n tokens: whole packs in place, the rest through a zero-filled copy.
+template <class Isa, bool Roles, bool Metrics, class Loss>
+void policy_block(const Loss& loss, lane_inputs in, lane_outputs out, int n) {
+  constexpr int lanes = pack<float, Isa>::lanes;
+  constexpr unsigned width = lanes;
+  const int whole = n / lanes * lanes, rest = n - whole;
+  policy_lanes<Isa, Roles, Metrics>(loss, in, out, whole);
+  if (rest == 0) return;
+  alignas(64) float tail[6][width] = {}, gradient[width];
+  const float** arrays[6] = {&in.logp, &in.old, &in.ref, &in.advantage, &in.policy_live, &in.kl_live};
+  for (int a = 0; a < 6; ++a) {
+    if (*arrays[a] == nullptr) continue;
+    for (int i = 0; i < rest; ++i) tail[a][i] = (*arrays[a])[whole + i];
+    *arrays[a] = tail[a];
+  }
+  policy_lanes<Isa, Roles, Metrics>(loss, in, {gradient, out.term + whole, out.pooled + whole, out.ratio + whole, out.kl + whole}, lanes);
+  for (int i = 0; i < rest; ++i) out.gradient[whole + i] = gradient[i];
+  for (int i = n; i < whole + lanes; ++i) out.term[i] = out.pooled[i] = 0.0f;
+}
+
+/// The mean over policy tokens of log pi - log pi_old.
+template <class Isa> float mean_log_ratio(const row_data<float>& row, std::int64_t policy_tokens, block_scratch& s) {
+  using V = num<float, Isa>;
+  exact_sum total;
+  for_each_block(row.length, [&](std::int64_t begin, std::int64_t end) {
+    int n = 0;
+    for (std::int64_t t = begin; t < end; ++t)
+      if (row.mask.live(t) && row.mask.policy_live(t)) s.term[n++] = (V(row.logp[t]) - V(row.old[t])).v;
+    for (int i = n; i < n + 16; ++i) s.term[i] = 0.0f;
+    add_block<Isa>(total, s.term, n);
+  });
+  return static_cast<float>(total.value() / mean_divisor<float>(policy_tokens));
+}
+
+/// Whether the surrogate depends on the ratio at all (CISPO's, detached, does not).
+template <class Loss, class Isa> constexpr bool pooled_partial_exists = [] {
+  using V = num<float, Isa>;
+  using term_t = decltype(term_of(std::declval<const Loss&>(), std::declval<token_inputs<V>>(), every_token{}, every_token{}).term);
+  return std::remove_cvref_t<decltype(std::declval<const Loss&>().ratio)>::pooled && !std::same_as<decltype(term_t::pooled), zero>;
+}();
+
+/// \param scale 1 / (denominator x row divisor), what the row's gradient is multiplied by.
+template <class Isa, class Loss, class Metrics>
+void row_by_packs(const Loss& loss, const row_data<float>& row, const counts& n, float scale, exact_sum& row_sum,
+                  Metrics& metrics, block_scratch& s) {
+  constexpr bool pooled = std::remove_cvref_t<decltype(loss.ratio)>::pooled;
+  constexpr bool with_kl = has_kl<std::remove_cvref_t<decltype(loss.kl)>>;
+  constexpr bool with_metrics = !std::same_as<Metrics, no_metrics>;
+  constexpr bool has_pooled_partial = pooled_partial_exists<Loss, Isa>;
+  float mean = 0.0f;
+  if constexpr (pooled) mean = mean_log_ratio<Isa>(row, n.policy_tokens, s);
+  exact_sum pooled_partials;
+  const bool direct = row.mask.all_live() || (row.mask.one_role() && n.tokens == row.length);
+  if (direct && !row.token_advantages)
+    for (int i = 0; i < block_scratch::size && i < row.length + 16; ++i) s.advantage[i] = row.advantage;
+  for_each_block(row.length, [&](std::int64_t begin, std::int64_t end) {
+    if (direct) {
+      const int count = static_cast<int>(end - begin);
+      const float* advantage = row.token_advantages ? row.token_advantages + begin : s.advantage;
+      policy_block<Isa, false, with_metrics>(
+          loss, {row.logp + begin, row.old + begin, with_kl ? row.ref + begin : nullptr, advantage, nullptr, nullptr, row.score, mean, scale},
+          {row.gradient + begin, s.term, s.pooled, s.ratio, s.kl}, count);
+      add_block<Isa>(row_sum, s.term, count);
+      if constexpr (has_pooled_partial) add_block<Isa>(pooled_partials, s.pooled, count);
+      if constexpr (with_metrics) note_block<Isa>(metrics, loss.surrogate, s, advantage, count, false);
+    } else {
+      const int count = gather_live(row, begin, end, with_kl, s);
+      const lane_inputs in{s.logp, s.old, s.ref, s.advantage, s.policy_live, s.kl_live, row.score, mean, scale};
+      const lane_outputs out{s.gradient, s.term, s.pooled, s.ratio, s.kl};
+      policy_block<Isa, true, with_metrics>(loss, in, out, count);
+      add_block<Isa>(row_sum, s.term, count);
+      if constexpr (has_pooled_partial) {
+        for (int i = 0; i < count; ++i)
+          if (s.policy_live[i] == 0.0f) s.pooled[i] = 0.0f;
+        add_block<Isa>(pooled_partials, s.pooled, count);
+      }
+      if constexpr (with_metrics) note_block<Isa>(metrics, loss.surrogate, s, s.advantage, count, true);
+      scatter_gradient(row, begin, end, s);
+    }
+  });
+  if constexpr (has_pooled_partial) {
+    // every policy token moves the mean log-ratio by 1/n, and with it every term of the row
+    using V = num<float, Isa>;
+    const V share = static_cast<float>(pooled_partials.value() / mean_divisor<float>(n.policy_tokens));
+    for (std::int64_t t = 0; t < row.length; ++t)
+      if (row.mask.live(t) && row.mask.policy_live(t)) row.gradient[t] = fma(share, V(scale), V(row.gradient[t])).v;
+  }
+}
+
+template <class Pool, class Isa> struct row_engine<cpu<Pool, Isa>> {
+  using scratch = block_scratch;
+  template <class Loss, class Metrics>
+  static void run(const Loss& loss, const row_data<float>& row, const counts& n, float scale, exact_sum& row_sum,
+                  Metrics& metrics, scratch& s) {
+    row_by_packs<Isa>(loss, row, n, scale, row_sum, metrics, s);
+  }
+};
+
+}  // namespace hence::inline v0::detail

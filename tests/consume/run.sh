@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Uses hence in every way a user does: installed, moved, in paths with a space; by FetchContent; by
+# add_subdirectory; each example both ways. Run it from anywhere: tests/consume/run.sh
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+here=$root/tests/consume
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+generator=()
+if command -v ninja >/dev/null; then generator=(-G Ninja); fi
+nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true)
+
+# build <source> <name> <program> [cmake arguments]: configures, builds and runs a project.
+build() {
+  local source=$1 out="$work/build $2" program=$3
+  echo "== $2"
+  shift 3
+  cmake -S "$source" -B "$out" "${generator[@]}" "$@" >"$work/log" 2>&1 &&
+    cmake --build "$out" >>"$work/log" 2>&1 || { cat "$work/log"; return 1; }
+  if [ -n "$program" ]; then "$out/$program" >"$work/log" 2>&1 || { cat "$work/log"; return 1; }; fi
+}
+
+echo "== install, move"
+cmake -S "$root" -B "$work/build hence" "${generator[@]}" -DHENCE_BUILD_TESTS=OFF \
+  "-DCMAKE_INSTALL_PREFIX=$work/first prefix" >/dev/null
+cmake --build "$work/build hence" >/dev/null
+cmake --install "$work/build hence" >/dev/null
+mv "$work/first prefix" "$work/second prefix"
+prefix="$work/second prefix"
+
+if grep -rnF -e "$work" -e "$root" "$prefix"; then
+  echo "an installed file names an absolute path" >&2
+  exit 1
+fi
+stray=$(cd "$prefix" && find . -type f ! -path './include/hence/*' ! -path './share/cmake/hence/*' \
+  ! -path './share/licenses/hence/*')
+if [ -n "$stray" ]; then
+  echo "installed outside hence's own folders: $stray" >&2
+  exit 1
+fi
+
+build "$here/find_package" find_package consumer "-DCMAKE_PREFIX_PATH=$prefix"
+build "$here/components" components "" "-DCMAKE_PREFIX_PATH=$prefix"
+if [ -n "$nvcc" ]; then
+  build "$here/cuda" cuda consumer "-DCMAKE_PREFIX_PATH=$prefix" "-DCMAKE_CUDA_COMPILER=$nvcc"
+fi
+build "$here/fetch_content" fetch_content consumer "-DFETCHCONTENT_SOURCE_DIR_HENCE=$root"
+build "$here/add_subdirectory" add_subdirectory consumer "-DHENCE_SOURCE=$root"
+build "$here/leaks" leaks "" "-DHENCE_SOURCE=$root"
+
+for main in "$root"/examples/*/main.cpp; do
+  example=$(basename "$(dirname "$main")")
+  # What a user does: copy the folder, build it.
+  cp -r "$(dirname "$main")" "$work/$example"
+  build "$work/$example" "$example installed" "${example#*_}" "-DCMAKE_PREFIX_PATH=$prefix"
+  build "$work/$example" "$example fetched" "${example#*_}" "-DFETCHCONTENT_SOURCE_DIR_HENCE=$root"
+done
+echo "all ways to use hence work"
