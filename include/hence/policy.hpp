@@ -3,3 +3,4 @@
 #pragma once
 
 #include <hence/policy/loss.hpp>
+#include <hence/policy/recipe.hpp>

@@ -19,8 +19,9 @@ struct one {};
 /// A value with its two partials. \tparam V `num` or `pack`. \tparam Pooled, Own `V`, `zero` or `one`.
 template <class V, class Pooled, class Own> struct dual {
   V value;
-  Pooled pooled;
-  Own own;
+  // an empty partial takes no room, or g++ copies the whole through memory
+  [[no_unique_address]] Pooled pooled;
+  [[no_unique_address]] Own own;
 };
 
 namespace detail {

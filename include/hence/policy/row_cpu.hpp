@@ -41,12 +41,12 @@ template <class Isa, bool Roles, bool Metrics, class Loss>
     if constexpr (!pooled) x.log_ratio = x.logp - x.anchor;
     if constexpr (with_kl) x.reference = V::load(in.ref + i);
     const auto y = term_of(loss, x, lanes_of<V, Roles>(in.policy_live + i), lanes_of<V, Roles>(in.kl_live + i));
-    y.term.value.store(out.term + i);
+    y.value.store(out.term + i);
     if constexpr (!pooled) {
-      (sum_partial<V>(y.term.pooled, y.term.own) * scale).store(out.gradient + i);
+      (sum_partial<V>(y.pooled, y.own) * scale).store(out.gradient + i);
     } else {
-      (as_number<V>(y.term.own) * scale).store(out.gradient + i);
-      if constexpr (!std::same_as<std::remove_cvref_t<decltype(y.term.pooled)>, zero>) y.term.pooled.store(out.pooled + i);
+      (as_number<V>(y.own) * scale).store(out.gradient + i);
+      if constexpr (!std::same_as<std::remove_cvref_t<decltype(y.pooled)>, zero>) y.pooled.store(out.pooled + i);
     }
     if constexpr (Metrics) {
       y.ratio.store(out.ratio + i);
@@ -169,7 +169,7 @@ template <class Isa> float mean_log_ratio(const row_data<float>& row, std::int64
 /// Whether the surrogate depends on the ratio at all (CISPO's, detached, does not).
 template <class Loss, class Isa> constexpr bool pooled_partial_exists = [] {
   using V = num<float, Isa>;
-  using term_t = decltype(term_of(std::declval<const Loss&>(), std::declval<token_inputs<V>>(), every_token{}, every_token{}).term);
+  using term_t = decltype(term_of(std::declval<const Loss&>(), std::declval<token_inputs<V>>(), every_token{}, every_token{}));
   return std::remove_cvref_t<decltype(std::declval<const Loss&>().ratio)>::pooled && !std::same_as<decltype(term_t::pooled), zero>;
 }();
 
@@ -186,7 +186,7 @@ void row_by_packs(const Loss& loss, const row_data<float>& row, const counts& n,
   exact_sum pooled_partials;
   const bool direct = row.mask.all_live() || (row.mask.one_role() && n.tokens == row.length);
   if (direct && !row.token_advantages)
-    for (int i = 0; i < block_scratch::size && i < row.length + 16; ++i) s.advantage[i] = row.advantage;
+    for (int i = 0; i < block_tokens && i < row.length; i += pack<float, Isa>::lanes) pack<float, Isa>(row.advantage).store(s.advantage + i);
   for_each_block(row.length, [&](std::int64_t begin, std::int64_t end) {
     if (direct) {
       const int count = static_cast<int>(end - begin);

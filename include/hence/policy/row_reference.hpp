@@ -58,13 +58,13 @@ void row_by_reference(const Loss& loss, const row_data<S>& row, const counts& n,
     }
     if constexpr (with_kl) in.reference = kl_live ? V(row.ref[t]) : in.logp;
     const auto out = term_of(loss, in, policy_live, kl_live);
-    row_sum.add(out.term.value.v);
-    const auto own = as_number<V>(out.term.own), through_ratio = as_number<V>(out.term.pooled);
+    row_sum.add(out.value.v);
+    const auto own = as_number<V>(out.own), through_ratio = as_number<V>(out.pooled);
     if constexpr (!pooled) {
-      row.gradient[t] = (sum_partial<V>(out.term.pooled, out.term.own) * V(scale)).v;
+      row.gradient[t] = (sum_partial<V>(out.pooled, out.own) * V(scale)).v;
     } else {
       row.gradient[t] = (own * V(scale)).v;
-      has_pooled_partial = !std::same_as<std::remove_cvref_t<decltype(out.term.pooled)>, zero>;
+      has_pooled_partial = !std::same_as<std::remove_cvref_t<decltype(out.pooled)>, zero>;
       if (policy_live) pooled_partials.add(through_ratio.v);
     }
     if constexpr (!std::same_as<Metrics, no_metrics>)

@@ -53,9 +53,14 @@ template <class V> struct token_inputs {
 };
 
 /// A token's loss with its partials, and what the metrics need; kl is before its coefficient.
-template <class X, class V> struct token_loss {
-  X term;
+template <class V, class Pooled, class Own> struct token_loss {
+  V value;
+  [[no_unique_address]] Pooled pooled;
+  [[no_unique_address]] Own own;
   V ratio, kl;
+
+  HENCE_FN constexpr token_loss(const dual<V, Pooled, Own>& term, V r, V k)
+      : value(term.value), pooled(term.pooled), own(term.own), ratio(r), kl(k) {}
 };
 
 /// Every lane has the term.
@@ -92,9 +97,9 @@ HENCE_FN constexpr auto term_of(const Loss& loss, const token_inputs<V>& in, Pol
     const auto u = in.reference - logp;
     const auto v = where<V>(kl_live, kl::estimate(loss.kl, u));
     const auto term = poisoned_by(u.value, policy + v * V(loss.kl.coef));
-    return token_loss<std::remove_cvref_t<decltype(term)>, V>{term, ratio_value, detach(v)};
+    return token_loss(term, ratio_value, detach(v));
   } else {
-    return token_loss<std::remove_cvref_t<decltype(policy)>, V>{policy, ratio_value, V(0)};
+    return token_loss(policy, ratio_value, V(0));
   }
 }
 
