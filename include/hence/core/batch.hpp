@@ -22,19 +22,19 @@ template <int Rank> struct masks {
 /// Row boundaries, int32 (as FlashAttention passes them) or int64, `[rows + 1]`.
 class offsets {
  public:
-  constexpr offsets() = default;
-  constexpr offsets(view<const std::int64_t> v) : wide_(v) {}
-  constexpr offsets(view<const std::int32_t> v) : narrow_(v) {}
+  HENCE_FN constexpr offsets() {}
+  HENCE_FN constexpr offsets(view<const std::int64_t> v) : wide_(v) {}
+  HENCE_FN constexpr offsets(view<const std::int32_t> v) : narrow_(v) {}
   template <class C> requires std::constructible_from<view<const std::int64_t>, C&>
-  constexpr offsets(C&& c) : wide_(c) {}
+  HENCE_FN constexpr offsets(C&& c) : wide_(c) {}
   template <class C> requires std::constructible_from<view<const std::int32_t>, C&>
-  constexpr offsets(C&& c) : narrow_(c) {}
+  HENCE_FN constexpr offsets(C&& c) : narrow_(c) {}
 
-  constexpr std::int64_t size() const { return wide_.present() ? wide_.extent[0] : narrow_.extent[0]; }
-  constexpr bool present() const { return wide_.present() || narrow_.present(); }
-  constexpr std::int64_t operator[](std::int64_t i) const { return wide_.present() ? wide_[i] : narrow_[i]; }
+  HENCE_FN constexpr std::int64_t size() const { return wide_.present() ? wide_.extent[0] : narrow_.extent[0]; }
+  HENCE_FN constexpr bool present() const { return wide_.present() || narrow_.present(); }
+  HENCE_FN constexpr std::int64_t operator[](std::int64_t i) const { return wide_.present() ? wide_[i] : narrow_[i]; }
   /// Number of rows (or groups): one less than the boundaries.
-  constexpr std::int64_t rows() const { return size() > 0 ? size() - 1 : 0; }
+  HENCE_FN constexpr std::int64_t rows() const { return size() > 0 ? size() - 1 : 0; }
 
  private:
   view<const std::int64_t> wide_{};
@@ -66,22 +66,22 @@ template <class T> struct per_token {
   std::int64_t row_stride = 0;  // padded only
   bool is_padded = false, is_contiguous = true;
 
-  constexpr per_token() = default;
-  constexpr per_token(view<T, 1> v)
+  HENCE_FN constexpr per_token() {}
+  HENCE_FN constexpr per_token(view<T, 1> v)
       : data(v.data), extent{v.extent[0], 0}, is_contiguous(v.stride[0] == 1 || v.extent[0] <= 1) {}
-  constexpr per_token(view<T, 2> v)
+  HENCE_FN constexpr per_token(view<T, 2> v)
       : data(v.data), extent{v.extent[0], v.extent[1]}, row_stride(v.stride[0]), is_padded(true),
         is_contiguous(v.stride[1] == 1 || v.extent[1] <= 1) {}
   template <class C> requires std::constructible_from<view<T, 1>, C&>
-  constexpr per_token(C&& c) : per_token(view<T, 1>(c)) {}
+  HENCE_FN constexpr per_token(C&& c) : per_token(view<T, 1>(c)) {}
   template <class C> requires(std::constructible_from<view<T, 2>, C&> && !std::constructible_from<view<T, 1>, C&>)
-  constexpr per_token(C&& c) : per_token(view<T, 2>(c)) {}
+  HENCE_FN constexpr per_token(C&& c) : per_token(view<T, 2>(c)) {}
   template <class U> requires(!std::same_as<U, T> && std::convertible_to<U (*)[], T (*)[]>)
-  constexpr per_token(const per_token<U>& o)
+  HENCE_FN constexpr per_token(const per_token<U>& o)
       : data(o.data), extent{o.extent[0], o.extent[1]}, row_stride(o.row_stride), is_padded(o.is_padded),
         is_contiguous(o.is_contiguous) {}
 
-  constexpr bool present() const { return data != nullptr; }
+  HENCE_FN constexpr bool present() const { return data != nullptr; }
 };
 
 /// What was counted; integers, so that counts of micro-batches and ranks add up in any order.
@@ -93,12 +93,18 @@ struct counts {
   std::int64_t kl_tokens = 0;        ///< of these, with a KL term
   std::int64_t metric_tokens = 0;    ///< of these, in the metrics
 
-  constexpr counts& operator+=(const counts& o) {
+  // written out, since an implicit one would be shared by differently compiled translation units
+  HENCE_FN constexpr counts() {}
+  HENCE_FN constexpr counts(std::int64_t all, std::int64_t non_empty, std::int64_t live, std::int64_t policy,
+                            std::int64_t kl, std::int64_t metric)
+      : rows(all), non_empty_rows(non_empty), tokens(live), policy_tokens(policy), kl_tokens(kl), metric_tokens(metric) {}
+
+  HENCE_FN constexpr counts& operator+=(const counts& o) {
     rows += o.rows, non_empty_rows += o.non_empty_rows, tokens += o.tokens;
     policy_tokens += o.policy_tokens, kl_tokens += o.kl_tokens, metric_tokens += o.metric_tokens;
     return *this;
   }
-  friend constexpr counts operator+(counts a, const counts& b) { return a += b; }
+  friend HENCE_FN constexpr counts operator+(counts a, const counts& b) { return a += b; }
   friend constexpr bool operator==(const counts&, const counts&) = default;
 };
 

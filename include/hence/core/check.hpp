@@ -3,7 +3,7 @@
 /// a block reports and survives).
 #pragma once
 
-#include <hence/core/config.hpp>
+#include <hence/core/isa.hpp>
 
 #include <cstdint>    // int64_t, uint32_t
 #include <cstdlib>    // abort
@@ -21,34 +21,32 @@ enum class status : std::uint32_t {
   non_finite = 2,   ///< a live input or term is NaN or infinite: its loss is NaN or infinite, its group NaN
   singleton = 4,    ///< a group of one was met where the policy is `singleton::error`
 };
-constexpr status operator|(status a, status b) {
+HENCE_FN constexpr status operator|(status a, status b) {
   return static_cast<status>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
 }
-constexpr status& operator|=(status& a, status b) { return a = a | b; }
+HENCE_FN constexpr status& operator|=(status& a, status b) { return a = a | b; }
 /// Whether `s` has any of the bits of `bits`.
-constexpr bool has(status s, status bits) {
+HENCE_FN constexpr bool has(status s, status bits) {
   return (static_cast<std::uint32_t>(s) & static_cast<std::uint32_t>(bits)) != 0;
 }
 
 /// Called with the message instead of throwing when exceptions are off. It must not return; the
 /// default aborts. Replace it before the first call.
 using refusal_handler = void (*)(const char* message);
-inline refusal_handler& on_refusal() {
-  static refusal_handler handler = nullptr;
-  return handler;
-}
+inline refusal_handler on_refusal = nullptr;
 
 namespace detail {
 
 /// A message built without allocation: "hence: advantages has 7 entries, cu_seqlens describes 8".
-class message {
+/// Cold code, kept out of line; the ISA keeps translation units apart.
+template <class Isa> class basic_message {
  public:
-  message& operator<<(const char* text) {
+  [[gnu::cold, gnu::noinline]] basic_message& operator<<(const char* text) {
     while (*text != '\0' && size_ + 1 < capacity) text_[size_++] = *text++;
     text_[size_] = '\0';
     return *this;
   }
-  message& operator<<(std::int64_t n) {
+  [[gnu::cold, gnu::noinline]] basic_message& operator<<(std::int64_t n) {
     char digits[24];
     int k = 0;
     auto rest = n < 0 ? 0 - static_cast<std::uint64_t>(n) : static_cast<std::uint64_t>(n);
@@ -62,7 +60,7 @@ class message {
     return *this << text;
   }
   /// Enough digits for a bound or a temperature: 6 decimals.
-  message& operator<<(double x) {
+  [[gnu::cold, gnu::noinline]] basic_message& operator<<(double x) {
     if (x != x) return *this << "nan";
     if (x < 0) return *this << "-" << -x;
     if (x > 9e15) return *this << (x > 1.7e308 ? "inf" : "a number above 9e15");
@@ -82,6 +80,7 @@ class message {
   char text_[capacity] = "";
   int size_ = 0;
 };
+using message = basic_message<native_isa>;
 
 // The argument keeps translation units with and without exceptions apart.
 #if defined(__cpp_exceptions)
@@ -94,12 +93,12 @@ template <bool Exceptions = exceptions_enabled> [[noreturn, gnu::cold, gnu::noin
 #if defined(__cpp_exceptions)
   if constexpr (Exceptions) throw std::invalid_argument(m.text());
 #endif
-  if (on_refusal() != nullptr) on_refusal()(m.text());
+  if (on_refusal != nullptr) on_refusal(m.text());
   std::abort();
 }
 
 /// Whether [a, a + a_bytes) and [b, b + b_bytes) share a byte.
-inline bool overlap(const void* a, std::int64_t a_bytes, const void* b, std::int64_t b_bytes) {
+HENCE_FN bool overlap(const void* a, std::int64_t a_bytes, const void* b, std::int64_t b_bytes) {
   const auto x = reinterpret_cast<std::uintptr_t>(a), y = reinterpret_cast<std::uintptr_t>(b);
   return a_bytes > 0 && b_bytes > 0 && x < y + static_cast<std::uintptr_t>(b_bytes) &&
          y < x + static_cast<std::uintptr_t>(a_bytes);

@@ -1,5 +1,5 @@
 /// \file
-/// What every header needs to know of the compiler: the one function attribute and the refusal of unsafe maths.
+/// What every header needs to know of the compiler: the function attributes and the refusal of unsafe maths.
 #pragma once
 
 // Functions that formulas are made of: always inlined (packs must stay in registers), callable from
@@ -10,6 +10,13 @@
 #define HENCE_FN __attribute__((always_inline)) inline
 #else
 #define HENCE_FN inline
+#endif
+
+// For larger functions that need not be inlined: callable from host and device.
+#if defined(__CUDACC__)
+#define HENCE_HOST_DEVICE __host__ __device__
+#else
+#define HENCE_HOST_DEVICE
 #endif
 
 // Value-changing optimisations break the promise of equal bits and hide NaN. nvcc's --use_fast_math

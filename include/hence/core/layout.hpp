@@ -11,25 +11,25 @@ namespace detail {
 /// The masks of one row; null means "as response", and a null response means "all live".
 struct row_masks {
   const std::uint8_t *response = nullptr, *policy = nullptr, *kl = nullptr, *metric = nullptr;
-  bool all_live() const { return !response && !policy && !kl && !metric; }
-  bool one_role() const { return !policy && !kl && !metric; }
-  bool live(std::int64_t t) const { return !response || response[t] != 0; }
-  bool policy_live(std::int64_t t) const { return !policy || policy[t] != 0; }
-  bool kl_live(std::int64_t t) const { return !kl || kl[t] != 0; }
-  bool metric_live(std::int64_t t) const { return !metric || metric[t] != 0; }
+  HENCE_FN bool all_live() const { return !response && !policy && !kl && !metric; }
+  HENCE_FN bool one_role() const { return !policy && !kl && !metric; }
+  HENCE_FN bool live(std::int64_t t) const { return !response || response[t] != 0; }
+  HENCE_FN bool policy_live(std::int64_t t) const { return !policy || policy[t] != 0; }
+  HENCE_FN bool kl_live(std::int64_t t) const { return !kl || kl[t] != 0; }
+  HENCE_FN bool metric_live(std::int64_t t) const { return !metric || metric[t] != 0; }
 };
 
-/// Rows of a ragged or padded batch.
-struct layout {
+/// Rows of a ragged or padded batch. The ISA keeps translation units apart.
+template <class Isa> struct basic_layout {
   offsets cu_seqlens{};
   std::int64_t rows = 0, width = 0;
   bool is_padded = false;
   per_token<const std::uint8_t> response{}, policy{}, kl{}, metric{};
 
-  layout(const ragged& b)
+  basic_layout(const ragged& b)
       : cu_seqlens(b.cu_seqlens), rows(b.cu_seqlens.rows()), response(b.mask.response),
         policy(b.mask.policy), kl(b.mask.kl), metric(b.mask.metric) {}
-  layout(const padded& b)
+  basic_layout(const padded& b)
       : rows(b.rows), width(b.width), is_padded(true), response(b.mask.response), policy(b.mask.policy),
         kl(b.mask.kl), metric(b.mask.metric) {}
 
@@ -57,6 +57,7 @@ struct layout {
     return c == 0 ? 0 : low;
   }
 };
+using layout = basic_layout<native_isa>;
 
 /// Refuses an array whose shape is not the batch's. \tparam T any element type.
 template <class T> void check_shape(const char* name, const per_token<T>& a, const layout& b) {
@@ -78,7 +79,7 @@ template <class T> void check_shape(const char* name, const per_token<T>& a, con
 }
 
 /// Refuses row boundaries that do not start at 0 or that decrease.
-inline void check_offsets(const char* name, const offsets& cu) {
+template <class Isa = native_isa> void check_offsets(const char* name, const offsets& cu) {
   if (!cu.present() || cu.size() < 1) refuse(message() << "hence: " << name << " is empty, expected rows + 1 entries from 0");
   if (cu[0] != 0) refuse(message() << "hence: " << name << "[0] is " << cu[0] << ", expected 0");
   for (std::int64_t i = 0; i + 1 < cu.size(); ++i)
@@ -102,7 +103,7 @@ inline void check_layout(const layout& b) {
 }
 
 /// How many of n bytes are not 0, eight at a time.
-inline std::int64_t count_nonzero(const std::uint8_t* p, std::int64_t n) {
+HENCE_FN std::int64_t count_nonzero(const std::uint8_t* p, std::int64_t n) {
   std::int64_t total = 0, i = 0;
   for (; i + 8 <= n; i += 8) {
     std::uint64_t x;
@@ -142,13 +143,13 @@ inline counts count_rows(const layout& b, std::int64_t begin, std::int64_t end) 
 }  // namespace detail
 
 /// The counts of a batch, per role; add those of micro-batches and ranks to get a window's.
-inline counts count(const ragged& batch) {
-  const detail::layout b = batch;
+template <class Isa = native_isa> counts count(const ragged& batch) {
+  const detail::basic_layout<Isa> b = batch;
   detail::check_layout(b);
   return detail::count_rows(b, 0, b.rows);
 }
-inline counts count(const padded& batch) {
-  const detail::layout b = batch;
+template <class Isa = native_isa> counts count(const padded& batch) {
+  const detail::basic_layout<Isa> b = batch;
   detail::check_layout(b);
   return detail::count_rows(b, 0, b.rows);
 }

@@ -19,11 +19,11 @@ template <class T = float> struct logprobs {
   per_token<const T> values{};  ///< `[tokens]` or `[rows, width]`
   sampled how{1.0};
 
-  constexpr logprobs() = default;
-  constexpr logprobs(per_token<const T> v, sampled s) : values(v), how(s) {}
+  HENCE_FN constexpr logprobs() {}
+  HENCE_FN constexpr logprobs(per_token<const T> v, sampled s) : values(v), how(s) {}
   template <class C> requires std::constructible_from<per_token<const T>, C&>
-  constexpr logprobs(C&& c, sampled s) : values(c), how(s) {}
-  constexpr bool present() const { return values.present(); }
+  HENCE_FN constexpr logprobs(C&& c, sampled s) : values(c), how(s) {}
+  HENCE_FN constexpr bool present() const { return values.present(); }
 };
 
 }  // namespace hence::inline v0

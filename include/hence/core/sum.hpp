@@ -10,21 +10,22 @@
 /// and above count as infinite. Every fp32 value is exact, and so is a mean of fp32 values to 2^-224.
 #pragma once
 
-#include <hence/core/config.hpp>
+#include <hence/core/isa.hpp>
 
 #include <cstdint>
 
 namespace hence::inline v0 {
 
 /// Accumulates float or double terms exactly. Trivially copyable; 16 words; host and device.
-class exact_sum {
+/// \tparam Isa keeps translation units apart.
+template <class Isa> class basic_exact_sum {
  public:
   static constexpr int limbs = 13;
   static constexpr int words_count = 16;
   static constexpr int lowest = 224;  ///< the lowest bit is 2^-224
 
   /// Adds one term. NaN and infinities are counted, not added.
-  HENCE_FN constexpr void add(double x) {
+  HENCE_HOST_DEVICE constexpr void add(double x) {
     const auto bits = __builtin_bit_cast(std::uint64_t, x);
     const int exponent = static_cast<int>(bits >> 52 & 0x7ff);
     if (exponent >= 0x3ff + 159) return add_huge(x);
@@ -35,7 +36,7 @@ class exact_sum {
   HENCE_FN constexpr void add(float x) { add(static_cast<double>(x)); }
 
   /// Adds n 2^exponent, |n| < 2^62.
-  HENCE_FN constexpr void add_scaled(std::int64_t n, int exponent) {
+  HENCE_HOST_DEVICE constexpr void add_scaled(std::int64_t n, int exponent) {
     int position = exponent + lowest;
     if (position < 0) {  // drop bits below 2^-224, towards zero so that x and -x still cancel
       if (position <= -63) return;
@@ -53,8 +54,8 @@ class exact_sum {
   }
 
   /// Merges another sum; associative and commutative to the bit.
-  HENCE_FN constexpr exact_sum& operator+=(const exact_sum& other) {
-    exact_sum b = other;
+  HENCE_HOST_DEVICE constexpr basic_exact_sum& operator+=(const basic_exact_sum& other) {
+    basic_exact_sum b = other;
     normalise();
     b.normalise();
     for (int i = 0; i < words_count; ++i) words_[i] += b.words_[i];
@@ -63,8 +64,8 @@ class exact_sum {
   }
 
   /// The sum, rounded to nearest even; NaN or an infinity if the terms say so.
-  HENCE_FN constexpr double value() const {
-    exact_sum s = *this;
+  HENCE_HOST_DEVICE constexpr double value() const {
+    basic_exact_sum s = *this;
     s.normalise();
     if (s.words_[nans] > 0 || (s.words_[plus_infinities] > 0 && s.words_[minus_infinities] > 0))
       return __builtin_nan("");
@@ -94,7 +95,7 @@ class exact_sum {
   HENCE_FN constexpr const std::int64_t* words() const { return words_; }
 
   /// Carries, so that every limb but the last is in [0, 2^32). The value does not change.
-  HENCE_FN constexpr void normalise() {
+  HENCE_HOST_DEVICE constexpr void normalise() {
     for (int i = 0; i + 1 < limbs; ++i) {
       words_[i + 1] += words_[i] >> 32;
       words_[i] &= 0xffffffff;
@@ -141,21 +142,23 @@ class exact_sum {
   std::int32_t pending_ = 0;
 };
 
+using exact_sum = basic_exact_sum<native_isa>;
+
 /// The sum for oracle types: compensated (Neumaier) in T itself; its bits depend on the order.
 template <class T> class plain_sum {
  public:
-  void add(T x) {
+  HENCE_FN void add(T x) {
     const T t = sum_ + x;
     const bool sum_is_larger = (sum_ < 0 ? -sum_ : sum_) >= (x < 0 ? -x : x);
     lost_ += sum_is_larger ? (sum_ - t) + x : (x - t) + sum_;
     sum_ = t;
   }
-  plain_sum& operator+=(const plain_sum& other) {
+  HENCE_FN plain_sum& operator+=(const plain_sum& other) {
     add(other.sum_);
     lost_ += other.lost_;
     return *this;
   }
-  T value() const {
+  HENCE_FN T value() const {
     const T t = sum_ + lost_;
     return t == t ? t : sum_;
   }

@@ -30,7 +30,7 @@ template <class Ints> HENCE_FN std::int64_t sum_lanes(Ints v) {
 }
 
 /// Adds x[0..n), n <= block_tokens, to `sum`. The tail of the last pack must be readable and 0.
-template <class Isa> inline void add_block(exact_sum& sum, const float* x, int n) {
+template <class Isa> void add_block(basic_exact_sum<Isa>& sum, const float* x, int n) {
   using F = pack<float, Isa>;
   using I = typename F::ints;
   using U = typename vector_of<std::uint32_t, register_bytes<Isa>>::type;  // wraps without overflow

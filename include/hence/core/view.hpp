@@ -6,17 +6,29 @@
 
 #include <concepts>  // convertible_to
 #include <cstdint>   // int64_t
+#include <type_traits>  // remove_cvref_t
+#include <utility>      // declval
 
 namespace hence::inline v0 {
 
 namespace detail {
 
-/// A contiguous one-dimensional container: std::vector, std::array, std::span, an Eigen vector.
+/// A dense Eigen object, recognised by its members so that Eigen need not be included.
+template <class C>
+concept eigen_like = requires(C& c) {
+  c.data();
+  c.innerStride();
+  c.outerStride();
+  std::remove_cvref_t<C>::IsRowMajor;
+  std::remove_cvref_t<C>::IsVectorAtCompileTime;
+};
+
+/// A contiguous one-dimensional container: std::vector, std::array, std::span.
 template <class C, class T>
 concept contiguous = requires(C& c) {
   { c.data() } -> std::convertible_to<T*>;
   { c.size() } -> std::convertible_to<std::int64_t>;
-};
+} && !eigen_like<C>;
 
 /// std::mdspan or kokkos mdspan of the given rank.
 template <class C, class T, int Rank>
@@ -34,20 +46,34 @@ template <class T, int Rank = 1> struct view {
   std::int64_t extent[static_cast<unsigned>(Rank)] = {};
   std::int64_t stride[static_cast<unsigned>(Rank)] = {};
 
-  constexpr view() = default;
+  HENCE_FN constexpr view() {}
   /// Contiguous, `[n]`.
-  constexpr view(T* p, std::int64_t n) requires(Rank == 1) : data(p), extent{n}, stride{1} {}
+  HENCE_FN constexpr view(T* p, std::int64_t n) requires(Rank == 1) : data(p), extent{n}, stride{1} {}
   /// Row-major, `[rows, columns]`; `row_stride` in elements, `columns` if omitted.
-  constexpr view(T* p, std::int64_t rows, std::int64_t columns) requires(Rank == 2)
+  HENCE_FN constexpr view(T* p, std::int64_t rows, std::int64_t columns) requires(Rank == 2)
       : data(p), extent{rows, columns}, stride{columns, 1} {}
-  constexpr view(T* p, std::int64_t rows, std::int64_t columns, std::int64_t row_stride) requires(Rank == 2)
+  HENCE_FN constexpr view(T* p, std::int64_t rows, std::int64_t columns, std::int64_t row_stride) requires(Rank == 2)
       : data(p), extent{rows, columns}, stride{row_stride, 1} {}
   /// From std::vector, std::array, std::span and the like.
   template <class C> requires(Rank == 1 && detail::contiguous<C, T> && !detail::mdspan_like<C, T, 1>)
-  constexpr view(C&& c) : view(c.data(), static_cast<std::int64_t>(c.size())) {}
+  HENCE_FN constexpr view(C&& c) : view(c.data(), static_cast<std::int64_t>(c.size())) {}
+  /// From an Eigen vector, `[size]`, or matrix of either storage order, `[rows, cols]`.
+  template <class C> requires(detail::eigen_like<C> && std::convertible_to<decltype(std::declval<C&>().data()), T*>)
+  HENCE_FN constexpr view(C&& c) : data(c.data()) {
+    using matrix = std::remove_cvref_t<C>;
+    if constexpr (Rank == 1) {
+      static_assert(matrix::IsVectorAtCompileTime, "hence: an Eigen matrix where one dimension is expected; pass a vector, or use a padded batch");
+      extent[0] = c.size();
+      stride[0] = c.innerStride();
+    } else {
+      extent[0] = c.rows(), extent[1] = c.cols();
+      stride[0] = matrix::IsRowMajor ? c.outerStride() : c.innerStride();
+      stride[1] = matrix::IsRowMajor ? c.innerStride() : c.outerStride();
+    }
+  }
   /// From an mdspan.
   template <class C> requires detail::mdspan_like<C, T, Rank>
-  constexpr view(C&& c) : data(c.data_handle()) {
+  HENCE_FN constexpr view(C&& c) : data(c.data_handle()) {
     for (int i = 0; i < Rank; ++i) {
       extent[i] = static_cast<std::int64_t>(c.extent(static_cast<unsigned>(i)));
       stride[i] = static_cast<std::int64_t>(c.stride(static_cast<unsigned>(i)));
@@ -55,13 +81,13 @@ template <class T, int Rank = 1> struct view {
   }
   /// A view of mutable elements is a view of constant ones.
   template <class U> requires(!std::same_as<U, T> && std::convertible_to<U (*)[], T (*)[]>)
-  constexpr view(const view<U, Rank>& other) : data(other.data) {
+  HENCE_FN constexpr view(const view<U, Rank>& other) : data(other.data) {
     for (int i = 0; i < Rank; ++i) extent[i] = other.extent[i], stride[i] = other.stride[i];
   }
 
-  constexpr bool present() const { return data != nullptr; }
-  constexpr T& operator[](std::int64_t i) const requires(Rank == 1) { return data[i * stride[0]]; }
-  constexpr T& operator()(std::int64_t i, std::int64_t j) const requires(Rank == 2) {
+  HENCE_FN constexpr bool present() const { return data != nullptr; }
+  HENCE_FN constexpr T& operator[](std::int64_t i) const requires(Rank == 1) { return data[i * stride[0]]; }
+  HENCE_FN constexpr T& operator()(std::int64_t i, std::int64_t j) const requires(Rank == 2) {
     return data[i * stride[0] + j * stride[1]];
   }
 };

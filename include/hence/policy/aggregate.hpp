@@ -12,7 +12,7 @@ namespace aggregate {
 /// sum of x over all live tokens / max(N, 1). DAPO, arXiv:2503.14476 eq. 8; verl "token-mean".
 struct token_mean {
   static constexpr bool divides_rows = false;
-  static constexpr double row_divisor(std::int64_t) { return 1.0; }
+  static HENCE_FN constexpr double row_divisor(std::int64_t) { return 1.0; }
 };
 
 /// Which rows a sequence mean counts: all of them (TRL, Liger), or those with a live token (verl, OpenRLHF).
@@ -26,7 +26,7 @@ template <class Rows = all_rows> struct sequence_mean_token_mean {
                 "hence: a sequence mean counts aggregate::all_rows or aggregate::non_empty_rows");
   Rows rows{};
   static constexpr bool divides_rows = true;
-  static constexpr double row_divisor(std::int64_t n) { return n > 0 ? static_cast<double>(n) : 1.0; }
+  static HENCE_FN constexpr double row_divisor(std::int64_t n) { return n > 0 ? static_cast<double>(n) : 1.0; }
 };
 sequence_mean_token_mean() -> sequence_mean_token_mean<all_rows>;
 template <class R> sequence_mean_token_mean(R) -> sequence_mean_token_mean<R>;
@@ -35,14 +35,14 @@ template <class R> sequence_mean_token_mean(R) -> sequence_mean_token_mean<R>;
 struct sequence_mean_token_mean_over {
   double rows;
   static constexpr bool divides_rows = true;
-  static constexpr double row_divisor(std::int64_t n) { return n > 0 ? static_cast<double>(n) : 1.0; }
+  static HENCE_FN constexpr double row_divisor(std::int64_t n) { return n > 0 ? static_cast<double>(n) : 1.0; }
 };
 
 /// sum of x / value, e.g. rows times the longest completion. Dr. GRPO, arXiv:2503.20783.
 struct constant {
   double value;
   static constexpr bool divides_rows = false;
-  static constexpr double row_divisor(std::int64_t) { return 1.0; }
+  static HENCE_FN constexpr double row_divisor(std::int64_t) { return 1.0; }
 };
 
 }  // namespace aggregate
@@ -66,22 +66,22 @@ inline constexpr over_this_call_t over_this_call{};
 
 namespace detail {
 
-inline double at_least_one(std::int64_t n) { return n > 1 ? static_cast<double>(n) : 1.0; }
-inline double positive(const char* name, double x) {
+HENCE_FN double at_least_one(std::int64_t n) { return n > 1 ? static_cast<double>(n) : 1.0; }
+HENCE_FN double positive(const char* name, double x) {
   if (!(x > 0) || x > 1.7e308) refuse(message() << "hence: " << name << " is " << x << ", expected a positive number");
   return x;
 }
-inline double divisor(aggregate::token_mean, const counts& c) { return at_least_one(c.tokens); }
-inline double divisor(aggregate::sequence_mean_token_mean<aggregate::all_rows>, const counts& c) {
+HENCE_FN double divisor(aggregate::token_mean, const counts& c) { return at_least_one(c.tokens); }
+HENCE_FN double divisor(aggregate::sequence_mean_token_mean<aggregate::all_rows>, const counts& c) {
   return at_least_one(c.rows);
 }
-inline double divisor(aggregate::sequence_mean_token_mean<aggregate::non_empty_rows>, const counts& c) {
+HENCE_FN double divisor(aggregate::sequence_mean_token_mean<aggregate::non_empty_rows>, const counts& c) {
   return at_least_one(c.non_empty_rows);
 }
-inline double divisor(aggregate::sequence_mean_token_mean_over a, const counts&) {
+HENCE_FN double divisor(aggregate::sequence_mean_token_mean_over a, const counts&) {
   return positive("sequence_mean_token_mean_over.rows", a.rows);
 }
-inline double divisor(aggregate::constant a, const counts&) { return positive("constant.value", a.value); }
+HENCE_FN double divisor(aggregate::constant a, const counts&) { return positive("constant.value", a.value); }
 
 template <class A>
 concept aggregation = requires(A a, counts c) {
@@ -92,11 +92,11 @@ concept aggregation = requires(A a, counts c) {
 }  // namespace detail
 
 /// The denominator of one optimizer step: `c` is the sum of the micro-batches' counts.
-template <detail::aggregation A> denominator<A, scope::window> over_window(A a, const counts& c) {
+template <detail::aggregation A> HENCE_FN denominator<A, scope::window> over_window(A a, const counts& c) {
   return {detail::divisor(a, c)};
 }
 /// The denominator of one optimizer step over all ranks: `c` is summed over micro-batches and ranks.
-template <detail::aggregation A> denominator<A, scope::ranks> over_all_ranks(A a, const counts& c) {
+template <detail::aggregation A> HENCE_FN denominator<A, scope::ranks> over_all_ranks(A a, const counts& c) {
   return {detail::divisor(a, c)};
 }
 

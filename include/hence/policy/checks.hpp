@@ -114,7 +114,7 @@ template <class Loss, class S, class D> constexpr bool check_composition() {
   return false;
 }
 
-template <class Loss, class A, class Scope> void check_denominator(const Loss& loss, const denominator<A, Scope>& d) {
+template <class Loss, class A, class Scope> HENCE_FN void check_denominator(const Loss& loss, const denominator<A, Scope>& d) {
   positive("denominator", d.value);
   if constexpr (requires { loss.aggregation.value; }) {
     if (loss.aggregation.value != d.value)
@@ -125,7 +125,7 @@ template <class Loss, class A, class Scope> void check_denominator(const Loss& l
   }
 }
 
-inline void check_workspace(const view<std::byte>& w, std::int64_t bytes) {
+template <class Isa = native_isa> void check_workspace(const view<std::byte>& w, std::int64_t bytes) {
   if (!w.present()) return;
   if (w.extent[0] < bytes) refuse(message() << "hence: workspace has " << w.extent[0] << " bytes, expected at least " << bytes);
   if (reinterpret_cast<std::uintptr_t>(w.data) % 64 != 0) refuse(message() << "hence: workspace is not aligned to 64 bytes");

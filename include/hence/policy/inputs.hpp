@@ -47,7 +47,7 @@ void check_apart(const char* name, const per_token<T>& gradient, const per_token
   if (overlap(gradient.data, bytes_of(gradient, b), input.data, bytes_of(input, b)))
     refuse(message() << "hence: gradient overlaps " << name << "; they are separate arrays");
 }
-inline void check_like(const char* name, const sampled& a, const sampled& b) {
+template <class Isa = native_isa> void check_like(const char* name, const sampled& a, const sampled& b) {
   if (a.temperature != b.temperature)
     refuse(message() << "hence: logp was computed at temperature " << a.temperature << ", " << name << " at " << b.temperature
                      << "; their ratio means nothing");

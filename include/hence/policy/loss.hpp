@@ -29,7 +29,7 @@ namespace detail {
 template <class S, class Choice>
 using metrics_for = std::conditional_t<std::same_as<Choice, with_metrics_t>, policy_metrics<S>, no_metrics>;
 
-template <class S> bool is_finite(const sum_of<S>& s) {
+template <class S> HENCE_FN bool is_finite(const sum_of<S>& s) {
   const auto v = s.value();
   return v - v == 0;
 }

@@ -9,7 +9,7 @@ namespace hence::inline v0 {
 
 /// No metrics are computed; their cost is not paid.
 struct no_metrics {
-  no_metrics& operator+=(const no_metrics&) { return *this; }
+  HENCE_FN no_metrics& operator+=(const no_metrics&) { return *this; }
 };
 
 /// Sums over the live tokens of the metric mask.
@@ -21,22 +21,24 @@ template <class S> struct policy_metrics {
   sum_of<S> ratios;
   sum_of<S> kls;
 
-  policy_metrics& operator+=(const policy_metrics& o) {
+  HENCE_FN policy_metrics() {}
+
+  HENCE_FN policy_metrics& operator+=(const policy_metrics& o) {
     tokens += o.tokens, clipped_low += o.clipped_low, clipped_high += o.clipped_high;
     if (!(o.max_ratio <= max_ratio)) max_ratio = o.max_ratio;  // NaN wins
     ratios += o.ratios, kls += o.kls;
     return *this;
   }
 
-  double ratio_mean() const { return mean(ratios); }   ///< importance_sampling_ratio/mean
-  double kl_mean() const { return mean(kls); }         ///< kl
-  double clip_low_mean() const { return share(clipped_low); }    ///< clip_ratio/low_mean
-  double clip_high_mean() const { return share(clipped_high); }  ///< clip_ratio/high_mean
-  double clip_region_mean() const { return share(clipped_low + clipped_high); }  ///< clip_ratio/region_mean
+  HENCE_FN double ratio_mean() const { return mean(ratios); }   ///< importance_sampling_ratio/mean
+  HENCE_FN double kl_mean() const { return mean(kls); }         ///< kl
+  HENCE_FN double clip_low_mean() const { return share(clipped_low); }    ///< clip_ratio/low_mean
+  HENCE_FN double clip_high_mean() const { return share(clipped_high); }  ///< clip_ratio/high_mean
+  HENCE_FN double clip_region_mean() const { return share(clipped_low + clipped_high); }  ///< clip_ratio/region_mean
 
  private:
-  double mean(const sum_of<S>& s) const { return static_cast<double>(s.value()) / detail::at_least_one(tokens); }
-  double share(std::int64_t n) const { return static_cast<double>(n) / detail::at_least_one(tokens); }
+  HENCE_FN double mean(const sum_of<S>& s) const { return static_cast<double>(s.value()) / detail::at_least_one(tokens); }
+  HENCE_FN double share(std::int64_t n) const { return static_cast<double>(n) / detail::at_least_one(tokens); }
 };
 
 }  // namespace hence::inline v0

@@ -16,7 +16,8 @@ template <class S, class Metrics> struct sums {
   status conditions = status::ok;
   Metrics metrics;
 
-  sums& operator+=(const sums& o) {
+  HENCE_FN sums() {}
+  HENCE_FN sums& operator+=(const sums& o) {
     numerator += o.numerator, counts += o.counts, metrics += o.metrics;
     conditions |= o.conditions;
     return *this;
@@ -29,11 +30,11 @@ template <class S, class Metrics> struct sums {
 /// \tparam S the executor's scalar. \tparam Scope of the denominator that scaled the gradient.
 template <class S, class Aggregation, class Scope, class Metrics> class loss_result {
  public:
-  loss_result() = default;
-  loss_result(const detail::sums<S, Metrics>& s, denominator<Aggregation, Scope> d) : sums_(s), denominator_(d.value) {}
+  HENCE_FN loss_result() {}
+  HENCE_FN loss_result(const detail::sums<S, Metrics>& s, denominator<Aggregation, Scope> d) : sums_(s), denominator_(d.value) {}
 
   /// Adds another micro-batch or rank of the same window. The result's bits do not depend on the split.
-  loss_result& operator+=(const loss_result& other) {
+  HENCE_FN loss_result& operator+=(const loss_result& other) {
     static_assert(!std::same_as<Scope, scope::call>,
                   "hence: results of over_this_call do not add up, each was divided by its own counts; "
                   "use over_window or over_all_ranks");
@@ -45,18 +46,18 @@ template <class S, class Aggregation, class Scope, class Metrics> class loss_res
   }
 
   /// The loss: sum / denominator; 0 for an empty batch.
-  double loss() const {
+  HENCE_FN double loss() const {
     return denominator_ == 0 ? 0.0 : static_cast<double>(sums_.numerator.value()) / denominator_;
   }
-  const hence::counts& counts() const { return sums_.counts; }
+  HENCE_FN const hence::counts& counts() const { return sums_.counts; }
   /// `status::empty` if no token was live, `status::non_finite` if the loss or its inputs were.
-  status conditions() const {
+  HENCE_FN status conditions() const {
     return sums_.counts.tokens > 0 ? sums_.conditions : sums_.conditions | status::empty;
   }
-  const Metrics& metrics() const { return sums_.metrics; }
+  HENCE_FN const Metrics& metrics() const { return sums_.metrics; }
   /// The un-normalised state, to be merged by an integer all-reduce.
-  detail::sums<S, Metrics>& state() { return sums_; }
-  const detail::sums<S, Metrics>& state() const { return sums_; }
+  HENCE_FN detail::sums<S, Metrics>& state() { return sums_; }
+  HENCE_FN const detail::sums<S, Metrics>& state() const { return sums_; }
 
  private:
   detail::sums<S, Metrics> sums_{};

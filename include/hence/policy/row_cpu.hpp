@@ -64,7 +64,7 @@ struct block_scratch {
 };
 
 /// Live tokens of positions [begin, end), moved together; returns how many. Dead ones are not read.
-inline int gather_live(const row_data<float>& row, std::int64_t begin, std::int64_t end, bool with_kl, block_scratch& s) {
+template <class Isa> int gather_live(const row_data<float>& row, std::int64_t begin, std::int64_t end, bool with_kl, block_scratch& s) {
   int n = 0;
   for (std::int64_t t = begin; t < end; ++t) {
     if (!row.mask.live(t)) continue;
@@ -81,7 +81,7 @@ inline int gather_live(const row_data<float>& row, std::int64_t begin, std::int6
   return n;
 }
 /// Spreads a gathered block's gradient back, 0 at dead positions.
-inline void scatter_gradient(const row_data<float>& row, std::int64_t begin, std::int64_t end, const block_scratch& s) {
+template <class Isa> void scatter_gradient(const row_data<float>& row, std::int64_t begin, std::int64_t end, const block_scratch& s) {
   int n = 0;
   for (std::int64_t t = begin; t < end; ++t) row.gradient[t] = row.mask.live(t) ? s.gradient[n++] : 0.0f;
 }
@@ -198,7 +198,7 @@ void row_by_packs(const Loss& loss, const row_data<float>& row, const counts& n,
       if constexpr (has_pooled_partial) add_block<Isa>(pooled_partials, s.pooled, count);
       if constexpr (with_metrics) note_block<Isa>(metrics, loss.surrogate, s, advantage, count, false);
     } else {
-      const int count = gather_live(row, begin, end, with_kl, s);
+      const int count = gather_live<Isa>(row, begin, end, with_kl, s);
       const lane_inputs in{s.logp, s.old, s.ref, s.advantage, s.policy_live, s.kl_live, row.score, mean, scale};
       const lane_outputs out{s.gradient, s.term, s.pooled, s.ratio, s.kl};
       policy_block<Isa, true, with_metrics>(loss, in, out, count);
@@ -209,7 +209,7 @@ void row_by_packs(const Loss& loss, const row_data<float>& row, const counts& n,
         add_block<Isa>(pooled_partials, s.pooled, count);
       }
       if constexpr (with_metrics) note_block<Isa>(metrics, loss.surrogate, s, s.advantage, count, true);
-      scatter_gradient(row, begin, end, s);
+      scatter_gradient<Isa>(row, begin, end, s);
     }
   });
   if constexpr (has_pooled_partial) {

@@ -8,7 +8,7 @@
 namespace hence::inline v0::detail {
 
 /// max(n, 1) in the type that a sum of S is divided in: at least double.
-template <class S> constexpr auto mean_divisor(std::int64_t n) {
+template <class S> HENCE_FN constexpr auto mean_divisor(std::int64_t n) {
   using W = std::conditional_t<std::same_as<S, float>, double, S>;
   return static_cast<W>(n > 1 ? n : 1);
 }
@@ -16,7 +16,7 @@ template <class S> constexpr auto mean_divisor(std::int64_t n) {
 /// The clip bounds that a rule shows to the metrics.
 template <class Rule> concept has_bounds = requires(const Rule& r) { r.low; r.high; };
 
-template <class S> void note_token(policy_metrics<S>& m, const auto& rule, S ratio, S kl, S advantage) {
+template <class S> HENCE_FN void note_token(policy_metrics<S>& m, const auto& rule, S ratio, S kl, S advantage) {
   ++m.tokens;
   if (!(ratio <= m.max_ratio)) m.max_ratio = ratio;
   m.ratios.add(ratio);

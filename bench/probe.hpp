@@ -1,0 +1,89 @@
+// The machine's own bounds, measured in the same binary and run as the kernel that they judge.
+#pragma once
+
+#include <benchmark/benchmark.h>
+#include <immintrin.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace probe {
+
+/// Memory aligned to a cache line, filled by f(i).
+class array {
+ public:
+  template <class F> array(std::size_t n, F f) : storage_(n + 64), size_(n) {
+    offset_ = (64 - reinterpret_cast<std::uintptr_t>(storage_.data()) % 64) / 4 % 16;
+    for (std::size_t i = 0; i < n; ++i) data()[i] = f(i);
+  }
+  float* data() { return storage_.data() + offset_; }
+  std::size_t size() const { return size_; }
+
+ private:
+  std::vector<float> storage_;
+  std::size_t size_, offset_;
+};
+
+/// out = sum of the `Inputs` arrays: the bytes of a kernel and next to none of its arithmetic.
+/// \tparam Streaming non-temporal stores, which spare the read of the line that is written.
+template <int Inputs, bool Streaming> [[gnu::noinline]] void sum_streams(const float* const* in, float* out, std::size_t n) {
+#if defined(__AVX512F__)
+  for (std::size_t i = 0; i < n; i += 16) {
+    __m512 x = _mm512_loadu_ps(in[0] + i);
+    for (int k = 1; k < Inputs; ++k) x = _mm512_add_ps(x, _mm512_loadu_ps(in[k] + i));
+    if constexpr (Streaming) _mm512_stream_ps(out + i, x);
+    else _mm512_storeu_ps(out + i, x);
+  }
+#elif defined(__AVX__)
+  for (std::size_t i = 0; i < n; i += 8) {
+    __m256 x = _mm256_loadu_ps(in[0] + i);
+    for (int k = 1; k < Inputs; ++k) x = _mm256_add_ps(x, _mm256_loadu_ps(in[k] + i));
+    if constexpr (Streaming) _mm256_stream_ps(out + i, x);
+    else _mm256_storeu_ps(out + i, x);
+  }
+#else
+  for (std::size_t i = 0; i < n; i += 4) {
+    __m128 x = _mm_loadu_ps(in[0] + i);
+    for (int k = 1; k < Inputs; ++k) x = _mm_add_ps(x, _mm_loadu_ps(in[k] + i));
+    if constexpr (Streaming) _mm_stream_ps(out + i, x);
+    else _mm_storeu_ps(out + i, x);
+  }
+#endif
+}
+
+template <class F> double seconds(F&& f) {
+  const auto start = std::chrono::steady_clock::now();
+  f();
+  benchmark::ClobberMemory();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// Times `kernel` and the bounds in turn, so that both see the same machine; prints ns per element and
+/// `x_bound`, the ratio of the fastest times. Small arrays are run several times per timing.
+template <class Kernel, class... Bounds>
+void run(benchmark::State& state, std::size_t elements, Kernel&& kernel, Bounds&&... bounds) {
+  const int repeat = static_cast<int>(std::max<std::size_t>(1, 200000 / elements));
+  const auto repeated = [&](auto& f) {
+    return seconds([&] {
+             for (int i = 0; i < repeat; ++i) {
+               f();
+               benchmark::ClobberMemory();
+             }
+           }) / repeat;
+  };
+  double best = 1e9, bound = 1e9;
+  for (auto _ : state) {
+    const double t = repeated(kernel);
+    state.SetIterationTime(t);
+    best = std::min(best, t);
+    ((bound = std::min(bound, repeated(bounds))), ...);
+  }
+  state.counters["ns_per_element"] = best * 1e9 / static_cast<double>(elements);
+  state.counters["bound_ns"] = bound * 1e9 / static_cast<double>(elements);
+  state.counters["x_bound"] = best / bound;
+}
+
+}  // namespace probe
