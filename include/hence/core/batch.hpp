@@ -26,9 +26,9 @@ class offsets {
   HENCE_FN constexpr offsets(view<const std::int64_t> v) : wide_(v) {}
   HENCE_FN constexpr offsets(view<const std::int32_t> v) : narrow_(v) {}
   template <class C> requires std::constructible_from<view<const std::int64_t>, C&>
-  HENCE_FN constexpr offsets(C&& c) : wide_(c) {}
+  [[gnu::always_inline]] constexpr offsets(C&& c) : wide_(c) {}
   template <class C> requires std::constructible_from<view<const std::int32_t>, C&>
-  HENCE_FN constexpr offsets(C&& c) : narrow_(c) {}
+  [[gnu::always_inline]] constexpr offsets(C&& c) : narrow_(c) {}
 
   HENCE_FN constexpr std::int64_t size() const { return wide_.present() ? wide_.extent[0] : narrow_.extent[0]; }
   HENCE_FN constexpr bool present() const { return wide_.present() || narrow_.present(); }
@@ -73,9 +73,9 @@ template <class T> struct per_token {
       : data(v.data), extent{v.extent[0], v.extent[1]}, row_stride(v.stride[0]), is_padded(true),
         is_contiguous(v.stride[1] == 1 || v.extent[1] <= 1) {}
   template <class C> requires std::constructible_from<view<T, 1>, C&>
-  HENCE_FN constexpr per_token(C&& c) : per_token(view<T, 1>(c)) {}
+  [[gnu::always_inline]] constexpr per_token(C&& c) : per_token(view<T, 1>(c)) {}
   template <class C> requires(std::constructible_from<view<T, 2>, C&> && !std::constructible_from<view<T, 1>, C&>)
-  HENCE_FN constexpr per_token(C&& c) : per_token(view<T, 2>(c)) {}
+  [[gnu::always_inline]] constexpr per_token(C&& c) : per_token(view<T, 2>(c)) {}
   template <class U> requires(!std::same_as<U, T> && std::convertible_to<U (*)[], T (*)[]>)
   HENCE_FN constexpr per_token(const per_token<U>& o)
       : data(o.data), extent{o.extent[0], o.extent[1]}, row_stride(o.row_stride), is_padded(o.is_padded),

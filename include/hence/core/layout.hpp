@@ -24,6 +24,7 @@ template <class Isa> struct basic_layout {
   offsets cu_seqlens{};
   std::int64_t rows = 0, width = 0;
   bool is_padded = false;
+  std::int64_t total = -1;  // of a ragged batch whose cu_seqlens the host cannot read; else -1
   per_token<const std::uint8_t> response{}, policy{}, kl{}, metric{};
 
   basic_layout(const ragged& b)
@@ -34,14 +35,17 @@ template <class Isa> struct basic_layout {
         kl(b.mask.kl), metric(b.mask.metric) {}
 
   /// Tokens, dead ones included.
-  std::int64_t tokens() const { return is_padded ? rows * width : rows > 0 ? cu_seqlens[rows] : 0; }
-  std::int64_t length(std::int64_t row) const {
+  HENCE_FN std::int64_t tokens() const {
+    if (is_padded) return rows * width;
+    return total >= 0 ? total : rows > 0 ? cu_seqlens[rows] : 0;
+  }
+  HENCE_FN std::int64_t length(std::int64_t row) const {
     return is_padded ? width : cu_seqlens[row + 1] - cu_seqlens[row];
   }
-  template <class T> T* row(const per_token<T>& a, std::int64_t i) const {
+  template <class T> HENCE_FN T* row(const per_token<T>& a, std::int64_t i) const {
     return a.data == nullptr ? nullptr : a.data + (is_padded ? i * a.row_stride : cu_seqlens[i]);
   }
-  row_masks masks_of(std::int64_t i) const { return {row(response, i), row(policy, i), row(kl, i), row(metric, i)}; }
+  HENCE_FN row_masks masks_of(std::int64_t i) const { return {row(response, i), row(policy, i), row(kl, i), row(metric, i)}; }
 
   /// The first row of chunk `c` of `chunks`, cut so that chunks hold about as many tokens.
   std::int64_t chunk_begin(std::int64_t c, std::int64_t chunks) const {
@@ -59,9 +63,16 @@ template <class Isa> struct basic_layout {
 };
 using layout = basic_layout<native_isa>;
 
-/// Refuses an array whose shape is not the batch's. \tparam T any element type.
-template <class T> void check_shape(const char* name, const per_token<T>& a, const layout& b) {
-  if (!a.present()) {
+/// A per_token's shape without its element type, so that its checks are compiled once.
+struct token_shape {
+  bool present;
+  std::int64_t extent[2], row_stride;
+  bool is_padded, is_contiguous;
+};
+
+/// Refuses an array whose shape is not the batch's.
+inline void check_token_shape(const char* name, const token_shape& a, const layout& b) {
+  if (!a.present) {
     if (b.tokens() > 0) refuse(message() << "hence: " << name << " is null, expected " << b.tokens() << " tokens");
     return;
   }
@@ -69,13 +80,18 @@ template <class T> void check_shape(const char* name, const per_token<T>& a, con
     refuse(message() << "hence: " << name << (a.is_padded ? " has shape [rows, width], the batch is ragged and expects [tokens]"
                                                           : " has shape [tokens], the batch is padded and expects [rows, width]"));
   if (!b.is_padded && a.extent[0] != b.tokens())
-    refuse(message() << "hence: " << name << " has " << a.extent[0] << " entries, cu_seqlens describes " << b.tokens() << " tokens");
+    refuse(message() << "hence: " << name << " has " << a.extent[0] << (b.total < 0 ? " entries, cu_seqlens describes " : " entries, gradient has ")
+                     << b.tokens() << " tokens");
   if (b.is_padded && (a.extent[0] != b.rows || a.extent[1] != b.width))
     refuse(message() << "hence: " << name << " has shape [" << a.extent[0] << ", " << a.extent[1] << "], expected ["
                      << b.rows << ", " << b.width << "]");
   if (!a.is_contiguous) refuse(message() << "hence: " << name << " has a stride between tokens that is not 1");
   if (b.is_padded && b.rows > 1 && a.row_stride < b.width)
     refuse(message() << "hence: " << name << " has row stride " << a.row_stride << ", expected at least the width " << b.width);
+}
+
+template <class T> [[gnu::always_inline]] inline void check_shape(const char* name, const per_token<T>& a, const layout& b) {
+  check_token_shape(name, {a.present(), {a.extent[0], a.extent[1]}, a.row_stride, a.is_padded, a.is_contiguous}, b);
 }
 
 /// Refuses row boundaries that do not start at 0 or that decrease.
@@ -93,7 +109,7 @@ inline void check_layout(const layout& b) {
     if (b.width < 0) refuse(message() << "hence: padded.width is " << b.width << ", expected 0 or more");
     if (b.width > 0 && b.rows > INT64_MAX / 16 / b.width)
       refuse(message() << "hence: padded.rows x padded.width = " << b.rows << " x " << b.width << " overflows");
-  } else {
+  } else if (b.total < 0) {
     check_offsets("cu_seqlens", b.cu_seqlens);
   }
   if (b.response.present()) check_shape("mask.response", b.response, b);

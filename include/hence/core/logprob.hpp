@@ -22,7 +22,7 @@ template <class T = float> struct logprobs {
   HENCE_FN constexpr logprobs() {}
   HENCE_FN constexpr logprobs(per_token<const T> v, sampled s) : values(v), how(s) {}
   template <class C> requires std::constructible_from<per_token<const T>, C&>
-  HENCE_FN constexpr logprobs(C&& c, sampled s) : values(c), how(s) {}
+  [[gnu::always_inline]] constexpr logprobs(C&& c, sampled s) : values(c), how(s) {}
   HENCE_FN constexpr bool present() const { return values.present(); }
 };
 

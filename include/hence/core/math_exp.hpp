@@ -23,31 +23,33 @@ namespace detail {
 template <class T> struct libm;
 template <> struct libm<double> {
 #if defined(__CUDA_ARCH__)
-  static __device__ double exp(double x) { return ::exp(x); }
-  static __device__ double expm1(double x) { return ::expm1(x); }
-  static __device__ double log(double x) { return ::log(x); }
-  static __device__ double log1p(double x) { return ::log1p(x); }
-  static __device__ double tanh(double x) { return ::tanh(x); }
-  static __device__ double sqrt(double x) { return __dsqrt_rn(x); }
+  static HENCE_FN double exp(double x) { return ::exp(x); }
+  static HENCE_FN double expm1(double x) { return ::expm1(x); }
+  static HENCE_FN double log(double x) { return ::log(x); }
+  static HENCE_FN double log1p(double x) { return ::log1p(x); }
+  static HENCE_FN double tanh(double x) { return ::tanh(x); }
+  static HENCE_FN double sqrt(double x) { return __dsqrt_rn(x); }
 #else
-  static double exp(double x) { return __builtin_exp(x); }
-  static double expm1(double x) { return __builtin_expm1(x); }
-  static double log(double x) { return __builtin_log(x); }
-  static double log1p(double x) { return __builtin_log1p(x); }
-  static double tanh(double x) { return __builtin_tanh(x); }
-  static double sqrt(double x) { return __builtin_sqrt(x); }
+  static HENCE_FN double exp(double x) { return __builtin_exp(x); }
+  static HENCE_FN double expm1(double x) { return __builtin_expm1(x); }
+  static HENCE_FN double log(double x) { return __builtin_log(x); }
+  static HENCE_FN double log1p(double x) { return __builtin_log1p(x); }
+  static HENCE_FN double tanh(double x) { return __builtin_tanh(x); }
+  static HENCE_FN double sqrt(double x) { return __builtin_sqrt(x); }
 #endif
 };
+
+/// Whether |x| < bound in all lanes; a scalar takes the general way.
+template <class T, class Isa> HENCE_FN constexpr bool every_lane_below(num<T, Isa>, float) { return false; }
+template <class Isa> HENCE_FN bool every_lane_below(pack<float, Isa> x, float bound) {
+  return !any(!(abs(x) < pack<float, Isa>(bound)));
+}
 
 /// e^x as s (1 + q), q = r + tail.
 template <class V> struct exp_parts { V s, r, tail, q; };
 
-/// \param t x log2(e) + magic rounded by the addition: its low bits are n + 127.
-template <class V> HENCE_FN constexpr exp_parts<V> reduced_exp(V x, V t) {
-  t = lesser(V(0x1.8000fep+23f + 127.0f), t);  // n <= 127; beyond, r grows and s q overflows as it must
-  const V n = t - V(0x1.8000fep+23f);
-  V r = fma(n, V(-0x1.62e430p-1f), x);
-  r = fma(n, V(0x1.05c610p-29f), r);
+/// \param r the remainder, s = 2^n.
+template <class V> HENCE_FN constexpr exp_parts<V> exp_of_remainder(V r, V s) {
   V p = fma(V(0x1.a10f04p-16f), r, V(0x1.a30fe2p-13f));
   p = fma(p, r, V(0x1.6c17cap-10f));
   p = fma(p, r, V(0x1.110f74p-7f));
@@ -55,7 +57,16 @@ template <class V> HENCE_FN constexpr exp_parts<V> reduced_exp(V x, V t) {
   p = fma(p, r, V(0x1.555556p-3f));
   p = fma(p, r, V(0.5f));
   const V square = r * r;
-  return {from_bits(x, shift_left(to_bits(t), 23)), r, square * p, fma(square, p, r)};
+  return {s, r, square * p, fma(square, p, r)};
+}
+
+/// \param t x log2(e) + magic rounded by the addition: its low bits are n + 127.
+template <class V> HENCE_FN constexpr exp_parts<V> reduced_exp(V x, V t) {
+  t = lesser(V(0x1.8000fep+23f + 127.0f), t);  // n <= 127; beyond, r grows and s q overflows as it must
+  const V n = t - V(0x1.8000fep+23f);
+  V r = fma(n, V(-0x1.62e430p-1f), x);
+  r = fma(n, V(0x1.05c610p-29f), r);
+  return exp_of_remainder(r, from_bits(x, shift_left(to_bits(t), 23)));
 }
 
 /// x log2(e) + magic; magic = 1.5 2^23 + 127.
@@ -77,6 +88,10 @@ template <class V> struct value_and_slope { V value, slope; };
 /// k3 and its slope e^x - 1, which share everything.
 template <class V> HENCE_FN constexpr value_and_slope<V> k3_and_slope(V x) {
   if constexpr (is_fp32<V>) {
+    if (every_lane_below(x, 0.5f)) {  // n = 0 in all lanes: the same bits with half the work
+      const auto e = exp_of_remainder(x, V(1.0f));
+      return {select(e.tail < V(0x1p-126f), V(0.0f), e.tail), e.q};
+    }
     const V above = lesser(V(128.0f), x);  // e^x - x at +inf is +inf, not NaN
     const auto [s, r, tail, q] = parts_without_cancellation(greater(V(-30.0f), above));
     // For |x| < 0.5 the inner fma is x - x = 0 and the tail alone remains.
@@ -97,6 +112,7 @@ template <class V> HENCE_FN constexpr value_and_slope<V> k3_and_slope(V x) {
 /// e^x. \f$\le 1.1\f$ ulp; 0 below -87.3365, +inf above 88.7228.
 template <class V> requires detail::is_number<V> HENCE_FN constexpr V exp(V x) {
   if constexpr (detail::is_fp32<V>) {
+    if (detail::every_lane_below(x, 0.34f)) return detail::exp_of_remainder(x, V(1.0f)).q + V(1.0f);
     const auto e = detail::reduced_exp(x, detail::exponent_of_exp(x));
     return select(x < V(-0x1.5d589ep+6f), V(0.0f), fma(e.s, e.q, e.s));
   } else {

@@ -1,5 +1,5 @@
 /// \file
-/// sigmoid, softplus, tanh, log1mexp and sqrt: the same bits from num<float>, pack<float> and the CUDA
+/// sigmoid, softplus, tanh and log1mexp, and the dual of sqrt: the same bits from num<float>, pack<float> and the CUDA
 /// kernels. Value and slope come from one reduced exponential; neither cancels nor overflows.
 ///
 /// A subnormal argument counts as zero and a zero result is +0. float64 and wider types use the C
@@ -10,6 +10,7 @@
 #pragma once
 
 #include <hence/core/math_log.hpp>
+#include <hence/core/math_sqrt.hpp>
 
 namespace hence::inline v0 {
 
@@ -111,40 +112,6 @@ template <class V> HENCE_FN constexpr value_and_slope<V> log1mexp_and_slope(V x)
   }
 }
 
-/// The square root of a built-in number, correctly rounded.
-template <class T> HENCE_FN T square_root(T x) {
-  if constexpr (!std::same_as<T, float>) return libm<T>::sqrt(x);
-#if defined(__CUDA_ARCH__)
-  else return __fsqrt_rn(x);
-#else
-  else return __builtin_sqrtf(x);
-#endif
-}
-
-/// The same per lane of floats; g++ and clang make one instruction of it only by its name.
-template <class V> HENCE_FN V sqrt_lanes(V x) {
-#if defined(__CUDACC__)  // packs are for the host's compiler
-#elif defined(__AVX512F__) && defined(__clang__)
-  if constexpr (sizeof(V) == 64) return __builtin_ia32_sqrtps512(x, 4);
-  else
-#elif defined(__AVX512F__)
-  if constexpr (sizeof(V) == 64) return __builtin_ia32_sqrtps512_mask(x, x, every_lane<16>, 4);
-  else
-#endif
-#if defined(__AVX__) && !defined(__CUDACC__)
-  if constexpr (sizeof(V) == 32) return __builtin_ia32_sqrtps256(x);
-  else
-#endif
-#if defined(__SSE__) && !defined(__CUDACC__)
-  if constexpr (sizeof(V) == 16) return __builtin_ia32_sqrtps(x);
-  else
-#endif
-  {
-    for (int i = 0; i < int(sizeof(V) / sizeof(float)); ++i) x[i] = square_root(x[i]);
-    return x;
-  }
-}
-
 }  // namespace detail
 
 /// 1 / (1 + e^-x). \f$\le 2\f$ ulp, the lower tail included; 0 below -87.3365.
@@ -187,17 +154,11 @@ template <class V, class P, class Q> HENCE_FN constexpr auto log1mexp(const dual
   return chain(x, value, slope);
 }
 
-/// The square root, correctly rounded; NaN below zero.
-template <class V> requires detail::is_number<V> HENCE_FN constexpr V sqrt(V x) {
-  if constexpr (!detail::is_fp32<V>) {
-    return V(detail::libm<typename V::scalar>::sqrt(x.v));
-  } else {
-    const V y = detail::subnormal_to_zero(x);
-    if constexpr (requires { V::lanes; }) return V(detail::sqrt_lanes(y.v));
-    else return V(detail::square_root(y.v));
-  }
+/// The square root of a number wider than float64, and with its slope 1 / (2 sqrt(x)) of a dual.
+template <class T, class Isa> requires(sizeof(T) > 8)
+HENCE_FN constexpr num<T, Isa> sqrt(num<T, Isa> x) {
+  return {detail::libm<T>::sqrt(x.v)};
 }
-/// The slope is 1 / (2 sqrt(x)).
 template <class V, class P, class Q> HENCE_FN constexpr auto sqrt(const dual<V, P, Q>& x) {
   const V root = sqrt(x.value);
   return chain(x, root, V(1) / (V(2) * root));

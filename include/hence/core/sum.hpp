@@ -25,21 +25,34 @@ template <class Isa> class basic_exact_sum {
   static constexpr int lowest = 224;  ///< the lowest bit is 2^-224
 
   /// Adds one term. NaN and infinities are counted, not added.
-  HENCE_HOST_DEVICE constexpr void add(double x) {
-    const auto bits = __builtin_bit_cast(std::uint64_t, x);
-    const int exponent = static_cast<int>(bits >> 52 & 0x7ff);
-    if (exponent >= 0x3ff + 159) return add_huge(x);
-    if (exponent == 0) return;  // zero and subnormals, far below 2^-224
-    const auto significand = static_cast<std::int64_t>((bits & 0xfffffffffffffull) | 1ull << 52);
-    add_scaled(bits >> 63 ? -significand : significand, exponent - 0x3ff - 52);
-  }
+  HENCE_HOST_DEVICE constexpr void add(double x) { add(parts_of(x)); }
   HENCE_FN constexpr void add(float x) { add(static_cast<double>(x)); }
 
   /// Adds n 2^exponent, |n| < 2^62.
-  HENCE_HOST_DEVICE constexpr void add_scaled(std::int64_t n, int exponent) {
+  HENCE_HOST_DEVICE constexpr void add_scaled(std::int64_t n, int exponent) { add(parts_of(n, exponent)); }
+
+  /// What a term adds to three neighbouring words.
+  struct parts {
+    int first;
+    std::int64_t word[3];
+  };
+  HENCE_FN constexpr void add(const parts& p) {
+    for (int i = 0; i < 3; ++i) words_[p.first + i] += p.word[i];
+    if (++pending_ == (1 << 30)) normalise();
+  }
+  static HENCE_FN constexpr parts parts_of(double x) {
+    const auto bits = __builtin_bit_cast(std::uint64_t, x);
+    const int exponent = static_cast<int>(bits >> 52 & 0x7ff);
+    if (exponent >= 0x3ff + 159) return {plus_infinities, {x > 0, x < 0, x != x}};
+    if (exponent == 0) return {};  // zero and subnormals, far below 2^-224
+    const auto significand = static_cast<std::int64_t>((bits & 0xfffffffffffffull) | 1ull << 52);
+    return parts_of(bits >> 63 ? -significand : significand, exponent - 0x3ff - 52);
+  }
+  /// Of n 2^exponent, |n| < 2^62.
+  static HENCE_FN constexpr parts parts_of(std::int64_t n, int exponent) {
     int position = exponent + lowest;
     if (position < 0) {  // drop bits below 2^-224, towards zero so that x and -x still cancel
-      if (position <= -63) return;
+      if (position <= -63) return {};
       n = n < 0 ? -(-n >> -position) : n >> -position;
       position = 0;
     }
@@ -47,10 +60,7 @@ template <class Isa> class basic_exact_sum {
     // n 2^shift as low + middle 2^32 + high 2^64, low and middle in [0, 2^32)
     const auto low = static_cast<std::uint64_t>(n) << shift;
     const std::int64_t above = shift == 0 ? n >> 32 : n >> (32 - shift);
-    words_[limb] += static_cast<std::int64_t>(low & 0xffffffffu);
-    words_[limb + 1] += above & 0xffffffff;
-    words_[limb + 2] += above >> 32;
-    if (++pending_ == (1 << 30)) normalise();
+    return {limb, {static_cast<std::int64_t>(low & 0xffffffffu), above & 0xffffffff, above >> 32}};
   }
 
   /// Merges another sum; associative and commutative to the bit.
@@ -66,21 +76,25 @@ template <class Isa> class basic_exact_sum {
   /// The sum, rounded to nearest even; NaN or an infinity if the terms say so.
   HENCE_HOST_DEVICE constexpr double value() const {
     basic_exact_sum s = *this;
-    s.normalise();
-    if (s.words_[nans] > 0 || (s.words_[plus_infinities] > 0 && s.words_[minus_infinities] > 0))
+    return value_of(s.words_);
+  }
+  /// The sum whose words these are; leaves them spoilt.
+  static HENCE_HOST_DEVICE constexpr double value_of(std::int64_t* words) {
+    carry(words);
+    if (words[nans] > 0 || (words[plus_infinities] > 0 && words[minus_infinities] > 0))
       return __builtin_nan("");
-    if (s.words_[plus_infinities] > 0) return __builtin_huge_val();
-    if (s.words_[minus_infinities] > 0) return -__builtin_huge_val();
-    const bool negative = s.words_[limbs - 1] < 0;
+    if (words[plus_infinities] > 0) return __builtin_huge_val();
+    if (words[minus_infinities] > 0) return -__builtin_huge_val();
+    const bool negative = words[limbs - 1] < 0;
     if (negative) {
-      for (int i = 0; i < limbs; ++i) s.words_[i] = -s.words_[i];
-      s.normalise();
+      for (int i = 0; i < limbs; ++i) words[i] = -words[i];
+      carry(words);
     }
     int top = limbs - 1;
-    while (top > 0 && s.words_[top] == 0) --top;
-    if (top == 0) return finish(negative, static_cast<std::uint64_t>(s.words_[0]), -lowest);
+    while (top > 0 && words[top] == 0) --top;
+    if (top == 0) return finish(negative, static_cast<std::uint64_t>(words[0]), -lowest);
     // The leading two limbs and as much of the third as makes 64 bits; everything below is sticky.
-    const auto limb = [&](int i) { return i < 0 ? 0 : static_cast<std::uint64_t>(s.words_[i]); };
+    const auto limb = [&](int i) { return i < 0 ? 0 : static_cast<std::uint64_t>(words[i]); };
     const std::uint64_t two = limb(top) << 32 | limb(top - 1);
     const int room = leading_zeros(two);  // < 32, since the top limb is not 0
     std::uint64_t head = two << room | limb(top - 2) >> (32 - room);
@@ -96,19 +110,20 @@ template <class Isa> class basic_exact_sum {
 
   /// Carries, so that every limb but the last is in [0, 2^32). The value does not change.
   HENCE_HOST_DEVICE constexpr void normalise() {
-    for (int i = 0; i + 1 < limbs; ++i) {
-      words_[i + 1] += words_[i] >> 32;
-      words_[i] &= 0xffffffff;
-    }
+    carry(words_);
     pending_ = 0;
+  }
+  /// The same on the words alone.
+  static HENCE_HOST_DEVICE constexpr void carry(std::int64_t* words) {
+    for (int i = 0; i + 1 < limbs; ++i) {
+      words[i + 1] += words[i] >> 32;
+      words[i] &= 0xffffffff;
+    }
   }
 
  private:
   static constexpr int plus_infinities = limbs, minus_infinities = limbs + 1, nans = limbs + 2;
 
-  HENCE_FN constexpr void add_huge(double x) {
-    ++words_[x != x ? nans : x > 0 ? plus_infinities : minus_infinities];
-  }
   static HENCE_FN constexpr int leading_zeros(std::uint64_t x) {
     int n = 0;
     for (int step = 32; step > 0; step >>= 1)

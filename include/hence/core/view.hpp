@@ -56,16 +56,17 @@ template <class T, int Rank = 1> struct view {
       : data(p), extent{rows, columns}, stride{row_stride, 1} {}
   /// From std::vector, std::array, std::span and the like.
   template <class C> requires(Rank == 1 && detail::contiguous<C, T> && !detail::mdspan_like<C, T, 1>)
-  HENCE_FN constexpr view(C&& c) : view(c.data(), static_cast<std::int64_t>(c.size())) {}
+  [[gnu::always_inline]] constexpr view(C&& c) : view(c.data(), static_cast<std::int64_t>(c.size())) {}
   /// From an Eigen vector, `[size]`, or matrix of either storage order, `[rows, cols]`.
-  template <class C> requires(detail::eigen_like<C> && std::convertible_to<decltype(std::declval<C&>().data()), T*>)
-  HENCE_FN constexpr view(C&& c) : data(c.data()) {
-    using matrix = std::remove_cvref_t<C>;
+  template <class C>
+    requires(detail::eigen_like<C> && std::convertible_to<decltype(std::declval<C&>().data()), T*> &&
+             (Rank == 2 || bool(std::remove_cvref_t<C>::IsVectorAtCompileTime)))
+  [[gnu::always_inline]] constexpr view(C&& c) : data(c.data()) {
     if constexpr (Rank == 1) {
-      static_assert(matrix::IsVectorAtCompileTime, "hence: an Eigen matrix where one dimension is expected; pass a vector, or use a padded batch");
       extent[0] = c.size();
       stride[0] = c.innerStride();
     } else {
+      using matrix = std::remove_cvref_t<C>;
       extent[0] = c.rows(), extent[1] = c.cols();
       stride[0] = matrix::IsRowMajor ? c.outerStride() : c.innerStride();
       stride[1] = matrix::IsRowMajor ? c.innerStride() : c.outerStride();
@@ -73,7 +74,7 @@ template <class T, int Rank = 1> struct view {
   }
   /// From an mdspan.
   template <class C> requires detail::mdspan_like<C, T, Rank>
-  HENCE_FN constexpr view(C&& c) : data(c.data_handle()) {
+  [[gnu::always_inline]] constexpr view(C&& c) : data(c.data_handle()) {
     for (int i = 0; i < Rank; ++i) {
       extent[i] = static_cast<std::int64_t>(c.extent(static_cast<unsigned>(i)));
       stride[i] = static_cast<std::int64_t>(c.stride(static_cast<unsigned>(i)));

@@ -67,7 +67,7 @@ inline constexpr over_this_call_t over_this_call{};
 namespace detail {
 
 HENCE_FN double at_least_one(std::int64_t n) { return n > 1 ? static_cast<double>(n) : 1.0; }
-HENCE_FN double positive(const char* name, double x) {
+[[gnu::always_inline]] inline double positive(const char* name, double x) {
   if (!(x > 0) || x > 1.7e308) refuse(message() << "hence: " << name << " is " << x << ", expected a positive number");
   return x;
 }
@@ -78,10 +78,15 @@ HENCE_FN double divisor(aggregate::sequence_mean_token_mean<aggregate::all_rows>
 HENCE_FN double divisor(aggregate::sequence_mean_token_mean<aggregate::non_empty_rows>, const counts& c) {
   return at_least_one(c.non_empty_rows);
 }
-HENCE_FN double divisor(aggregate::sequence_mean_token_mean_over a, const counts&) {
+[[gnu::always_inline]] inline double divisor(aggregate::sequence_mean_token_mean_over a, const counts&) {
   return positive("sequence_mean_token_mean_over.rows", a.rows);
 }
-HENCE_FN double divisor(aggregate::constant a, const counts&) { return positive("constant.value", a.value); }
+[[gnu::always_inline]] inline double divisor(aggregate::constant a, const counts&) { return positive("constant.value", a.value); }
+
+/// Whether the divisor depends on the batch.
+template <class A> constexpr bool divisor_is_counted = true;
+template <> inline constexpr bool divisor_is_counted<aggregate::sequence_mean_token_mean_over> = false;
+template <> inline constexpr bool divisor_is_counted<aggregate::constant> = false;
 
 template <class A>
 concept aggregation = requires(A a, counts c) {
@@ -92,11 +97,11 @@ concept aggregation = requires(A a, counts c) {
 }  // namespace detail
 
 /// The denominator of one optimizer step: `c` is the sum of the micro-batches' counts.
-template <detail::aggregation A> HENCE_FN denominator<A, scope::window> over_window(A a, const counts& c) {
+template <detail::aggregation A> [[gnu::always_inline]] inline denominator<A, scope::window> over_window(A a, const counts& c) {
   return {detail::divisor(a, c)};
 }
 /// The denominator of one optimizer step over all ranks: `c` is summed over micro-batches and ranks.
-template <detail::aggregation A> HENCE_FN denominator<A, scope::ranks> over_all_ranks(A a, const counts& c) {
+template <detail::aggregation A> [[gnu::always_inline]] inline denominator<A, scope::ranks> over_all_ranks(A a, const counts& c) {
   return {detail::divisor(a, c)};
 }
 

@@ -114,7 +114,7 @@ template <class Loss, class S, class D> constexpr bool check_composition() {
   return false;
 }
 
-template <class Loss, class A, class Scope> HENCE_FN void check_denominator(const Loss& loss, const denominator<A, Scope>& d) {
+template <class Loss, class A, class Scope> [[gnu::always_inline]] inline void check_denominator(const Loss& loss, const denominator<A, Scope>& d) {
   positive("denominator", d.value);
   if constexpr (requires { loss.aggregation.value; }) {
     if (loss.aggregation.value != d.value)

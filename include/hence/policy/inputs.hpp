@@ -30,7 +30,7 @@ template <class T> struct row_data {
 };
 
 template <class T>
-row_data<T> row_of(const policy_inputs<T>& in, const layout& b, const per_token<T>& gradient, std::int64_t i) {
+HENCE_FN row_data<T> row_of(const policy_inputs<T>& in, const layout& b, const per_token<T>& gradient, std::int64_t i) {
   return {b.row(in.logp.values, i), b.row(in.old.values, i), b.row(in.ref.values, i),
           b.row(in.token_advantages, i),
           // an absent advantage stays unread until the row proves to have a live token
@@ -45,6 +45,15 @@ template <class T> std::int64_t bytes_of(const per_token<T>& a, const layout& b)
 template <class T, class U>
 void check_apart(const char* name, const per_token<T>& gradient, const per_token<U>& input, const layout& b) {
   if (overlap(gradient.data, bytes_of(gradient, b), input.data, bytes_of(input, b)))
+    refuse(message() << "hence: gradient overlaps " << name << "; they are separate arrays");
+}
+/// The same for an array of one dimension, whose stride may be anything.
+template <class T, class U>
+void check_apart(const char* name, const per_token<T>& gradient, const view<const U>& input, const layout& b) {
+  if (!input.present() || input.extent[0] < 1) return;
+  const U *first = input.data, *last = input.data + (input.extent[0] - 1) * input.stride[0];
+  const U *low = last < first ? last : first, *high = last < first ? first : last;
+  if (overlap(gradient.data, bytes_of(gradient, b), low, (high - low + 1) * static_cast<std::int64_t>(sizeof(U))))
     refuse(message() << "hence: gradient overlaps " << name << "; they are separate arrays");
 }
 template <class Isa = native_isa> void check_like(const char* name, const sampled& a, const sampled& b) {
@@ -84,8 +93,11 @@ void check_inputs(const Loss& loss, const layout& b, const policy_inputs<T>& in,
   check_apart("ref", gradient, in.ref.values, b);
   check_apart("token_advantages", gradient, in.token_advantages, b);
   check_apart("mask.response", gradient, b.response, b);
-  if (overlap(gradient.data, bytes_of(gradient, b), in.advantages.data, in.advantages.extent[0] * static_cast<std::int64_t>(sizeof(T))))
-    refuse(message() << "hence: gradient overlaps advantages; they are separate arrays");
+  check_apart("mask.policy", gradient, b.policy, b);
+  check_apart("mask.kl", gradient, b.kl, b);
+  check_apart("mask.metric", gradient, b.metric, b);
+  check_apart("advantages", gradient, in.advantages, b);
+  check_apart("scores", gradient, in.scores, b);
 }
 
 }  // namespace detail

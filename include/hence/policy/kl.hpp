@@ -47,10 +47,14 @@ template <class S, class G> k2(S, G) -> k2<S, G>;
 template <class S, class G> k3(S, G) -> k3<S, G>;
 
 /// The estimate at u with the gradient that the estimator's policy names.
-template <class S, class G, template <class, class> class Estimator>
-HENCE_FN constexpr auto estimate(const Estimator<S, G>& estimator, const auto& u) {
-  if constexpr (std::same_as<G, as_k2>) return with_gradient_of(estimator(u), k2<S>{S(0)}(u));
-  else return estimator(u);
+/// \tparam Estimator one of the above, or a user's with the same members.
+template <class Estimator> HENCE_FN constexpr auto estimate(const Estimator& estimator, const auto& u) {
+  if constexpr (std::same_as<decltype(Estimator::gradient), as_k2>) {
+    using S = decltype(Estimator::coef);
+    return with_gradient_of(estimator(u), k2<S>{S(0)}(u));
+  } else {
+    return estimator(u);
+  }
 }
 
 }  // namespace hence::inline v0::kl

@@ -56,7 +56,7 @@ void run_rows(const Executor&, const Loss& loss, const layout& b,
     if (in.advantages.present() && n.policy_tokens > 0) row.advantage = in.advantages[i];
     row.score = in.scores.present() ? in.scores[i] : static_cast<S>(__builtin_nanf(""));
     const W row_divisor = static_cast<W>(A::row_divisor(n.tokens));
-    const S scale = static_cast<S>(W(1) / (static_cast<W>(divisor) * row_divisor));
+    const S scale = gradient_scale<S>(static_cast<W>(divisor), row_divisor);
     if constexpr (A::divides_rows) {
       sum_of<S> row_sum;
       engine::run(loss, row, n, scale, row_sum, out.metrics, scratch);
@@ -143,6 +143,7 @@ auto loss_and_gradient(const Executor& executor, const Loss& loss, const Batch& 
     detail::check_inputs(loss, b, in, gradient);
     const std::int64_t bytes = workspace_bytes(executor, loss, batch, choice);
     detail::check_workspace(workspace, bytes);
+    detail::check_apart("workspace", gradient, view<const std::byte>(workspace), b);
     double divisor;
     if constexpr (std::same_as<D, over_this_call_t>) {
       divisor = detail::divisor(loss.aggregation, detail::count_rows(b, 0, b.rows));

@@ -34,7 +34,7 @@ template <class S, class Aggregation, class Scope, class Metrics> class loss_res
   HENCE_FN loss_result(const detail::sums<S, Metrics>& s, denominator<Aggregation, Scope> d) : sums_(s), denominator_(d.value) {}
 
   /// Adds another micro-batch or rank of the same window. The result's bits do not depend on the split.
-  HENCE_FN loss_result& operator+=(const loss_result& other) {
+  [[gnu::always_inline]] loss_result& operator+=(const loss_result& other) {
     static_assert(!std::same_as<Scope, scope::call>,
                   "hence: results of over_this_call do not add up, each was divided by its own counts; "
                   "use over_window or over_all_ranks");

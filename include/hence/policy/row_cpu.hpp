@@ -132,13 +132,14 @@ template <class F> void for_each_block(std::int64_t length, F&& f) {
   for (std::int64_t t = 0; t < length; t += block_tokens) f(t, length - t < block_tokens ? length : t + block_tokens);
 }
 
-/// Runs the hot loop over n tokens: whole packs in place, the rest through a zero-filled copy.
-template <class Isa, bool Roles, bool Metrics, class Loss>
-void policy_block(const Loss& loss, lane_inputs in, lane_outputs out, int n) {
+/// Runs a hot loop over n tokens: whole packs in place, the rest through a zero-filled copy.
+template <class Isa, class Loss>
+[[gnu::noinline]] void policy_block(void (*lanes_of_loss)(const Loss&, const lane_inputs&, const lane_outputs&, int),
+                                    const Loss& loss, lane_inputs in, lane_outputs out, int n) {
   constexpr int lanes = pack<float, Isa>::lanes;
   constexpr unsigned width = lanes;
   const int whole = n / lanes * lanes, rest = n - whole;
-  policy_lanes<Isa, Roles, Metrics>(loss, in, out, whole);
+  lanes_of_loss(loss, in, out, whole);
   if (rest == 0) return;
   alignas(64) float tail[6][width] = {}, gradient[width];
   const float** arrays[6] = {&in.logp, &in.old, &in.ref, &in.advantage, &in.policy_live, &in.kl_live};
@@ -147,23 +148,49 @@ void policy_block(const Loss& loss, lane_inputs in, lane_outputs out, int n) {
     for (int i = 0; i < rest; ++i) tail[a][i] = (*arrays[a])[whole + i];
     *arrays[a] = tail[a];
   }
-  policy_lanes<Isa, Roles, Metrics>(loss, in, {gradient, out.term + whole, out.pooled + whole, out.ratio + whole, out.kl + whole}, lanes);
+  lanes_of_loss(loss, in, {gradient, out.term + whole, out.pooled + whole, out.ratio + whole, out.kl + whole}, lanes);
   for (int i = 0; i < rest; ++i) out.gradient[whole + i] = gradient[i];
   for (int i = n; i < whole + lanes; ++i) out.term[i] = out.pooled[i] = 0.0f;
 }
 
+/// Calls f with packs of a[i] and b[i] and the place to store, for n tokens; the tail is filled with zeros.
+template <class V, class F> void zip_lanes(const float* a, const float* b, int n, F&& f) {
+  int i = 0;
+  for (; i + V::lanes <= n; i += V::lanes) f(i, V::load(a + i), V::load(b + i));
+  if (i < n) f(i, load_first<V>(a + i, n - i), load_first<V>(b + i, n - i));
+}
+
 /// The mean over policy tokens of log pi - log pi_old.
-template <class Isa> float mean_log_ratio(const row_data<float>& row, std::int64_t policy_tokens, block_scratch& s) {
-  using V = num<float, Isa>;
+template <class Isa>
+float mean_log_ratio(const row_data<float>& row, bool direct, std::int64_t policy_tokens, block_scratch& s) {
+  using V = pack<float, Isa>;
   exact_sum total;
   for_each_block(row.length, [&](std::int64_t begin, std::int64_t end) {
-    int n = 0;
-    for (std::int64_t t = begin; t < end; ++t)
-      if (row.mask.live(t) && row.mask.policy_live(t)) s.term[n++] = (V(row.logp[t]) - V(row.old[t])).v;
-    for (int i = n; i < n + 16; ++i) s.term[i] = 0.0f;
+    int n = static_cast<int>(end - begin);
+    const float *logp = row.logp + begin, *old = row.old + begin;
+    if (!direct) {
+      n = 0;
+      for (std::int64_t t = begin; t < end; ++t)
+        if (row.mask.live(t) && row.mask.policy_live(t)) s.logp[n] = row.logp[t], s.old[n++] = row.old[t];
+      logp = s.logp, old = s.old;
+    }
+    zip_lanes<V>(logp, old, n, [&](int i, V x, V y) { (x - y).store(s.term + i); });
     add_block<Isa>(total, s.term, n);
   });
   return static_cast<float>(total.value() / mean_divisor<float>(policy_tokens));
+}
+
+/// Every policy token moves the mean log-ratio by 1/n, and with it every term of the row: adds
+/// share x scale to their gradients.
+template <class Isa> void add_pooled_gradient(const row_data<float>& row, bool direct, float share, float scale) {
+  using V = pack<float, Isa>;
+  using N = num<float, Isa>;
+  std::int64_t t = 0;
+  if (direct)
+    for (; t + V::lanes <= row.length; t += V::lanes)
+      fma(V(share), V(scale), V::load(row.gradient + t)).store(row.gradient + t);
+  for (; t < row.length; ++t)
+    if (row.mask.live(t) && row.mask.policy_live(t)) row.gradient[t] = fma(N(share), N(scale), N(row.gradient[t])).v;
 }
 
 /// Whether the surrogate depends on the ratio at all (CISPO's, detached, does not).
@@ -181,18 +208,18 @@ void row_by_packs(const Loss& loss, const row_data<float>& row, const counts& n,
   constexpr bool with_kl = has_kl<std::remove_cvref_t<decltype(loss.kl)>>;
   constexpr bool with_metrics = !std::same_as<Metrics, no_metrics>;
   constexpr bool has_pooled_partial = pooled_partial_exists<Loss, Isa>;
-  float mean = 0.0f;
-  if constexpr (pooled) mean = mean_log_ratio<Isa>(row, n.policy_tokens, s);
-  exact_sum pooled_partials;
   const bool direct = row.mask.all_live() || (row.mask.one_role() && n.tokens == row.length);
+  float mean = 0.0f;
+  if constexpr (pooled) mean = mean_log_ratio<Isa>(row, direct, n.policy_tokens, s);
+  exact_sum pooled_partials;
   if (direct && !row.token_advantages)
     for (int i = 0; i < block_tokens && i < row.length; i += pack<float, Isa>::lanes) pack<float, Isa>(row.advantage).store(s.advantage + i);
   for_each_block(row.length, [&](std::int64_t begin, std::int64_t end) {
     if (direct) {
       const int count = static_cast<int>(end - begin);
       const float* advantage = row.token_advantages ? row.token_advantages + begin : s.advantage;
-      policy_block<Isa, false, with_metrics>(
-          loss, {row.logp + begin, row.old + begin, with_kl ? row.ref + begin : nullptr, advantage, nullptr, nullptr, row.score, mean, scale},
+      policy_block<Isa>(
+          &policy_lanes<Isa, false, with_metrics, Loss>, loss, {row.logp + begin, row.old + begin, with_kl ? row.ref + begin : nullptr, advantage, nullptr, nullptr, row.score, mean, scale},
           {row.gradient + begin, s.term, s.pooled, s.ratio, s.kl}, count);
       add_block<Isa>(row_sum, s.term, count);
       if constexpr (has_pooled_partial) add_block<Isa>(pooled_partials, s.pooled, count);
@@ -201,7 +228,7 @@ void row_by_packs(const Loss& loss, const row_data<float>& row, const counts& n,
       const int count = gather_live<Isa>(row, begin, end, with_kl, s);
       const lane_inputs in{s.logp, s.old, s.ref, s.advantage, s.policy_live, s.kl_live, row.score, mean, scale};
       const lane_outputs out{s.gradient, s.term, s.pooled, s.ratio, s.kl};
-      policy_block<Isa, true, with_metrics>(loss, in, out, count);
+      policy_block<Isa>(&policy_lanes<Isa, true, with_metrics, Loss>, loss, in, out, count);
       add_block<Isa>(row_sum, s.term, count);
       if constexpr (has_pooled_partial) {
         for (int i = 0; i < count; ++i)
@@ -213,14 +240,20 @@ void row_by_packs(const Loss& loss, const row_data<float>& row, const counts& n,
     }
   });
   if constexpr (has_pooled_partial) {
-    // every policy token moves the mean log-ratio by 1/n, and with it every term of the row
-    using V = num<float, Isa>;
-    const V share = static_cast<float>(pooled_partials.value() / mean_divisor<float>(n.policy_tokens));
-    for (std::int64_t t = 0; t < row.length; ++t)
-      if (row.mask.live(t) && row.mask.policy_live(t)) row.gradient[t] = fma(share, V(scale), V(row.gradient[t])).v;
+    const auto share = static_cast<float>(pooled_partials.value() / mean_divisor<float>(n.policy_tokens));
+    add_pooled_gradient<Isa>(row, direct, share, scale);
   }
 }
 
+#if defined(__CUDACC__)
+template <class Pool, class Isa> struct row_engine<cpu<Pool, Isa>> {
+  static_assert(always_false<Pool>::value,
+                "hence: nvcc knows no vector registers, so hence::cpu is absent in a .cu file; use "
+                "reference<float>, whose bits are the same, or call hence::cpu from a .cpp file");
+  struct scratch {};
+  static void run(const auto&...) {}
+};
+#else
 template <class Pool, class Isa> struct row_engine<cpu<Pool, Isa>> {
   using scratch = block_scratch;
   template <class Loss, class Metrics>
@@ -229,5 +262,6 @@ template <class Pool, class Isa> struct row_engine<cpu<Pool, Isa>> {
     row_by_packs<Isa>(loss, row, n, scale, row_sum, metrics, s);
   }
 };
+#endif
 
 }  // namespace hence::inline v0::detail

@@ -1,0 +1,41 @@
+/// \file
+/// The metrics of a policy loss in a kernel: exact sums and integers, so that the order leaves no trace.
+#pragma once
+
+#include <hence/cuda/row.cuh>
+
+namespace hence::inline v0::cuda {
+
+/// The metrics of one warp: nothing, or `policy_metrics`.
+template <class Metrics> struct warp_metrics {
+  template <class Rule, class Token> __device__ void note(const Rule&, const Token&, int, float, bool) {}
+  __device__ void end_step() {}
+  template <class Shared> __device__ void add_to(Metrics&, Shared&) {}
+};
+template <> struct warp_metrics<policy_metrics<float>> {
+  warp_sum ratios, kls;
+  float ratio[quad_size], kl[quad_size];
+  int tokens = 0, low = 0, high = 0, max_ratio = 0;
+
+  /// The quad's token k.
+  template <class Rule, class Token>
+  __device__ __forceinline__ void note(const Rule& rule, const Token& t, int k, float advantage, bool live) {
+    ratio[k] = live ? t.ratio.v : 0.0f, kl[k] = live ? t.kl.v : 0.0f;
+    tokens += live;
+    low += live && hence::detail::is_clipped_low(rule, ratio[k], advantage);
+    high += live && hence::detail::is_clipped_high(rule, ratio[k], advantage);
+    max_ratio = ::max(max_ratio, hence::detail::to_bits(abs(num<float>(ratio[k]))));  // as integers NaN is largest
+  }
+  __device__ __forceinline__ void end_step() { ratios.add(ratio), kls.add(kl); }
+
+  template <class Shared> __device__ __forceinline__ void add_to(policy_metrics<float>& total, Shared& shared) {
+    shared.add_to(total.ratios, ratios), shared.add_to(total.kls, kls);
+    const int all[3] = {__reduce_add_sync(whole_warp, tokens), __reduce_add_sync(whole_warp, low), __reduce_add_sync(whole_warp, high)};
+    const int largest = __reduce_max_sync(whole_warp, max_ratio);
+    if (lane_id() != 0) return;
+    cuda::add_to(total.tokens, all[0]), cuda::add_to(total.clipped_low, all[1]), cuda::add_to(total.clipped_high, all[2]);
+    atomicMax(reinterpret_cast<int*>(&total.max_ratio), largest);
+  }
+};
+
+}  // namespace hence::inline v0::cuda
