@@ -21,7 +21,7 @@ template <bool Exceptions = detail::exceptions_enabled> class basic_thread_pool 
  public:
   /// \param threads in all, the caller's included; 0 asks the machine.
   explicit basic_thread_pool(int threads = 0) {
-    if (threads < 0) detail::refuse(detail::message() << "hence: threads is " << threads << ", expected 0 or more");
+    if (threads < 0) detail::refuse(detail::message() << "hence: threads is " << std::int64_t{threads} << ", expected 0 or more");
     if (threads == 0) threads = static_cast<int>(std::thread::hardware_concurrency());
     for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
   }
