@@ -74,7 +74,7 @@ void run(benchmark::State& state, const Executor& executor, const Rule& rule, co
   state.counters["x_bound"] = least / best;
   state.counters["ns_per_group"] = least * 1e9 / static_cast<double>(cu.size() - 1);
   state.counters["bound_GBps"] = 8e-9 * static_cast<double>(rows) / best;
-  state.counters["nt_stores"] = non_temporal < bound;
+  state.counters["regular_GBps"] = 8e-9 * static_cast<double>(rows) / bound;
 }
 
 std::vector<std::int64_t> equal_sizes(std::int64_t count, std::int64_t size) {

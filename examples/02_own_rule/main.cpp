@@ -37,7 +37,7 @@ int main() {
     std::printf("\n");
     return result.loss();
   };
-  run("two_sided", hence::clip::two_sided{.low = 0.8f, .high = 1.2f});
+  run("two_sided", hence::clip::two_sided{0.8f, 1.2f});
   const double by_lambda = run("soft_clip", soft_clip);
   run("softer_clip", softer_clip{0.5f});
 

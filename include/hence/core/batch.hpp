@@ -25,9 +25,9 @@ class offsets {
   HENCE_FN constexpr offsets() {}
   HENCE_FN constexpr offsets(view<const std::int64_t> v) : wide_(v) {}
   HENCE_FN constexpr offsets(view<const std::int32_t> v) : narrow_(v) {}
-  template <class C> requires std::constructible_from<view<const std::int64_t>, C&>
+  template <class C> requires std::constructible_from<view<const std::int64_t>, C>
   [[gnu::always_inline]] constexpr offsets(C&& c) : wide_(c) {}
-  template <class C> requires std::constructible_from<view<const std::int32_t>, C&>
+  template <class C> requires std::constructible_from<view<const std::int32_t>, C>
   [[gnu::always_inline]] constexpr offsets(C&& c) : narrow_(c) {}
 
   HENCE_FN constexpr std::int64_t size() const { return wide_.present() ? wide_.extent[0] : narrow_.extent[0]; }
@@ -67,14 +67,20 @@ template <class T> struct per_token {
   bool is_padded = false, is_contiguous = true;
 
   HENCE_FN constexpr per_token() {}
+  /// `[tokens]`.
+  HENCE_FN constexpr per_token(T* p, std::int64_t tokens) : per_token(view<T, 1>(p, tokens)) {}
+  /// `[rows, width]`, `row_stride` elements from row to row.
+  HENCE_FN constexpr per_token(T* p, std::int64_t rows, std::int64_t width) : per_token(view<T, 2>(p, rows, width)) {}
+  HENCE_FN constexpr per_token(T* p, std::int64_t rows, std::int64_t width, std::int64_t stride)
+      : per_token(view<T, 2>(p, rows, width, stride)) {}
   HENCE_FN constexpr per_token(view<T, 1> v)
       : data(v.data), extent{v.extent[0], 0}, is_contiguous(v.stride[0] == 1 || v.extent[0] <= 1) {}
   HENCE_FN constexpr per_token(view<T, 2> v)
       : data(v.data), extent{v.extent[0], v.extent[1]}, row_stride(v.stride[0]), is_padded(true),
         is_contiguous(v.stride[1] == 1 || v.extent[1] <= 1) {}
-  template <class C> requires std::constructible_from<view<T, 1>, C&>
+  template <class C> requires std::constructible_from<view<T, 1>, C>
   [[gnu::always_inline]] constexpr per_token(C&& c) : per_token(view<T, 1>(c)) {}
-  template <class C> requires(std::constructible_from<view<T, 2>, C&> && !std::constructible_from<view<T, 1>, C&>)
+  template <class C> requires(std::constructible_from<view<T, 2>, C> && !std::constructible_from<view<T, 1>, C>)
   [[gnu::always_inline]] constexpr per_token(C&& c) : per_token(view<T, 2>(c)) {}
   template <class U> requires(!std::same_as<U, T> && std::convertible_to<U (*)[], T (*)[]>)
   HENCE_FN constexpr per_token(const per_token<U>& o)

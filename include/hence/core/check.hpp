@@ -19,7 +19,7 @@ enum class status : std::uint32_t {
   ok = 0,
   empty = 1,        ///< the batch has no live token (or no group): loss, gradient and metrics are 0
   non_finite = 2,   ///< a live input or term is NaN or infinite: its loss is NaN or infinite, its group NaN
-  singleton = 4,    ///< a group of one was met where the policy is `singleton::error`
+  singleton = 4,    ///< a group of one was met where the policy is `advantage::singleton_error`
   malformed = 8,    ///< row boundaries on a device decrease or leave the arrays: those rows are skipped
 };
 HENCE_FN constexpr status operator|(status a, status b) {

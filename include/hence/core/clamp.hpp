@@ -10,16 +10,17 @@ namespace hence::inline v0 {
 template <class A, class B> requires detail::mixes<A, B> HENCE_FN constexpr auto min(const A& a, const B& b) {
   return select(a < b, a, b);
 }
-template <class V> requires detail::is_number<V> HENCE_FN constexpr V min(V a, V b) {
-  return lesser(a, b);
+// for two equal types a better match than std::min in a file that is using namespace std
+template <class V, class P, class Q> HENCE_FN constexpr auto min(const dual<V, P, Q>& a, const dual<V, P, Q>& b) {
+  return select(a < b, a, b);
 }
 
 /// The larger; at a tie, and where a is NaN, b with b's gradient.
 template <class A, class B> requires detail::mixes<A, B> HENCE_FN constexpr auto max(const A& a, const B& b) {
   return select(a > b, a, b);
 }
-template <class V> requires detail::is_number<V> HENCE_FN constexpr V max(V a, V b) {
-  return greater(a, b);
+template <class V, class P, class Q> HENCE_FN constexpr auto max(const dual<V, P, Q>& a, const dual<V, P, Q>& b) {
+  return select(a > b, a, b);
 }
 
 /// x limited to [low, high]; NaN stays NaN. The gradient is 1 on the closed interval and 0 outside.

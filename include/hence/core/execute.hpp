@@ -8,7 +8,8 @@
 namespace hence::inline v0 {
 
 /// Scalar loops in S. `reference<float>` has the same bits as `cpu` and the kernels; `reference<double>`
-/// computes in float64 throughout and tells how accurate they are.
+/// computes in float64 throughout and tells how accurate they are, given rules whose numbers are double:
+/// `clip::two_sided{0.8, 1.2}`, `recipe::dapo<double>()`.
 template <class S, class Isa = native_isa> struct reference {
   using scalar = S;
   static constexpr bool is_parallel = false;
@@ -29,6 +30,11 @@ concept parallel = requires(Pool& pool, void (*f)(std::int64_t)) { pool.parallel
 /// Packs of fp32, split over rows. Results do not depend on the pool or its size.
 /// \tparam Pool satisfies `parallel`. \tparam Isa as in `pack`.
 template <class Pool = serial, class Isa = native_isa> struct cpu {
+#if defined(__CUDACC__)  // its front end has no vectors in functions that the device may call
+  static_assert(detail::always_false<Pool>::value,
+                "hence: nvcc knows no vector registers, so hence::cpu is absent in a .cu file; use "
+                "reference<float>, whose bits are the same, or call hence::cpu from a .cpp file");
+#endif
   static_assert(parallel<Pool>, "hence: a pool for hence::cpu has parallel_for(n, f)");
   using scalar = float;
   static constexpr bool is_parallel = !std::same_as<Pool, serial>;

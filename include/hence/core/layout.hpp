@@ -85,7 +85,7 @@ inline void check_token_shape(const char* name, const token_shape& a, const layo
   if (b.is_padded && (a.extent[0] != b.rows || a.extent[1] != b.width))
     refuse(message() << "hence: " << name << " has shape [" << a.extent[0] << ", " << a.extent[1] << "], expected ["
                      << b.rows << ", " << b.width << "]");
-  if (!a.is_contiguous) refuse(message() << "hence: " << name << " has a stride between tokens that is not 1");
+  if (!a.is_contiguous) refuse(message() << "hence: " << name << " has a stride between tokens that is not 1, expected row-major [rows, width] or contiguous [tokens]");
   if (b.is_padded && b.rows > 1 && a.row_stride < b.width)
     refuse(message() << "hence: " << name << " has row stride " << a.row_stride << ", expected at least the width " << b.width);
 }

@@ -16,9 +16,9 @@ namespace hence::inline v0 {
 
 namespace detail {
 
-/// The k for which x 2^-k is in [2/3, 4/3); any k for an x that has no logarithm.
+/// The k for which x 2^-k is in [2/3, 4/3); 0 for a NaN and for x <= 0, whose logarithm is no number.
 template <class V> HENCE_FN constexpr auto exponent_of_log(V x) {
-  return (to_bits(greater(V(0x1p-126f), x)) - 0x3f2aaaab) >> 23;
+  return (to_bits(select(x >= V(0x1p-126f), x, V(1.0f))) - 0x3f2aaaab) >> 23;
 }
 
 /// x 2^-k.

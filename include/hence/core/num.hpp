@@ -62,7 +62,11 @@ template <> struct arithmetic<float> {
   static HENCE_FN float add(float a, float b) { return __fadd_rn(a, b); }
   static HENCE_FN float sub(float a, float b) { return __fsub_rn(a, b); }
   static HENCE_FN float div(float a, float b) { return __fdiv_rn(a, b); }
-  static HENCE_FN float fma(float a, float b, float c) { return __fmaf_rn(a, b, c); }
+  // nvcc turns __fmaf_rn(-1, b, c) into a subtraction that names no rounding
+  static HENCE_FN float fma(float a, float b, float c) {
+    __asm__("fma.rn.f32 %0, %1, %2, %0;" : "+f"(c) : "f"(a), "f"(b));
+    return c;
+  }
 #else
   static HENCE_FN constexpr float mul(float a, float b) { return pinned(a * b); }
   static HENCE_FN constexpr float add(float a, float b) { return a + b; }
@@ -84,7 +88,10 @@ template <> struct arithmetic<double> {
   static HENCE_FN double add(double a, double b) { return __dadd_rn(a, b); }
   static HENCE_FN double sub(double a, double b) { return __dsub_rn(a, b); }
   static HENCE_FN double div(double a, double b) { return __ddiv_rn(a, b); }
-  static HENCE_FN double fma(double a, double b, double c) { return __fma_rn(a, b, c); }
+  static HENCE_FN double fma(double a, double b, double c) {
+    __asm__("fma.rn.f64 %0, %1, %2, %0;" : "+d"(c) : "d"(a), "d"(b));
+    return c;
+  }
 #else
   static HENCE_FN constexpr double mul(double a, double b) { return pinned(a * b); }
   static HENCE_FN constexpr double add(double a, double b) { return a + b; }
@@ -100,11 +107,20 @@ template <class T> struct always_false { static constexpr bool value = false; };
 
 }  // namespace detail
 
+/// What a comparison of `num`s gives: a bool whose `&`, `|` and `!` are spelt like those of a pack's mask.
+struct scalar_mask {
+  bool m;
+  HENCE_FN constexpr operator bool() const { return m; }
+  friend HENCE_FN constexpr scalar_mask operator&(scalar_mask a, scalar_mask b) { return {a.m && b.m}; }
+  friend HENCE_FN constexpr scalar_mask operator|(scalar_mask a, scalar_mask b) { return {a.m || b.m}; }
+  friend HENCE_FN constexpr scalar_mask operator!(scalar_mask a) { return {!a.m}; }
+};
+
 /// A scalar of type T (float, double; wider in tests). \tparam Isa keeps differently compiled
 /// translation units apart.
 template <class T, class Isa = native_isa> struct num {
   using scalar = T;
-  using mask = bool;
+  using mask = scalar_mask;
   T v;
 
   num() = default;
@@ -122,12 +138,12 @@ template <class T, class Isa = native_isa> struct num {
   friend HENCE_FN constexpr num operator*(num a, num b) { return {ops::mul(a.v, b.v)}; }
   friend HENCE_FN constexpr num operator/(num a, num b) { return {ops::div(a.v, b.v)}; }
   friend HENCE_FN constexpr num operator-(num a) { return {-a.v}; }
-  friend HENCE_FN constexpr bool operator<(num a, num b) { return a.v < b.v; }
-  friend HENCE_FN constexpr bool operator<=(num a, num b) { return a.v <= b.v; }
-  friend HENCE_FN constexpr bool operator>(num a, num b) { return a.v > b.v; }
-  friend HENCE_FN constexpr bool operator>=(num a, num b) { return a.v >= b.v; }
-  friend HENCE_FN constexpr bool operator==(num a, num b) { return a.v == b.v; }
-  friend HENCE_FN constexpr bool operator!=(num a, num b) { return a.v != b.v; }
+  friend HENCE_FN constexpr mask operator<(num a, num b) { return {a.v < b.v}; }
+  friend HENCE_FN constexpr mask operator<=(num a, num b) { return {a.v <= b.v}; }
+  friend HENCE_FN constexpr mask operator>(num a, num b) { return {a.v > b.v}; }
+  friend HENCE_FN constexpr mask operator>=(num a, num b) { return {a.v >= b.v}; }
+  friend HENCE_FN constexpr mask operator==(num a, num b) { return {a.v == b.v}; }
+  friend HENCE_FN constexpr mask operator!=(num a, num b) { return {a.v != b.v}; }
 
   /// a b + c with one rounding.
   friend HENCE_FN constexpr num fma(num a, num b, num c) { return {ops::fma(a.v, b.v, c.v)}; }
@@ -144,6 +160,10 @@ template <class T, class Isa = native_isa> struct num {
   friend HENCE_FN constexpr num lesser(num a, num b) { return a.v < b.v ? a : b; }
   /// `a > b ? a : b`.
   friend HENCE_FN constexpr num greater(num a, num b) { return a.v > b.v ? a : b; }
+  /// The smaller; b at a tie and where a is NaN.
+  friend HENCE_FN constexpr num min(num a, num b) { return lesser(a, b); }
+  /// The larger; b at a tie and where a is NaN.
+  friend HENCE_FN constexpr num max(num a, num b) { return greater(a, b); }
 
  private:
   using ops = detail::arithmetic<T>;

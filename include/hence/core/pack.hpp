@@ -31,7 +31,7 @@ template <int Lanes> constexpr auto every_lane = static_cast<std::conditional_t<
 template <class T, class V> HENCE_FN V fma_lanes(V a, V b, V c) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(V) == 64 && sizeof(T) == 4) return __builtin_ia32_vfmaddps512_mask(a, b, c, every_lane<16>, 4);
-  else if constexpr (sizeof(V) == 64) return __builtin_ia32_vfmaddpd512_mask(a, b, c, every_lane<8>, 4);
+  else if constexpr (sizeof(V) == 64) return __builtin_ia32_vfmaddpd512_mask(a, b, c, static_cast<unsigned char>(255), 4);
   else
 #endif
 #if defined(__FMA__)
@@ -99,6 +99,8 @@ template <class T, class Isa = native_isa> struct pack {
     friend HENCE_FN mask operator&(mask a, mask b) { return {a.m & b.m}; }
     friend HENCE_FN mask operator|(mask a, mask b) { return {a.m | b.m}; }
     friend HENCE_FN mask operator!(mask a) { return {~a.m}; }
+    friend HENCE_FN mask operator&&(mask a, mask b) { return a & b; }  // both sides are computed
+    friend HENCE_FN mask operator||(mask a, mask b) { return a | b; }
   };
   vector v;
 
@@ -136,6 +138,10 @@ template <class T, class Isa = native_isa> struct pack {
   }
   friend HENCE_FN pack lesser(pack a, pack b) { return {detail::lesser_lanes<T>(a.v, b.v)}; }
   friend HENCE_FN pack greater(pack a, pack b) { return {detail::greater_lanes<T>(a.v, b.v)}; }
+  /// The smaller; b at a tie and where a is NaN.
+  friend HENCE_FN pack min(pack a, pack b) { return lesser(a, b); }
+  /// The larger; b at a tie and where a is NaN.
+  friend HENCE_FN pack max(pack a, pack b) { return greater(a, b); }
 };
 
 namespace detail {

@@ -23,6 +23,12 @@ concept eigen_like = requires(C& c) {
   std::remove_cvref_t<C>::IsVectorAtCompileTime;
 };
 
+/// A temporary that owns its elements: a view of it would dangle.
+template <class C>
+concept dying_owner = !std::is_lvalue_reference_v<C> && (requires { typename std::remove_cvref_t<C>::allocator_type; } || requires {
+  requires std::same_as<typename std::remove_cvref_t<C>::PlainObject, std::remove_cvref_t<C>>;  // Eigen's owners
+});
+
 /// A contiguous one-dimensional container: std::vector, std::array, std::span.
 template <class C, class T>
 concept contiguous = requires(C& c) {
@@ -55,11 +61,12 @@ template <class T, int Rank = 1> struct view {
   HENCE_FN constexpr view(T* p, std::int64_t rows, std::int64_t columns, std::int64_t row_stride) requires(Rank == 2)
       : data(p), extent{rows, columns}, stride{row_stride, 1} {}
   /// From std::vector, std::array, std::span and the like.
-  template <class C> requires(Rank == 1 && detail::contiguous<C, T> && !detail::mdspan_like<C, T, 1>)
+  template <class C>
+    requires(Rank == 1 && detail::contiguous<C, T> && !detail::mdspan_like<C, T, 1> && !detail::dying_owner<C>)
   [[gnu::always_inline]] constexpr view(C&& c) : view(c.data(), static_cast<std::int64_t>(c.size())) {}
   /// From an Eigen vector, `[size]`, or matrix of either storage order, `[rows, cols]`.
   template <class C>
-    requires(detail::eigen_like<C> && std::convertible_to<decltype(std::declval<C&>().data()), T*> &&
+    requires(detail::eigen_like<C> && !detail::dying_owner<C> && std::convertible_to<decltype(std::declval<C&>().data()), T*> &&
              (Rank == 2 || bool(std::remove_cvref_t<C>::IsVectorAtCompileTime)))
   [[gnu::always_inline]] constexpr view(C&& c) : data(c.data()) {
     if constexpr (Rank == 1) {
@@ -83,6 +90,12 @@ template <class T, int Rank = 1> struct view {
   /// A view of mutable elements is a view of constant ones.
   template <class U> requires(!std::same_as<U, T> && std::convertible_to<U (*)[], T (*)[]>)
   HENCE_FN constexpr view(const view<U, Rank>& other) : data(other.data) {
+    for (int i = 0; i < Rank; ++i) extent[i] = other.extent[i], stride[i] = other.stride[i];
+  }
+
+  /// Masks of bool are masks of bytes.
+  template <class U> requires(std::same_as<std::remove_const_t<U>, bool> && std::same_as<T, const unsigned char>)
+  HENCE_FN view(const view<U, Rank>& other) : data(reinterpret_cast<const unsigned char*>(other.data)) {
     for (int i = 0; i < Rank; ++i) extent[i] = other.extent[i], stride[i] = other.stride[i];
   }
 

@@ -1,17 +1,17 @@
 /// \file
 /// `exact_sum` in a kernel: a warp adds with integers alone, so any order gives the same bits.
 ///
-/// Registers only: lane k < 16 of a warp holds word k. A step of 32 x N terms costs two redux for the
-/// largest magnitude, of the terms and of what is left of them, and two for the sums.
+/// Registers only: lane k < 16 of a warp holds word k. A step of 32 x N terms costs two redux for
+/// the largest magnitude, of the terms and of what is left of them, and two for the sums.
 #pragma once
 
 #include <hence/core/sum_lanes.hpp>
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
-#error "hence: kernels need sm_80 or newer"
+#  error "hence: kernels need sm_80 or newer"
 #endif
 
-namespace hence::inline v0::cuda {
+namespace hence::inline v0::cuda::detail {
 
 constexpr unsigned whole_warp = 0xffffffffu;
 
@@ -23,23 +23,24 @@ __device__ __forceinline__ int warp_id() { return static_cast<int>(threadIdx.x /
 class warp_sum {
  public:
   /// Adds N terms of every lane. A dead lane passes zeros.
-  template <int N> __device__ __forceinline__ void add(const float (&x)[N]) {
+  template <unsigned N> __device__ __forceinline__ void add(const float (&x)[N]) {
     using namespace hence::detail;
-    static_assert(N <= 16, "hence: more than 16 terms a lane overflow a 32-bit integer sum");
+    static_assert(N <= 8, "hence: more than 8 terms a lane overflow a 32-bit integer sum");
     num<float> rest[N];
 #pragma unroll
-    for (int i = 0; i < N; ++i) rest[i] = x[i];
+    for (unsigned i = 0; i < N; ++i) rest[i] = x[i];
     for (;;) {  // a second round only where the terms span more than 2^44
       unsigned largest = 0;
 #pragma unroll
-      for (int i = 0; i < N; ++i) largest = ::max(largest, static_cast<unsigned>(to_bits(abs(rest[i]))));
+      for (unsigned i = 0; i < N; ++i)
+        largest = ::max(largest, static_cast<unsigned>(to_bits(abs(rest[i]))));
       largest = __reduce_max_sync(whole_warp, largest);
       if (largest == 0) return;
       const term_splitter splitter(static_cast<std::int32_t>(largest));
       if (!splitter.usable) break;
       std::int32_t coarse = 0, fine = 0;
 #pragma unroll
-      for (int i = 0; i < N; ++i) {
+      for (unsigned i = 0; i < N; ++i) {
         const split_term s(rest[i], splitter);
         coarse += s.coarse, fine += s.fine, rest[i] = s.rest;
       }
@@ -48,14 +49,17 @@ class warp_sum {
     }
     // Infinities, NaN and magnitudes from 2^121 or below 2^-80, one by one.
 #pragma unroll
-    for (int i = 0; i < N; ++i)
+    for (unsigned i = 0; i < N; ++i)
       for (unsigned left = __ballot_sync(whole_warp, rest[i].v != 0); left != 0; left &= left - 1)
-        add(static_cast<double>(__shfl_sync(whole_warp, rest[i].v, __ffs(static_cast<int>(left)) - 1)));
+        add(static_cast<double>(
+            __shfl_sync(whole_warp, rest[i].v, __ffs(static_cast<int>(left)) - 1)));
     carry();
   }
 
   /// Adds one term that every lane holds.
-  __device__ __forceinline__ void add(double x) { word_ += hence::detail::word_of(exact_sum::parts_of(x), lane_id()); }
+  __device__ __forceinline__ void add(double x) {
+    word_ += hence::detail::word_of(exact_sum::parts_of(x), lane_id());
+  }
 
   __device__ __forceinline__ warp_sum& operator+=(const warp_sum& other) {
     word_ += other.word_;
@@ -76,7 +80,7 @@ class warp_sum {
 };
 
 /// Where the warps of a block meet. One object in shared memory serves any number of sums.
-template <int Warps> struct block_sum {
+template <unsigned Warps> struct block_sum {
   std::int64_t words[Warps][exact_sum::words_count];
   double rounded;
 
@@ -87,7 +91,7 @@ template <int Warps> struct block_sum {
     __syncthreads();
     if (threadIdx.x >= exact_sum::words_count) return;
     std::int64_t total = 0;
-    for (int w = 0; w < Warps; ++w) total += words[w][threadIdx.x];
+    for (unsigned w = 0; w < Warps; ++w) total += words[w][threadIdx.x];
     words[0][threadIdx.x] = total;
   }
 
@@ -100,8 +104,8 @@ template <int Warps> struct block_sum {
     return rounded;
   }
 
-  /// Adds the block's sum to one in global memory; integers, so the order of blocks leaves no trace.
-  /// Returns, in the first warp, whether a term was infinite or NaN.
+  /// Adds the block's sum to one in global memory; integers, so the order of blocks leaves no
+  /// trace. Returns, in the first warp, whether a term was infinite or NaN.
   __device__ __forceinline__ bool add_to(exact_sum& total, const warp_sum& sum) {
     gather(sum);
     __syncwarp();
@@ -111,9 +115,10 @@ template <int Warps> struct block_sum {
     const bool holds_word = lane_id() < exact_sum::words_count;
     const std::int64_t word = holds_word ? words[0][lane_id()] : 0;
     if (word != 0)
-      atomicAdd(reinterpret_cast<unsigned long long*>(total.words() + lane_id()), static_cast<unsigned long long>(word));
+      atomicAdd(reinterpret_cast<unsigned long long*>(total.words() + lane_id()),
+                static_cast<unsigned long long>(word));
     return __any_sync(whole_warp, holds_word && lane_id() >= exact_sum::limbs && word != 0) != 0;
   }
 };
 
-}  // namespace hence::inline v0::cuda
+}  // namespace hence::inline v0::cuda::detail

@@ -30,7 +30,10 @@ inline message describe(cudaError_t code, const char* call, const std::source_lo
 class cuda_error : public std::runtime_error {
  public:
   cuda_error(cudaError_t code, const char* call, const std::source_location& where)
-      : std::runtime_error(detail::describe(code, call, where).text()), code_(code), call_(call), where_(where) {}
+      : std::runtime_error(detail::describe(code, call, where).text()),
+        code_(code),
+        call_(call),
+        where_(where) {}
 
   cudaError_t code() const noexcept { return code_; }
   /// E.g. "cudaErrorInvalidValue".
@@ -55,7 +58,8 @@ using stream = cudaStream_t;
 
 /// The one check: throws `cuda_error`; without exceptions it calls `on_refusal`, then aborts.
 template <bool Exceptions = hence::detail::exceptions_enabled>
-void check(cudaError_t code, const char* call, const std::source_location& where = std::source_location::current()) {
+void check(cudaError_t code, const char* call,
+           const std::source_location& where = std::source_location::current()) {
   if (code == cudaSuccess) return;
 #if defined(__cpp_exceptions)
   if constexpr (Exceptions) throw cuda_error(code, call, where);
@@ -66,8 +70,8 @@ void check(cudaError_t code, const char* call, const std::source_location& where
 
 /// Launches a kernel on a stream. Unlike `<<<>>>`, it reports its own error and not an earlier one.
 template <class... Parameters, class... Arguments>
-void launch(const char* name, void (*kernel)(Parameters...), std::int64_t blocks, int threads, stream s,
-            const std::source_location& where, Arguments&&... arguments) {
+void launch(const char* name, void (*kernel)(Parameters...), std::int64_t blocks, int threads,
+            stream s, const std::source_location& where, Arguments&&... arguments) {
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(static_cast<unsigned>(blocks));
   config.blockDim = dim3(static_cast<unsigned>(threads));

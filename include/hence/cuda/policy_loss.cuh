@@ -1,20 +1,23 @@
 /// \file
-/// `cuda::loss_and_gradient`: a policy loss and its gradient in one fused kernel, for every composition
-/// that policy/loss.hpp takes.
+/// `cuda::loss_and_gradient`: a policy loss and its gradient in one fused kernel, for every
+/// composition that policy/loss.hpp takes.
 ///
 ///     loss = (1/D) sum_i (1/d_i) sum_t [ surrogate(r_it, A_it) + coef kl(log pi_ref - log pi) ]
 ///
 /// Grid: one block a row, striding over the rows; four neighbouring tokens a thread and step. At
 /// sequence level a block reads its row's logp and old twice and its gradient once more.
-/// Bytes per live token: reads logp 4, old 4, ref 4 (with a KL term), token_advantages 4 (if given),
-/// each mask 1; writes gradient 4. A count of live tokens, where a row or D needs one, reads the masks
-/// once more.
-/// Determinism: the bits of `reference<float>` and `cpu`, whatever the launch: the term is
-/// `detail::token_step`, the reference's own, and sums over tokens, rows and blocks are exact integers
-/// (cuda/exact_sum.cuh). Every float operation names its rounding, so -fmad and --use_fast_math change
-/// nothing but subnormals.
-/// Proof so far: compiled and statically checked for sm_80, sm_90a, sm_100a, sm_120a (tests/cuda); the
-/// lanes' arithmetic is tested on the host. It has not run on a device yet.
+///
+/// Bytes per live token: reads logp 4, old 4, ref 4 (with a KL term), token_advantages 4 (if
+/// given), each mask 1; writes gradient 4. Where there are masks a row is counted first, which
+/// reads them twice; `over_this_call` of a divisor that counts reads them once more.
+///
+/// Determinism: the bits of `reference<float>` and `cpu`, whatever the launch. The term is
+/// `detail::token_step`, the reference's own; sums over tokens, rows and blocks are exact integers
+/// (cuda/exact_sum.cuh). Every float operation names its rounding, so -fmad changes nothing and
+/// --use_fast_math nothing but subnormals.
+///
+/// Proof so far: compiled and statically checked for sm_80, sm_90a, sm_100a, sm_120a, and this
+/// source run on the host against the reference (tests/cuda). It has not run on a device yet.
 #pragma once
 
 #include <hence/cuda/launch.cuh>
@@ -26,16 +29,18 @@ namespace hence::inline v0::cuda {
 
 /// Sizes of a launch. Results do not depend on them.
 struct policy_loss_tuning {
-  int threads = 256;              ///< of a block: 128, 256 or 512
-  std::int64_t max_blocks = 2048;  ///< more than resident at once on any GPU of today; each ends with ~20 atomics
+  int threads = 256;               ///< of a block; a multiple of 32, at most 512
+  std::int64_t max_blocks = 2048;  ///< more than fit at once; each ends with about 20 atomics
 
   template <class Stream> friend Stream& operator<<(Stream& out, const policy_loss_tuning& t) {
-    out << "policy_loss_tuning{.threads = " << t.threads << ", .max_blocks = " << t.max_blocks << "}";
+    out << "policy_loss_tuning{.threads = " << t.threads << ", .max_blocks = " << t.max_blocks
+        << "}";
     return out;
   }
 };
 
-/// What a call leaves in device memory. Copy it to the host once the stream is done, then ask `result()`.
+/// What a call leaves in device memory. Copy it to the host once the stream is done, then ask
+/// `result()`.
 template <class Aggregation, class Scope, class Metrics> struct loss_state {
   hence::detail::sums<float, Metrics> sums;
   double denominator = 0;
@@ -45,14 +50,17 @@ template <class Aggregation, class Scope, class Metrics> struct loss_state {
 
 /// The state of a call with these arguments.
 template <class Loss, class D, class Choice = without_metrics_t>
-using loss_state_for =
-    loss_state<std::remove_cvref_t<decltype(Loss::aggregation)>, typename hence::detail::denominator_traits<D>::scope,
-               hence::detail::metrics_for<float, Choice>>;
+using loss_state_for = loss_state<std::remove_cvref_t<decltype(Loss::aggregation)>,
+                                  typename hence::detail::denominator_traits<D>::scope,
+                                  hence::detail::metrics_for<float, Choice>>;
+
+namespace detail {
 
 /// The counts of a batch, where D is this call's own. One block a row.
 template <int Threads, class State>
-__global__ void __launch_bounds__(Threads) policy_count_kernel(hence::detail::layout b, State* out) {
-  __shared__ block_scratch<Threads / 32> shared;
+__global__ void __launch_bounds__(Threads)
+    policy_count_kernel(hence::detail::layout b, State* out) {
+  __shared__ block_scratch<Threads> shared;
   counts total;
   for (std::int64_t i = blockIdx.x; i < b.rows; i += gridDim.x)
     if (is_sound(b, i)) {
@@ -66,8 +74,9 @@ __global__ void __launch_bounds__(Threads) policy_count_kernel(hence::detail::la
 
 /// The row's mean log-ratio, that of `detail::row_by_reference`.
 template <int Threads>
-__device__ __forceinline__ num<float> mean_log_ratio(const hence::detail::row_data<float>& row, const counts& n,
-                                                     block_scratch<Threads / 32>& shared) {
+__device__ __forceinline__ num<float> mean_log_ratio(const hence::detail::row_data<float>& row,
+                                                     const counts& n,
+                                                     block_scratch<Threads>& shared) {
   warp_sum total;
   for_each_quad<Threads>(row, [&](const quad& q) {
     float logp[quad_size], x[quad_size];
@@ -83,14 +92,14 @@ __device__ __forceinline__ num<float> mean_log_ratio(const hence::detail::row_da
 /// \tparam Counted the state holds the counts already, and D is made from them.
 template <int Threads, bool Counted, class Loss, class State>
 __global__ void __launch_bounds__(Threads, 512 / Threads)
-    policy_loss_kernel(Loss loss, hence::detail::layout b, policy_inputs<float> in, per_token<float> gradient,
-                       double given_divisor, State* out) {
+    policy_loss_kernel(Loss loss, hence::detail::layout b, policy_inputs<float> in,
+                       per_token<float> gradient, double given_divisor, State* out) {
   using namespace hence::detail;
   using V = num<float>;
   using A = std::remove_cvref_t<decltype(loss.aggregation)>;
   using outcome = decltype(token_step(loss, token_values<V>{}, V{}, V{}, V{}));
   constexpr bool with_kl = has_kl<std::remove_cvref_t<decltype(loss.kl)>>;
-  __shared__ block_scratch<Threads / 32> shared;
+  __shared__ block_scratch<Threads> shared;
   double divisor = given_divisor;
   if constexpr (Counted) divisor = hence::detail::divisor(loss.aggregation, out->sums.counts);
   warp_sum numerator;
@@ -98,7 +107,7 @@ __global__ void __launch_bounds__(Threads, 512 / Threads)
   counts total;
   for (std::int64_t i = blockIdx.x; i < b.rows; i += gridDim.x) {
     if (!is_sound(b, i)) {
-      add_to(out->sums.conditions, status::malformed);
+      if (threadIdx.x == 0) add_to(out->sums.conditions, status::malformed);
       continue;
     }
     row_data<float> row = row_of(in, b, gradient, i);
@@ -109,7 +118,8 @@ __global__ void __launch_bounds__(Threads, 512 / Threads)
     const double row_divisor = A::row_divisor(n.tokens);
     const V scale = gradient_scale<float>(divisor, row_divisor);
     V mean = 0.0f;
-    if constexpr (std::remove_cvref_t<decltype(loss.ratio)>::pooled) mean = mean_log_ratio<Threads>(row, n, shared);
+    if constexpr (std::remove_cvref_t<decltype(loss.ratio)>::pooled)
+      mean = mean_log_ratio<Threads>(row, n, shared);
     warp_sum row_sum, pooled_partials;
     for_each_quad<Threads>(row, [&](const quad& q) {
       const quad_values<with_kl> x(row, q);
@@ -121,7 +131,7 @@ __global__ void __launch_bounds__(Threads, 512 / Threads)
         term[k] = live ? y.term.v : 0.0f;
         slope[k] = live ? y.gradient.v : 0.0f;
         partial[k] = q.policy >> k & 1 ? y.pooled.v : 0.0f;
-        metrics.note(loss.surrogate, y, k, x.advantage[k], q.metric >> k & 1);
+        metrics.note(loss.surrogate, y, k, x.advantage[k], q.metric & q.policy & (1u << k), q.metric & q.kl & (1u << k));
       }
       store(row.gradient, q.first, q.inside, slope);
       row_sum.add(term);
@@ -156,25 +166,33 @@ __global__ void __launch_bounds__(Threads, 512 / Threads)
   out->denominator = divisor;
 }
 
-/// Queues a policy loss on a stream: a memset of the state, the counts where `over_this_call` needs them,
-/// and one kernel. Never synchronises, never allocates, needs no workspace beyond `state`; capturable in
-/// a CUDA graph. Every array, cu_seqlens and masks included, lies in device memory; only shapes are
-/// looked at on the host. Throws `std::invalid_argument` for those and `cuda_error` for CUDA's own.
-/// A batch without tokens launches nothing.
+}  // namespace detail
+
+/// Queues a policy loss on a stream: a memset of the state, the counts where `over_this_call` needs
+/// them, and one kernel. Never synchronises, never allocates, needs no workspace beyond `state`;
+/// capturable in a CUDA graph. Every array, cu_seqlens and masks included, lies in device memory;
+/// only shapes are looked at on the host. Throws `std::invalid_argument` for those and `cuda_error`
+/// for CUDA's own. A batch without tokens launches nothing.
 /// \param s the stream.
 /// \param loss as for the CPU. Its rules are trivially copyable and their operator() is `HENCE_FN`.
 /// \param gradient `[tokens]` or `[rows, width]`; every entry is written, dead positions with 0.
 /// \param state in device memory, overwritten; see `loss_state_for`.
 /// \param choice `with_metrics` for the metrics of the same pass.
 /// \tparam Tuning the launch; its `threads` is a compile-time choice.
-template <policy_loss_tuning Tuning = policy_loss_tuning{}, class Loss, class Batch, class D, class Choice = without_metrics_t>
-void loss_and_gradient(stream s, const Loss& loss, const Batch& batch, const policy_inputs<float>& in, const D& d,
-                       per_token<float> gradient, loss_state_for<Loss, D, Choice>* state, Choice = {},
+template <policy_loss_tuning Tuning = policy_loss_tuning{}, class Loss, class Batch, class D,
+          class Choice = without_metrics_t>
+void loss_and_gradient(stream s, const Loss& loss, const Batch& batch,
+                       const policy_inputs<float>& in, const D& d, per_token<float> gradient,
+                       loss_state_for<Loss, D, Choice>* state, Choice = {},
                        const std::source_location& where = std::source_location::current()) {
   using namespace hence::detail;
   using state_t = loss_state_for<Loss, D, Choice>;
-  static_assert(std::is_trivially_copyable_v<Loss>, "hence: a loss that runs on CUDA is trivially copyable");
+  static_assert(std::is_trivially_copyable_v<Loss>,
+                "hence: a loss that runs on CUDA is trivially copyable");
   static_assert(std::is_trivially_copyable_v<state_t>);
+  static_assert(Tuning.threads % 32 == 0 && Tuning.threads > 0 && Tuning.threads <= 512 &&
+                    Tuning.max_blocks > 0 && Tuning.max_blocks <= 0x7fffffff,
+                "hence: a block has 32, 64, ... or 512 threads, a grid at most 2^31 - 1 blocks");
   if constexpr (check_composition<Loss, float, D>()) {
     hence::detail::layout b = batch;
     if (!b.is_padded) {
@@ -183,14 +201,21 @@ void loss_and_gradient(stream s, const Loss& loss, const Batch& batch, const pol
       b.total = gradient.is_padded ? 0 : gradient.extent[0];
     }
     check_inputs(loss, b, in, gradient);
-    if (state == nullptr) refuse(message() << "hence: state is null, expected a loss_state in device memory");
+    if (b.rows == 0 && b.tokens() > 0)
+      refuse(message() << "hence: cu_seqlens describes 0 rows, gradient has " << b.tokens()
+                       << " tokens");
+    if (state == nullptr)
+      refuse(message() << "hence: state is null, expected a loss_state in device memory");
     if (overlap(gradient.data, bytes_of(gradient, b), state, sizeof(state_t)))
       refuse(message() << "hence: gradient overlaps state; they are separate arrays");
     constexpr bool own_counts = std::same_as<D, over_this_call_t>;
-    constexpr bool counted = own_counts && divisor_is_counted<std::remove_cvref_t<decltype(loss.aggregation)>>;
+    constexpr bool counted =
+        own_counts && divisor_is_counted<std::remove_cvref_t<decltype(loss.aggregation)>>;
     double divisor = 0;
-    if constexpr (!own_counts) check_denominator(loss, d), divisor = d.value;
-    else if constexpr (!counted) divisor = hence::detail::divisor(loss.aggregation, counts{});
+    if constexpr (!own_counts)
+      check_denominator(loss, d), divisor = d.value;
+    else if constexpr (!counted)
+      divisor = hence::detail::divisor(loss.aggregation, counts{});
     check(cudaMemsetAsync(state, 0, sizeof(state_t), s), "cudaMemsetAsync", where);
     if (b.tokens() == 0) {  // rows are counted all the same, by memsets since nothing is launched
       auto* rows = reinterpret_cast<unsigned char*>(&state->sums.counts.rows);
@@ -201,11 +226,13 @@ void loss_and_gradient(stream s, const Loss& loss, const Batch& batch, const pol
     }
     const std::int64_t blocks = b.rows < Tuning.max_blocks ? b.rows : Tuning.max_blocks;
     if constexpr (counted)
-      launch("policy_count_kernel", policy_count_kernel<Tuning.threads, state_t>, blocks, Tuning.threads, s, where, b, state);
+      launch("policy_count_kernel", cuda::detail::policy_count_kernel<Tuning.threads, state_t>,
+             blocks, Tuning.threads, s, where, b, state);
     with_concrete_rules(loss, [&](const auto& concrete) {
       using concrete_t = std::remove_cvref_t<decltype(concrete)>;
-      launch("policy_loss_kernel", policy_loss_kernel<Tuning.threads, counted, concrete_t, state_t>, blocks, Tuning.threads, s,
-             where, concrete, b, in, gradient, divisor, state);
+      launch("policy_loss_kernel",
+             cuda::detail::policy_loss_kernel<Tuning.threads, counted, concrete_t, state_t>, blocks,
+             Tuning.threads, s, where, concrete, b, in, gradient, divisor, state);
     });
   }
 }

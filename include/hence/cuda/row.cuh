@@ -1,16 +1,16 @@
 /// \file
 /// How a block walks over a row: four neighbouring positions a thread, 16 bytes of each array.
 ///
-/// The quads begin at the row's 16-byte boundaries in memory, so that a row of a ragged batch may begin
-/// anywhere: positions before and after the row are outside and are neither read nor written. A quad
-/// that is wholly needed and aligned moves as one 16-byte access, any other by single elements, so a
-/// dead position is never loaded.
+/// The quads begin at the row's 16-byte boundaries in memory, so that a row of a ragged batch may
+/// begin anywhere: positions before and after the row are outside and are neither read nor written.
+/// A quad that is wholly needed and aligned moves as one 16-byte access, any other by single
+/// elements, so a dead position is never loaded.
 #pragma once
 
 #include <hence/cuda/exact_sum.cuh>
 #include <hence/policy/row_reference.hpp>
 
-namespace hence::inline v0::cuda {
+namespace hence::inline v0::cuda::detail {
 
 constexpr int quad_size = 4;
 
@@ -25,12 +25,14 @@ template <class T> __device__ __forceinline__ bool is_aligned(const T* p) {
 }
 
 /// Which of the wanted positions a mask keeps; a null mask keeps all.
-__device__ __forceinline__ unsigned kept(const std::uint8_t* mask, std::int64_t first, unsigned wanted) {
+__device__ __forceinline__ unsigned kept(const std::uint8_t* mask, std::int64_t first,
+                                         unsigned wanted) {
   if (mask == nullptr) return wanted;
   unsigned bits = 0;
   if (wanted == 0xf && is_aligned(mask + first)) {
     const uchar4 m = *reinterpret_cast<const uchar4*>(mask + first);
-    bits = (m.x != 0 ? 1u : 0u) | (m.y != 0 ? 2u : 0u) | (m.z != 0 ? 4u : 0u) | (m.w != 0 ? 8u : 0u);
+    bits =
+        (m.x != 0 ? 1u : 0u) | (m.y != 0 ? 2u : 0u) | (m.z != 0 ? 4u : 0u) | (m.w != 0 ? 8u : 0u);
   } else {
 #pragma unroll
     for (int i = 0; i < quad_size; ++i)
@@ -40,17 +42,24 @@ __device__ __forceinline__ unsigned kept(const std::uint8_t* mask, std::int64_t 
 }
 
 /// The quad at a position and what is live in it.
-__device__ __forceinline__ quad quad_at(const hence::detail::row_masks& mask, std::int64_t first, std::int64_t length) {
+__device__ __forceinline__ quad quad_at(const hence::detail::row_masks& mask, std::int64_t first,
+                                        std::int64_t length) {
   unsigned inside = 0;
 #pragma unroll
   for (int i = 0; i < quad_size; ++i)
     if (first + i >= 0 && first + i < length) inside |= 1u << i;
   const unsigned live = kept(mask.response, first, inside);
-  return {first, inside, live, kept(mask.policy, first, live), kept(mask.kl, first, live), kept(mask.metric, first, live)};
+  return {first,
+          inside,
+          live,
+          kept(mask.policy, first, live),
+          kept(mask.kl, first, live),
+          kept(mask.metric, first, live)};
 }
 
 /// The wanted elements; the others are not read and become 0.
-__device__ __forceinline__ void load(const float* row, std::int64_t first, unsigned wanted, float (&x)[quad_size]) {
+__device__ __forceinline__ void load(const float* row, std::int64_t first, unsigned wanted,
+                                     float (&x)[quad_size]) {
   if (wanted == 0xf && is_aligned(row + first)) {
     const float4 v = *reinterpret_cast<const float4*>(row + first);
     x[0] = v.x, x[1] = v.y, x[2] = v.z, x[3] = v.w;
@@ -76,13 +85,20 @@ template <bool WithKl> struct quad_values {
     }
   }
 
-  __device__ __forceinline__ hence::detail::token_values<num<float>> token(const quad& q, int k) const {
-    return {logp[k], old[k], WithKl ? ref[k] : 0.0f, advantage[k], (q.policy >> k & 1) != 0, (q.kl >> k & 1) != 0};
+  __device__ __forceinline__ hence::detail::token_values<num<float>> token(const quad& q,
+                                                                           int k) const {
+    return {logp[k],
+            old[k],
+            WithKl ? ref[k] : 0.0f,
+            advantage[k],
+            (q.policy >> k & 1) != 0,
+            (q.kl >> k & 1) != 0};
   }
 };
 
 /// Writes the elements inside the row.
-__device__ __forceinline__ void store(float* row, std::int64_t first, unsigned inside, const float (&x)[quad_size]) {
+__device__ __forceinline__ void store(float* row, std::int64_t first, unsigned inside,
+                                      const float (&x)[quad_size]) {
   if (inside == 0xf && is_aligned(row + first)) {
     *reinterpret_cast<float4*>(row + first) = make_float4(x[0], x[1], x[2], x[3]);
   } else {
@@ -95,27 +111,30 @@ __device__ __forceinline__ void store(float* row, std::int64_t first, unsigned i
 /// Calls f(quad) for the row's quads, a whole warp at a time; lanes beyond the row get empty quads.
 template <int Threads, class F>
 __device__ __forceinline__ void for_each_quad(const hence::detail::row_data<float>& row, F&& f) {
-  const std::int64_t skew = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(row.gradient) / sizeof(float) % quad_size);
+  const std::int64_t skew = static_cast<std::int64_t>(
+      reinterpret_cast<std::uintptr_t>(row.gradient) / sizeof(float) % quad_size);
   const std::int64_t step = std::int64_t{Threads} * quad_size;
   for (std::int64_t first = warp_id() * 32 * quad_size - skew; first < row.length; first += step)
     f(quad_at(row.mask, first + lane_id() * quad_size, row.length));
 }
 
 /// Where a block's warps meet.
-template <int Warps> struct block_scratch {
-  block_sum<Warps> sum;
-  int counts[Warps][quad_size];
+template <int Threads> struct block_scratch {
+  static constexpr unsigned warps = Threads / 32;
+  block_sum<warps> sum;
+  int counts[warps][quad_size];
 };
 
 /// What is live in a row; every thread gets it. A row without masks costs nothing.
 template <int Threads>
 __device__ __forceinline__ counts count_row(const hence::detail::row_data<float>& row,
-                                            block_scratch<Threads / 32>& shared) {
+                                            block_scratch<Threads>& shared) {
   if (row.mask.all_live())
     return {1, row.length > 0, row.length, row.length, row.length, row.length};
   int n[4] = {};
   for_each_quad<Threads>(row, [&](const quad& q) {
-    n[0] += __popc(q.live), n[1] += __popc(q.policy), n[2] += __popc(q.kl), n[3] += __popc(q.metric);
+    n[0] += __popc(q.live), n[1] += __popc(q.policy), n[2] += __popc(q.kl),
+        n[3] += __popc(q.metric);
   });
   __syncthreads();  // the last row's counts have been read
 #pragma unroll
@@ -132,12 +151,14 @@ __device__ __forceinline__ counts count_row(const hence::detail::row_data<float>
 __device__ __forceinline__ bool is_sound(const hence::detail::layout& b, std::int64_t i) {
   if (b.is_padded) return true;
   const std::int64_t begin = b.cu_seqlens[i], end = b.cu_seqlens[i + 1];
-  return begin >= 0 && begin <= end && end <= b.total && (i > 0 || begin == 0) && (i + 1 < b.rows || end == b.total);
+  return begin >= 0 && begin <= end && end <= b.total && (i > 0 || begin == 0) &&
+         (i + 1 < b.rows || end == b.total);
 }
 
 /// Adds integers to a counter in global memory.
 __device__ __forceinline__ void add_to(std::int64_t& counter, std::int64_t n) {
-  if (n != 0) atomicAdd(reinterpret_cast<unsigned long long*>(&counter), static_cast<unsigned long long>(n));
+  if (n != 0)
+    atomicAdd(reinterpret_cast<unsigned long long*>(&counter), static_cast<unsigned long long>(n));
 }
 __device__ __forceinline__ void add_to(counts& total, const counts& n) {
   add_to(total.non_empty_rows, n.non_empty_rows), add_to(total.tokens, n.tokens);
@@ -148,4 +169,4 @@ __device__ __forceinline__ void add_to(status& conditions, status s) {
   if (s != status::ok) atomicOr(reinterpret_cast<unsigned*>(&conditions), static_cast<unsigned>(s));
 }
 
-}  // namespace hence::inline v0::cuda
+}  // namespace hence::inline v0::cuda::detail

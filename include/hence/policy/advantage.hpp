@@ -17,7 +17,11 @@
 #pragma once
 
 #include <hence/policy/advantage_checks.hpp>
+#if defined(__CUDACC__)
+#include <hence/policy/advantage_reference.hpp>  // hence::cpu is absent, see execute.hpp
+#else
 #include <hence/policy/advantage_cpu.hpp>
+#endif
 
 namespace hence::inline v0 {
 

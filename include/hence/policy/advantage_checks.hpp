@@ -74,7 +74,7 @@ constexpr bool check_advantage_rule() {
 }
 
 /// The numbers of a scale; a variant is checked through its alternative.
-template <class Scale>
+template <class Isa = native_isa, class Scale>
 void check_scale(const Scale& scale) {
   if constexpr (variant_part<Scale>) {
     visit([](const auto& s) { check_scale(s); }, scale);
@@ -85,18 +85,25 @@ void check_scale(const Scale& scale) {
   }
 }
 
-inline void check_groups(const offsets& cu) {
-  if (!cu.present() || cu.size() < 1) refuse(message() << "hence: cu_groups is empty, expected groups + 1 entries from 0");
-  bool rising = cu[0] == 0;
-  for (std::int64_t i = 1; i < cu.size(); ++i) rising &= cu[i - 1] <= cu[i];
+/// From 0, not decreasing in [begin, end], not beyond the last entry.
+template <class Isa = native_isa>
+void check_rising(const offsets& cu, std::int64_t begin, std::int64_t end) {
+  bool rising = cu[0] == 0 && cu[begin] >= 0 && cu[end] <= cu[cu.rows()];
+  for (std::int64_t i = begin; i < end; ++i) rising &= cu[i] <= cu[i + 1];
   if (!rising) check_offsets("cu_groups", cu);
 }
+template <class Isa = native_isa>
+void check_groups(const offsets& cu) {
+  if (!cu.present() || cu.size() < 1) refuse(message() << "hence: cu_groups is empty, expected groups + 1 entries from 0");
+  check_rising(cu, 0, cu.rows());
+}
 /// The part of the offsets that a range of groups needs.
-inline void check_advantage_range(const offsets& cu, std::int64_t begin, std::int64_t end) {
+template <class Isa = native_isa>
+void check_advantage_range(const offsets& cu, std::int64_t begin, std::int64_t end) {
   if (!cu.present() || cu.size() < 1) refuse(message() << "hence: cu_groups is empty, expected groups + 1 entries from 0");
   if (begin < 0 || end < begin || end > cu.rows())
     refuse(message() << "hence: groups [" << begin << ", " << end << ") are not within the batch's " << cu.rows());
-  check_groups(cu);
+  check_rising(cu, begin, end);
 }
 
 /// Bytes from the lowest to past the highest element.
@@ -104,7 +111,7 @@ template <class T>
 struct byte_range {
   const T* low;
   std::int64_t bytes;
-  explicit byte_range(const view<T>& v) : low(v.data), bytes(0) {
+  HENCE_FN explicit byte_range(const view<T>& v) : low(v.data), bytes(0) {
     if (v.extent[0] == 0) return;
     const std::int64_t reach = (v.extent[0] - 1) * v.stride[0];
     if (reach < 0) low += reach;
@@ -112,7 +119,7 @@ struct byte_range {
   }
 };
 /// Whether two views share an element. Fields of the same array of structs do not.
-template <class T>
+template <class T, class Isa = native_isa>
 bool share_elements(const view<const T>& a, const view<const T>& b) {
   const byte_range<const T> x(a), y(b);
   if (!overlap(x.low, x.bytes, y.low, y.bytes)) return false;
@@ -124,7 +131,7 @@ bool share_elements(const view<const T>& a, const view<const T>& b) {
   return phase < size || phase > step - size;
 }
 
-template <class Rule, class T>
+template <class Rule, class T, class Isa = native_isa>
 void check_advantage_arrays(const Rule& rule, const offsets& cu, const view<const T>& rewards, const view<T>& out) {
   check_scale(rule.scale);
   const std::int64_t rows = cu[cu.rows()];
@@ -139,14 +146,16 @@ void check_advantage_arrays(const Rule& rule, const offsets& cu, const view<cons
 }
 
 /// Chunks that a call is cut into for a pool: by its shape alone.
-inline std::int64_t group_chunks(const offsets& cu) {
+template <class Isa = native_isa>
+std::int64_t group_chunks(const offsets& cu) {
   std::int64_t n = cu[cu.rows()] / 8192;
   n = n < 256 ? n : 256;
   n = n < cu.rows() ? n : cu.rows();
   return n > 1 ? n : 1;
 }
 /// The first group of chunk i, so that chunks hold about as many rows.
-inline std::int64_t group_chunk_begin(const offsets& cu, std::int64_t i, std::int64_t chunks) {
+template <class Isa = native_isa>
+std::int64_t group_chunk_begin(const offsets& cu, std::int64_t i, std::int64_t chunks) {
   if (i == 0 || i >= chunks) return i == 0 ? 0 : cu.rows();
   const std::int64_t rows = cu[cu.rows()], target = rows / chunks * i + rows % chunks * i / chunks;
   std::int64_t low = 0, high = cu.rows();

@@ -1,198 +1,311 @@
 /// \file
-/// Group advantages with packs: a tile of as many groups as a register has lanes. Passes over rewards run
-/// along a group; what is known of the groups is computed across them, one per lane. Sizes may differ.
+/// Group advantages with packs, a tile of groups at a time. Passes over rewards run along a group; what is
+/// known of the groups is computed across them, one per lane. Sizes may differ within a tile.
 #pragma once
 
-#include <hence/core/sum_pack.hpp>
 #include <hence/policy/advantage_lanes.hpp>
+#include <hence/policy/advantage_reference.hpp>
+#include <hence/policy/advantage_writer.hpp>
 
 namespace hence::inline v0::detail {
 
-/// Consecutive groups with their rewards in float64; about 18 KiB, on the stack of the thread.
+/// n rewards as contiguous, readable whole registers: in place, or copied to `copy`.
+template <class Isa>
+[[gnu::noinline]] const float* copied_rewards(const view<const float>& rewards, std::int64_t begin,
+                                              std::int64_t n, std::int64_t padded, float* copy) {
+  for (std::int64_t i = 0; i < n; ++i) copy[i] = rewards[begin + i];
+  for (std::int64_t i = n; i < padded; ++i) copy[i] = 0.0f;
+  return copy;
+}
+template <class Isa>
+HENCE_FN const float* contiguous_rewards(const view<const float>& rewards, std::int64_t begin, std::int64_t n,
+                                         std::int64_t padded, float* copy) {
+  if (rewards.stride[0] == 1 && begin + padded <= rewards.extent[0]) return rewards.data + begin;
+  return copied_rewards<Isa>(rewards, begin, n, padded, copy);
+}
+/// n rounded up to whole registers of floats.
+template <class Isa>
+HENCE_FN constexpr std::int64_t padded_size(std::int64_t n) {
+  return (n + pack<float, Isa>::lanes - 1) & -std::int64_t{pack<float, Isa>::lanes};
+}
+
+/// Up to `slots` consecutive groups and their rewards in float64; about 36 KiB.
 template <class Isa>
 class group_tile {
  public:
   using V = pack<double, Isa>;
-  using types = reward_lanes<Isa>;
+  using F = pack<float, Isa>;
+  using units = typename reward_vectors<Isa>::units;
   static constexpr int lanes = V::lanes;
-  static constexpr unsigned capacity = 2048;  // rewards: so many terms of 2^52 units fit 63 bits
+  static constexpr int slots = 4 * lanes;  // so many divisions at a time hide their latency
+  static constexpr unsigned capacity = row_writer<Isa>::capacity;
 
-  /// Takes rows [begin, begin + n), next to those taken before; false if there is no room.
-  bool take(std::int64_t begin, std::int64_t n) {
-    const std::int64_t room = types::padded(n);
-    if (taken_ == lanes || used_ + room > std::int64_t{capacity}) return false;
-    begin_[taken_] = begin, size_[taken_] = n, offset_[taken_] = used_;
-    ++taken_;
-    used_ += room;
-    return true;
+  /// Takes as many groups from the i-th on as fit; returns the one after them.
+  std::int64_t fill(const offsets& cu, std::int64_t i, std::int64_t end, const view<const float>& rewards) {
+    const std::int64_t ahead = end - i < slots ? end - i : slots;
+    std::int64_t rows[places + 1];
+    for (std::int64_t j = 0; j <= ahead; ++j) rows[j] = cu[i + j];
+    used_ = 0, taken_ = 0;
+    const std::int64_t n = rows[1] - rows[0];
+    equal_ = n == 8 || n == 16 || n == 32 || n == 64 ? n : 0;
+    if (rewards.stride[0] != 1 || rows[ahead] + (n % F::lanes) > rewards.extent[0]) equal_ = 0;
+    for (std::int64_t j = 0; j < ahead; ++j)
+      if (rows[j + 1] - rows[j] != n) equal_ = 0;
+    if (equal_ > 0 && ahead % lanes == 0 && ahead * n <= std::int64_t{capacity}) {
+      first_ = &rewards[rows[0]];
+      taken_ = static_cast<int>(ahead);
+      used_ = ahead * n;
+      return i + ahead;
+    }
+    equal_ = 0;
+    std::int64_t j = 0;
+    for (; j < ahead; ++j) {
+      const std::int64_t size = rows[j + 1] - rows[j], room = padded_size<Isa>(size);
+      if (used_ + room > std::int64_t{capacity}) break;
+      if (size == 0) continue;
+      put(taken_++, contiguous_rewards<Isa>(rewards, rows[j], size, room, copy_ + used_), used_, size);
+      used_ += room;
+    }
+    if (taken_ > 0)  // idle lanes repeat the last group
+      for (int k = taken_; k % lanes != 0; ++k) put(k, source_[taken_ - 1], offset_[taken_ - 1], size_[taken_ - 1]);
+    return i + j;
   }
+  int taken() const { return taken_; }
 
-  /// Writes the advantages of the groups that were taken, and forgets them.
+  /// Writes the advantages of these groups.
   template <class Rule>
-  status run(const Rule& rule, view<const float> rewards, view<float> out) {
-    if (taken_ == 0) return status::ok;
-    for (int j = taken_; j < lanes; ++j) size_[j] = size_[0];  // idle lanes repeat the first
-    const bool finite = fetch(rewards);
-    advantage::moments<V> g{};
-    for (int j = 0; j < lanes; ++j) g.count.v[j] = static_cast<double>(size_[j]);
-    g.unit = V(1.0);
-    const V low = zero_is_negative(V(fold_rows(low_, [](auto a, auto b) { return lesser(V(a), V(b)).v; })));
-    const V spread = V(fold_rows(high_, [](auto a, auto b) { return greater(V(a), V(b)).v; })) - low;
-    const V c = power_above(spread);
-    g.mean = total(low, c, [](auto... a) { return shift_and_sum<Isa>(a...); }) / g.count;
-    g.squares = V(0.0);
-    if constexpr (std::remove_cvref_t<decltype(rule.scale)>::reads_squares)
-      g.squares = total(g.mean, c * c, [](auto... a) { return sum_squares<Isa>(a...); });
-    const V factor = rule.scale(g);
-    status found = write(rule, g, factor, rewards, out, finite);
-    // the ends of a group have its largest advantages
-    const V top = abs(rule.baseline(spread, g) * factor), bottom = abs(rule.baseline(V(0.0), g) * factor);
-    const V last = 0x1.ffffffp127;  // from here on a double rounds to an infinite float
-    if (any_bit((!((top < last) & (bottom < last))).m)) found |= status::non_finite;
-    taken_ = 0, used_ = 0;
-    return found;
+  status run(const Rule& rule, row_writer<Isa>& out) {
+    switch (equal_) {
+      case 8: return run_sized<8>(rule, out);
+      case 16: return run_sized<16>(rule, out);
+      case 32: return run_sized<32>(rule, out);
+      case 64: return run_sized<64>(rule, out);
+      default: return run_sized<0>(rule, out);
+    }
   }
 
  private:
-  static constexpr unsigned slots = lanes;
+  /// \tparam N the size of every group if they are equal, else 0.
+  template <int N, class Rule>
+  [[gnu::noinline]] status run_sized(const Rule& rule, row_writer<Isa>& out) {
+    const int used = (taken_ + lanes - 1) & -lanes;
+    const bool finite = find_extremes<N>(used);
+    for (int k = 0; k < used; k += lanes) make_grids(k);
+    for (int j = 0; j < used; ++j) {
+      const auto sums = place_lanes<Isa, N>(source<N>(j), y_ + offset<N>(j), size<N>(j), V(shift_[j]),
+                                            V(base_[j]), V(square_[j]), used_);
+      x_sums_[j] = sums.x, square_sums_[j] = sums.squares;
+      out.drain(size<N>(j));
+    }
+    out.settle();
+    V reach = 0.0;
+    status found = status::ok;
+    for (int k = 0; k < used; k += lanes) {  // the divisions of one register pass while another is written
+      measure<N>(rule, k, reach);
+      if (k > 0) found |= write<N>(rule, k - lanes, k, finite, out);
+    }
+    found |= write<N>(rule, used - lanes, taken_, finite, out);
+    // a double of 2^128 - 2^103 and more rounds to an infinite float
+    return any(reach >= V(0x1.ffffffp127)) ? found | status::non_finite : found;
+  }
 
-  /// Rewards to x_, extremes to low_ and high_. False if a reward may not be finite.
-  bool fetch(view<const float> rewards) {
-    V probe = 0.0;
-    for (int j = 0; j < taken_; ++j) {
-      const V first = static_cast<double>(rewards[begin_[j]]);
-      extremes<Isa> found{first, first, V(0.0)};
-      fetch_rewards(rewards, begin_[j], size_[j], x_ + offset_[j], found);
-      low_[j] = found.low.v, high_[j] = found.high.v;
+  /// To low_ and high_; false if a reward may not be finite.
+  template <int N>
+  HENCE_FN bool find_extremes(int used) {
+    F probe = 0.0f;
+    for (int j = 0; j < used; ++j) {
+      const float* r = source<N>(j);
+      extremes<F> found{F(*r), F(*r), F(0.0f)};
+      found.template read<N>(r, size<N>(j));
+      lows_[j] = found.low, highs_[j] = found.high;
       probe = probe + found.probe;
     }
-    for (int j = taken_; j < lanes; ++j) low_[j] = low_[0], high_[j] = high_[0];
-    return !any_bit((probe - probe != V(0.0)).m);
+    return !any(probe - probe != F(0.0f));
   }
 
-  /// Each group's sum of the terms that `pass` rounds to the grid of its c.
-  template <class Pass>
-  V total(V shift, V c, Pass pass) {
-    typename types::units sums[slots] = {};
-    for (int j = 0; j < taken_; ++j)
-      sums[j] = pass(x_ + offset_[j], size_[j], V(shift.v[j]), V(c.v[j]));
-    for (int j = taken_; j < lanes; ++j) sums[j] = sums[0];
-    typename types::units sizes;
-    __builtin_memcpy(&sizes, size_, sizeof(sizes));
-    const auto units = fold_rows(sums, [](auto a, auto b) { return a + b; }) - sizes * bits_of(c);
-    return V(__builtin_convertvector((typename types::ints)units, typename V::vector)) * (c * V(0x1p-52));
+  HENCE_FN void make_grids(int k) {
+    const V low = fold_halves(lows_ + k, [](auto a, auto b) { return lesser(a, b); });
+    const V high = fold_halves(highs_ + k, [](auto a, auto b) { return greater(a, b); });
+    const reward_grid<V> grid = grid_of(low, high);
+    low.store(low_ + k), high.store(high_ + k);
+    grid.shift.store(shift_ + k), grid.base.store(base_ + k);
+    grid.square.store(square_ + k), grid.unit.store(unit_ + k);
   }
 
-  template <class Rule>
-  status write(const Rule& rule, const advantage::moments<V>& g, V factor, view<const float> rewards,
-               view<float> out, bool finite) {
+  /// Moments, means and factors of the groups of one register; reach becomes the largest |A| so far.
+  template <int N, class Rule>
+  HENCE_FN void measure(const Rule& rule, int k, V& reach) {
+    constexpr bool reads_squares = std::remove_cvref_t<decltype(rule.scale)>::reads_squares;
+    const reward_grid<V> grid{V::load(shift_ + k), V::load(base_ + k), V::load(square_ + k), V::load(unit_ + k)};
+    units sizes = units{} + static_cast<std::uint64_t>(N);
+    if constexpr (N == 0) __builtin_memcpy(&sizes, size_ + k, sizeof(sizes));
+    const V count = N > 0 ? V(static_cast<double>(N)) : as_number(sizes);
+    const V squares = reads_squares ? units_above(grid.square, sizes, square_sums_ + k) : V(0.0);
+    V mean;
+    const auto g = moments_of(grid, count, units_above(grid.base, sizes, x_sums_ + k), squares, reads_squares, mean);
+    const V factor = rule.scale(g);
+    for (const double* end : {low_ + k, high_ + k})
+      reach = greater(abs(rule.baseline(((V::load(end) + grid.shift) - grid.base) - mean, g) * factor), reach);
+    mean.store(mean_ + k), factor.store(factor_ + k);
+    g.count.store(count_ + k), g.mean.store(mu_ + k), g.squares.store(squares_ + k);
+  }
+
+  /// Groups [begin, end) of the tile.
+  template <int N, class Rule>
+  HENCE_FN status write(const Rule& rule, int begin, int end, bool finite, row_writer<Isa>& out) {
     status found = status::ok;
-    const std::int64_t end = begin_[taken_ - 1] + size_[taken_ - 1];
-    for (int j = 0; j < taken_; ++j) {
-      const std::int64_t begin = begin_[j];
-      if (size_[j] == 1) {
-        found |= write_single<float, Isa>(rule, rewards[begin], out[begin]);
-      } else if (!finite && !all_finite(rewards, begin, begin + size_[j])) {
-        fill_nan(out, begin, begin + size_[j]);
+    if (N > 0 && finite) {
+      float* to = out.take(N * (end - begin));
+      for (int j = begin; j < end; ++j, to += N) write_group<N>(rule, j, to);
+      return found;
+    }
+    for (int j = begin; j < end; ++j) {
+      const std::int64_t n = size<N>(j);
+      const float* r = source<N>(j);
+      float* to = out.take(n);
+      if (n == 1) {
+        found |= write_single<float, Isa>(rule, *r, *to);
+      } else if (!finite && !all_finite<Isa>(view<const float>(r, n), 0, n)) {
+        for (std::int64_t i = 0; i < n; ++i) to[i] = __builtin_nanf("");
         found |= status::non_finite;
       } else {
-        const advantage::moments<V> own{V(g.count.v[j]), V(g.mean.v[j]), V(g.squares.v[j]), V(1.0)};
-        write_advantages<Isa>(rule, x_ + offset_[j], own, V(factor.v[j]), out, begin, size_[j], end);
+        write_group<N>(rule, j, to);
       }
     }
     return found;
   }
+  template <int N, class Rule>
+  HENCE_FN void write_group(const Rule& rule, int j, float* to) {
+    const advantage::moments<V> g{V(count_[j]), V(mu_[j]), V(squares_[j]), V(1.0)};
+    write_lanes<Isa, N>(rule, y_ + offset<N>(j), to, size<N>(j), V(mean_[j]), g, V(factor_[j]));
+  }
 
-  alignas(64) double x_[capacity];
-  typename V::vector low_[slots], high_[slots];
-  std::int64_t begin_[slots], size_[slots], offset_[slots], used_ = 0;
+  /// Lane j of the result is op over row j.
+  template <class Op>
+  static HENCE_FN V fold_halves(const F* rows, Op op) {
+    alignas(64) float both[static_cast<unsigned>(F::lanes)];
+    fold_rows<F::lanes, lanes>(rows, op).store(both);
+    return op(widen<Isa>(both), widen<Isa>(both + lanes));
+  }
+  static HENCE_FN V as_number(units n) {
+    return V(__builtin_convertvector((typename reward_vectors<Isa>::ints)n, typename V::vector));
+  }
+  /// The groups' sums in units, from sums of bits: less those of `base`, once per term.
+  static HENCE_FN V units_above(V base, units sizes, const units* sums) {
+    return as_number(fold_rows<lanes, lanes>(sums, [](units a, units b) { return a + b; }) - sizes * (units)base.v);
+  }
+
+  void put(int j, const float* source, std::int64_t offset, std::int64_t size) {
+    source_[j] = source, offset_[j] = offset, size_[j] = size;
+  }
+  template <int N>
+  HENCE_FN const float* source(int j) const {
+    return N > 0 ? first_ + N * j : source_[j];
+  }
+  template <int N>
+  HENCE_FN std::int64_t offset(int j) const {
+    return N > 0 ? N * j : offset_[j];
+  }
+  template <int N>
+  HENCE_FN std::int64_t size(int j) const {
+    return N > 0 ? N : size_[j];
+  }
+
+  static constexpr unsigned places = static_cast<unsigned>(slots);
+  std::int64_t used_ = 0, equal_ = 0;
   int taken_ = 0;
+  const float* first_ = nullptr;  // of groups of equal size; the others are listed
+  const float* source_[places];
+  std::int64_t offset_[places];
+  alignas(64) std::int64_t size_[places];
+  alignas(64) double low_[places], high_[places], shift_[places], base_[places], square_[places], unit_[places];
+  alignas(64) double mean_[places], factor_[places], count_[places], mu_[places], squares_[places];
+  F lows_[places], highs_[places];
+  units x_sums_[places], square_sums_[places];
+  alignas(64) double y_[capacity];
+  alignas(64) float copy_[capacity];
 };
 
-/// One group of any size, which need not fit a tile: every pass fetches its rewards anew.
+/// One group that need not fit a tile: every pass fetches its rewards anew.
 template <class Isa, class Rule>
-status large_group(const Rule& rule, view<const float> rewards, view<float> out, std::int64_t begin, std::int64_t end) {
+status large_group(const Rule& rule, const view<const float>& rewards, std::int64_t begin, std::int64_t end,
+                   row_writer<Isa>& out) {
   using N = num<double, Isa>;
   using V = pack<double, Isa>;
-  constexpr std::int64_t block = group_tile<Isa>::capacity;
-  alignas(64) double x[group_tile<Isa>::capacity];
-  const N first = rewards[begin];
-  extremes<Isa> found{V(first), V(first), V(0.0)};
+  using F = pack<float, Isa>;
+  constexpr bool reads_squares = std::remove_cvref_t<decltype(rule.scale)>::reads_squares;
+  constexpr std::int64_t block = row_writer<Isa>::capacity;
+  alignas(64) double y[row_writer<Isa>::capacity];
+  alignas(64) float copy[row_writer<Isa>::capacity];
   const auto for_blocks = [&](auto f) {
     for (std::int64_t i = begin; i < end; i += block) {
       const std::int64_t n = end - i < block ? end - i : block;
-      fetch_rewards(rewards, i, n, x, found);
-      f(i, n);
+      f(contiguous_rewards<Isa>(rewards, i, n, padded_size<Isa>(n), copy), n);
     }
   };
-  const auto units = [](const auto& sums, std::int64_t n, N c) {
-    std::uint64_t all = 0 - static_cast<std::uint64_t>(n) * bits_of(c);
-    for (int i = 0; i < V::lanes; ++i) all += sums[i];
-    return all;
+  const auto units_above = [](N base, const auto& bits, std::int64_t n) {
+    std::uint64_t units = 0 - static_cast<std::uint64_t>(n) * bits_of(base);
+    for (int i = 0; i < V::lanes; ++i) units += bits[i];
+    return static_cast<std::int64_t>(units);
   };
-  for_blocks([](std::int64_t, std::int64_t) {});
-  N low = first, high = first, probe = 0.0;
-  for (int i = 0; i < V::lanes; ++i) {
-    low = lesser(N(found.low.v[i]), low);
-    high = greater(N(found.high.v[i]), high);
-    probe = probe + N(found.probe.v[i]);
-  }
-  if (probe - probe != N(0.0) && !all_finite(rewards, begin, end)) {
-    fill_nan(out, begin, end);
+  const F first = rewards[begin];
+  extremes<F> found{first, first, F(0.0f)};
+  for_blocks([&](const float* r, std::int64_t n) { found.read(r, n); });
+  if (any(found.probe - found.probe != F(0.0f)) && !all_finite<Isa>(rewards, begin, end)) {
+    for_blocks([&](const float*, std::int64_t n) {
+      out.settle();
+      float* to = out.take(n);
+      for (std::int64_t i = 0; i < n; ++i) to[i] = __builtin_nanf("");
+    });
     return status::non_finite;
   }
-  low = zero_is_negative(low);
-  const N spread = high - low, c = power_above(spread);
-  grid_sum<Isa> sum(c), squares(c * c);
-  advantage::moments<N> g{static_cast<double>(end - begin), N(0.0), N(0.0), N(1.0)};
-  for_blocks([&](std::int64_t, std::int64_t n) { sum.add_units(units(shift_and_sum<Isa>(x, n, V(low), V(c)), n, c)); });
-  g.mean = sum.value() / g.count;
-  if constexpr (std::remove_cvref_t<decltype(rule.scale)>::reads_squares) {
-    for_blocks([&](std::int64_t, std::int64_t n) {
-      shift_and_sum<Isa>(x, n, V(low), V(c));
-      squares.add_units(units(sum_squares<Isa>(x, n, V(g.mean), V(c * c)), n, c * c));
-    });
-    g.squares = squares.value();
+  N low = rewards[begin], high = low;
+  for (int i = 0; i < F::lanes; ++i) {
+    low = lesser(N(static_cast<double>(found.low.v[i])), low);
+    high = greater(N(static_cast<double>(found.high.v[i])), high);
   }
-  const N factor = rule.scale(g);
-  const advantage::moments<V> lanes{V(g.count), V(g.mean), V(g.squares), V(g.unit)};
-  for_blocks([&](std::int64_t i, std::int64_t n) {
-    shift_and_sum<Isa>(x, n, V(low), V(c));
-    write_advantages<Isa>(rule, x, lanes, V(factor), out, i, n, end);
+  const reward_grid<N> grid = grid_of(low, high);
+  const auto place = [&](const float* r, std::int64_t n) {
+    return place_lanes<Isa>(r, y, n, V(grid.shift), V(grid.base), V(grid.square), block);
+  };
+  unit_sum<Isa> sum, squares;
+  for_blocks([&](const float* r, std::int64_t n) {
+    const auto sums = place(r, n);
+    sum.add(units_above(grid.base, sums.x, n));
+    squares.add(units_above(grid.square, sums.squares, n));
   });
-  const N top = rule.baseline(spread, g) * factor, bottom = rule.baseline(N(0.0), g) * factor;
-  return within_range<float>(top) && within_range<float>(bottom) ? status::ok : status::non_finite;
+  N mean;
+  const auto g = moments_of(grid, N(static_cast<double>(end - begin)), sum.value(), squares.value(), reads_squares, mean);
+  const N factor = rule.scale(g);
+  const advantage::moments<V> lanes{V(g.count), V(g.mean), V(g.squares), V(1.0)};
+  for_blocks([&](const float* r, std::int64_t n) {
+    place(r, n);
+    out.settle();
+    write_lanes<Isa>(rule, y, out.take(n), n, V(mean), lanes, V(factor));
+  });
+  const auto centred = [&](N r) { return ((r + grid.shift) - grid.base) - mean; };
+  return within_range<float>(rule, g, factor, centred(low), centred(high)) ? status::ok : status::non_finite;
 }
-
-/// How an executor runs groups [begin, end).
-template <class Executor>
-struct group_engine;
 
 template <class Pool, class Isa>
 struct group_engine<cpu<Pool, Isa>> {
   template <class Rule>
-  static status run(const Rule& rule, const offsets& cu, view<const float> rewards, view<float> out,
+  static status run(const Rule& rule, const offsets& cu_groups, const view<const float>& rewards, const view<float>& out,
                     std::int64_t begin, std::int64_t end) {
+    const offsets cu = cu_groups;
+    row_writer<Isa> writer(out, cu[begin], cu[end]);
     group_tile<Isa> tile;
     status found = status::ok;
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t row = cu[i], n = cu[i + 1] - row;
-      if (n == 0 || tile.take(row, n)) continue;
-      found |= tile.run(rule, rewards, out);
-      if (!tile.take(row, n)) found |= large_group<Isa>(rule, rewards, out, row, row + n);
+    for (std::int64_t i = begin; i < end;) {
+      const std::int64_t next = tile.fill(cu, i, end, rewards);
+      if (tile.taken() > 0) {
+        found |= tile.run(rule, writer);
+      } else if (next < end) {
+        found |= large_group<Isa>(rule, rewards, cu[next], cu[next + 1], writer);
+      }
+      i = tile.taken() > 0 ? next : next + 1;
     }
-    return found | tile.run(rule, rewards, out);
-  }
-};
-
-template <class S, class Isa>
-struct group_engine<reference<S, Isa>> {
-  template <class Rule>
-  static status run(const Rule& rule, const offsets& cu, view<const S> rewards, view<S> out,
-                    std::int64_t begin, std::int64_t end) {
-    status found = status::ok;
-    for (std::int64_t i = begin; i < end; ++i)
-      if (cu[i + 1] > cu[i]) found |= group_by_reference<S, Isa>(rule, rewards, out, cu[i], cu[i + 1]);
+    writer.finish();
     return found;
   }
 };

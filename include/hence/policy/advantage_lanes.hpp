@@ -9,18 +9,30 @@
 
 namespace hence::inline v0::detail {
 
+/// Vectors with as many lanes as `pack<double, Isa>`.
+template <class Isa>
+struct reward_vectors {
+  typedef float floats __attribute__((vector_size(register_bytes<Isa> / 2)));
+  typedef std::int64_t ints __attribute__((vector_size(register_bytes<Isa>)));
+  typedef std::uint64_t units __attribute__((vector_size(register_bytes<Isa>)));  // wrap
+};
+
 /// `lanes` floats, widened; and back, each rounded once.
-template <class V>
-using half_register = typename vector_of_bytes<float, sizeof(typename V::vector) / 2>::type;
-template <class V>
-HENCE_FN V widen(const float* p) {
-  half_register<V> x;
+template <class Isa>
+HENCE_FN pack<double, Isa> widen(const float* p) {
+  typename reward_vectors<Isa>::floats x;
   __builtin_memcpy(&x, p, sizeof(x));
-  return {__builtin_convertvector(x, typename V::vector)};
+#if defined(__AVX__)
+  typename pack<double, Isa>::vector y;  // g++ 12 makes four instructions of this one
+  __asm__("vcvtps2pd %1, %0" : "=v"(y) : "vm"(x));
+  return {y};
+#else
+  return {__builtin_convertvector(x, typename pack<double, Isa>::vector)};
+#endif
 }
-template <class V>
-HENCE_FN void narrow(V x, float* p) {
-  const auto y = __builtin_convertvector(x.v, half_register<V>);
+template <class Isa>
+HENCE_FN void narrow(pack<double, Isa> x, float* p) {
+  const auto y = __builtin_convertvector(x.v, typename reward_vectors<Isa>::floats);
   __builtin_memcpy(p, &y, sizeof(y));
 }
 
@@ -32,21 +44,48 @@ HENCE_FN auto first_lanes(std::int64_t n) {
   return V(index) < V(static_cast<typename V::scalar>(n));
 }
 
-/// Alternates the lanes of a's and b's lower halves (First = 0) or upper halves: a0 b0 a1 b1 ...
-template <int First, class Vector, int... I>
-HENCE_FN Vector interleave(Vector a, Vector b, std::integer_sequence<int, I...>) {
-  constexpr int lanes = sizeof...(I);
-  return __builtin_shufflevector(a, b, (First + I / 2 + I % 2 * lanes)...);
+/// Lane l from a where bit D of l is 0, else from b; of lane l itself (Flip = 0) or of lane l ^ D (Flip = D).
+template <int D, int Flip, class Vector, int... L>
+HENCE_FN Vector mingle(Vector a, Vector b, std::integer_sequence<int, L...>) {
+  constexpr int lanes = sizeof...(L);
+  return __builtin_shufflevector(a, b, ((L ^ Flip) + (L & D ? lanes : 0))...);
+}
+template <int D, int Flip, class T, class Isa, int... L>
+HENCE_FN pack<T, Isa> mingle(pack<T, Isa> a, pack<T, Isa> b, std::integer_sequence<int, L...> l) {
+  return {mingle<D, Flip>(a.v, b.v, l)};
 }
 /// Reduces `Rows` registers to one: its lane j holds a part of row j, as do lanes j + Rows, ...
 template <int Lanes, int Rows, class Vector, class Op>
-HENCE_FN Vector fold_rows(Vector* rows, Op op) {
-  using index = std::make_integer_sequence<int, Lanes>;
-  for (int n = Rows / 2; n > 0; n /= 2)
-    for (int i = 0; i < n; ++i)
-      rows[i] = op(interleave<0>(rows[i], rows[i + n], index{}),
-                   interleave<Lanes / 2>(rows[i], rows[i + n], index{}));
-  return rows[0];
+HENCE_FN Vector fold_rows(const Vector* rows, Op op) {
+  if constexpr (Rows == 1) {
+    return rows[0];
+  } else {
+    constexpr int half = Rows / 2;
+    const std::make_integer_sequence<int, Lanes> all;
+    const Vector a = fold_rows<Lanes, half>(rows, op), b = fold_rows<Lanes, half>(rows + half, op);
+    return op(mingle<half, 0>(a, b, all), mingle<half, half>(a, b, all));
+  }
+}
+
+/// Calls f(i, keep) for the registers of n values; keep(units) drops those of lanes past the end.
+/// \tparam N n if it is known at compile time and fills whole registers, else 0.
+template <class V, int N, class F>
+HENCE_FN void for_registers(std::int64_t n, F&& f) {
+  const auto all = [](auto u) __attribute__((always_inline)) { return u; };
+  if constexpr (N == 0) {
+    std::int64_t i = 0;
+    for (; i + 2 * V::lanes <= n; i += 2 * V::lanes) f(i, all), f(i + V::lanes, all);
+    if (i + V::lanes <= n) f(i, all), i += V::lanes;
+    if (i < n)
+      f(i, [live = first_lanes<V>(n - i)](auto u) __attribute__((always_inline)) {
+        return decltype(u)(u & (decltype(u))live.m);
+      });
+  } else if constexpr (N > V::lanes) {
+    for_registers<V, N - V::lanes>(n, f);
+    f(N - V::lanes, all);
+  } else {
+    f(0, all);
+  }
 }
 
 /// The least and the largest of p[0..n), lane by lane, and a probe that is finite only if they all are (it
@@ -54,55 +93,53 @@ HENCE_FN Vector fold_rows(Vector* rows, Op op) {
 template <class F>
 struct extremes {
   F low, high, probe;
+  template <int N = 0>
   HENCE_FN void read(const float* p, std::int64_t n) {
-    const auto take = [&](F r) {
+    for_registers<F, N / F::lanes * F::lanes>(n, [&](std::int64_t i, auto keep) __attribute__((always_inline)) {
+      using bits = typename F::ints;
+      F r = F::load(p + i);
+      // past the end: the first reward again
+      r = from_bits(r, keep(to_bits(r)) | (to_bits(F(*p)) & ~keep(~bits{})));
       low = lesser(r, low);
       high = greater(r, high);
       probe = probe + r;
-    };
-    std::int64_t i = 0;
-    for (; i + F::lanes <= n; i += F::lanes) take(F::load(p + i));
-    if (i < n) take(select(first_lanes<F>(n - i), F::load(p + i), F(*p)));
+    });
   }
 };
 
-/// Calls f(i, keep) for the registers of n values; keep(ints) drops those of lanes past the end.
-template <class V, class F>
-HENCE_FN void for_registers(std::int64_t n, F&& f) {
-  using ints = typename V::ints;
-  std::int64_t i = 0;
-  for (; i + V::lanes <= n; i += V::lanes) f(i, [](ints u) { return u; });
-  if (i < n) f(i, [live = first_lanes<V>(n - i)](ints u) { return ints(u & live.m); });
+/// Asks for rewards that the tile after the present one reads, while there is work to do.
+HENCE_FN void prefetch_rewards(const float* r, std::int64_t ahead) {
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(r) + static_cast<std::uintptr_t>(ahead) * 4), 0, 2);
 }
 
-/// x = r + shift; returns the bits of x less those of base, summed up by lanes.
-template <class V>
-HENCE_FN auto place_lanes(const float* r, double* x, std::int64_t n, V shift, V base) {
-  typename V::ints sum{};
-  for_registers<V>(n, [&](std::int64_t i, auto keep) {
-    const V y = widen<V>(r + i) + shift;
-    y.store(x + i);
-    sum += keep(bits_of(y) - bits_of(base));
+/// Sums of bits, by lanes, modulo 2^64.
+template <class Isa>
+struct lane_sums {
+  typename reward_vectors<Isa>::units x{}, squares{};
+};
+/// y = (r + shift) - base, and the sums of x = r + shift and of y^2 + square.
+template <class Isa, int N = 0>
+HENCE_FN lane_sums<Isa> place_lanes(const float* r, double* y, std::int64_t n, pack<double, Isa> shift,
+                                    pack<double, Isa> base, pack<double, Isa> square, std::int64_t ahead) {
+  using V = pack<double, Isa>;
+  using units = typename reward_vectors<Isa>::units;
+  lane_sums<Isa> sums;
+  for_registers<V, N>(n, [&](std::int64_t i, auto keep) __attribute__((always_inline)) {
+    const V x = widen<Isa>(r + i) + shift, z = x - base;
+    z.store(y + i);
+    sums.x += keep((units)x.v);
+    sums.squares += keep((units)fma(z, z, square).v);
+    prefetch_rewards(r + i, ahead);
   });
-  return sum;
+  return sums;
 }
-/// x becomes e = x - mean; returns the units of e^2, summed up by lanes.
-template <class V>
-HENCE_FN auto centre_lanes(double* x, std::int64_t n, V mean, V square) {
-  typename V::ints sum{};
-  for_registers<V>(n, [&](std::int64_t i, auto keep) {
-    const V e = V::load(x + i) - mean;
-    e.store(x + i);
-    sum += keep(bits_of(fma(e, e, square)) - bits_of(square));
+/// A = baseline(y - mean) factor. Writes whole registers.
+template <class Isa, int N = 0, class Rule>
+HENCE_FN void write_lanes(const Rule& rule, const double* y, float* out, std::int64_t n, pack<double, Isa> mean,
+                          const advantage::moments<pack<double, Isa>>& g, pack<double, Isa> factor) {
+  for_registers<pack<double, Isa>, N>(n, [&](std::int64_t i, auto) __attribute__((always_inline)) {
+    narrow(rule.baseline(pack<double, Isa>::load(y + i) - mean, g) * factor, out + i);
   });
-  return sum;
-}
-/// A = baseline(e) factor; writes whole registers.
-template <class V, class Rule>
-HENCE_FN void write_lanes(const Rule& rule, const double* e, float* out, std::int64_t n,
-                          const advantage::moments<V>& g, V factor) {
-  for (std::int64_t i = 0; i < n; i += V::lanes)
-    narrow(rule.baseline(V::load(e + i), g) * factor, out + i);
 }
 
 }  // namespace hence::inline v0::detail

@@ -7,7 +7,7 @@
 
 namespace hence::inline v0::detail {
 
-template <class S>
+template <class Isa, class S>
 bool all_finite(view<const S> rewards, std::int64_t begin, std::int64_t end) {
   bool finite = true;
   for (std::int64_t i = begin; i < end; ++i) finite = finite && rewards[i] - rewards[i] == 0;
@@ -41,7 +41,7 @@ status group_by_reference(const Rule& rule, view<const S> rewards, view<S> out, 
                           std::int64_t end) {
   using V = num<double, Isa>;
   if (end - begin == 1) return write_single<S, Isa>(rule, rewards[begin], out[begin]);
-  if (!all_finite(rewards, begin, end)) {
+  if (!all_finite<Isa>(rewards, begin, end)) {
     for (std::int64_t i = begin; i < end; ++i) out[i] = static_cast<S>(__builtin_nan(""));
     return status::non_finite;
   }
@@ -50,17 +50,15 @@ status group_by_reference(const Rule& rule, view<const S> rewards, view<S> out, 
     low = lesser(V(rewards[i]), low);
     high = greater(V(rewards[i]), high);
   }
-  reward_sums<S, Isa> sums(low, high);
+  constexpr bool reads_squares = std::remove_cvref_t<decltype(rule.scale)>::reads_squares;
   const V count = static_cast<double>(end - begin);
-  for (std::int64_t i = begin; i < end; ++i) sums.add(sums.place(rewards[i]));
-  const V mean = sums.mean(count);
-  if constexpr (std::remove_cvref_t<decltype(rule.scale)>::reads_squares)
-    for (std::int64_t i = begin; i < end; ++i) sums.add_square(sums.place(rewards[i]) - mean);
-  const advantage::moments<V> g{count, sums.reward(mean), sums.squares(), sums.unit()};
-  const V factor = rule.scale(g);
+  const measured_group<S, Isa> group(low, high, count, reads_squares, [&](auto f) {
+    for (std::int64_t i = begin; i < end; ++i) f(V(rewards[i]));
+  });
+  const V factor = rule.scale(group.moments);
   for (std::int64_t i = begin; i < end; ++i)
-    out[i] = static_cast<S>((rule.baseline(sums.place(rewards[i]) - mean, g) * factor).v);
-  return within_range<S>(rule, g, factor, sums.place(low) - mean, sums.place(high) - mean)
+    out[i] = static_cast<S>((rule.baseline(group.centred(rewards[i]), group.moments) * factor).v);
+  return within_range<S>(rule, group.moments, factor, group.centred(low), group.centred(high))
              ? status::ok
              : status::non_finite;
 }

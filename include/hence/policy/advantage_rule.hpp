@@ -45,7 +45,7 @@ struct scale_group {
   template <class V>
   HENCE_FN V operator()(const moments<V>& g) const {
     const V divisor = greater(g.count - V(static_cast<double>(ddof)), V(1.0));
-    const V sigma = sqrt(g.squares / divisor);
+    const V sigma = sqrt(g.squares * (V(1.0) / divisor));
     return select(g.squares > V(0.0), V(1.0) / (sigma + V(eps) / g.unit), V(0.0));
   }
   /// A group of one with baseline 0: its deviation counts as 1.

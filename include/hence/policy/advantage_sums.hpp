@@ -1,11 +1,14 @@
 /// \file
 /// The sums behind group advantages, free of any order: of rows in a group, of lanes, of threads.
 ///
-/// fp32 rewards are placed on a grid made from the group's own range, in float64: with c the power of two
-/// above max - min, x = r + (2.5 c - min) lies in [2.5 c, 3.5 c], where doubles are q = 2^-51 c apart. So
-/// the bits of x, read as a whole number, count units of q, and whole numbers add up exactly. Likewise
-/// (x - mean)^2 + c^2 in [c^2, 2 c^2]. A placed reward is off by q/2 at most, a square by 2^-53 c^2.
-/// In a constant group all x are equal, hence equal to their mean.
+/// fp32 rewards are placed, in float64, on a grid made from the group's own range: with c the power of two
+/// above max - min and m the middle of the range, x = r + (1.5 c - m) lies in [c, 2c], where doubles are
+/// q = 2^-52 c apart. The bits of x, read as a whole number, count units of q, and whole numbers add up
+/// exactly. Likewise y^2 + c^2/4 in [c^2/4, c^2/2], y = x - 1.5 c. A placed reward is off by q/2 at most,
+/// a square by 2^-55 c^2. In a constant group every y is 0.
+///
+/// The middle is within max - min of the mean, so sum (y - mean)^2 = sum y^2 - (sum y)^2/G loses at most
+/// log2(G/2) bits of the 53.
 #pragma once
 
 #include <hence/core/execute.hpp>
@@ -15,50 +18,45 @@
 namespace hence::inline v0::detail {
 
 template <class Isa>
-HENCE_FN constexpr auto bits_of(num<double, Isa> x) {
-  return __builtin_bit_cast(std::int64_t, x.v);
-}
-template <class Isa>
-HENCE_FN auto bits_of(pack<double, Isa> x) {
-  return to_bits(x);
+HENCE_FN constexpr std::uint64_t bits_of(num<double, Isa> x) {
+  return __builtin_bit_cast(std::uint64_t, x.v);
 }
 /// The power of two just above x >= 0; 2^-1022 for 0.
 template <class Isa>
 HENCE_FN constexpr num<double, Isa> power_above(num<double, Isa> x) {
-  const std::int64_t exponent = bits_of(x) >> 52;
-  return {__builtin_bit_cast(double, (exponent < 0x7fe ? exponent + 1 : exponent) << 52)};
+  return {__builtin_bit_cast(double, (bits_of(x) & 0x7ff0000000000000u) + 0x0010000000000000u)};
 }
 template <class Isa>
 HENCE_FN pack<double, Isa> power_above(pack<double, Isa> x) {
-  using ints = typename pack<double, Isa>::ints;
-  const ints exponent = bits_of(x) >> 52;
-  return from_bits(x, (exponent < 0x7fe ? exponent + 1 : exponent) << 52);
+  typedef std::uint64_t units __attribute__((vector_size(register_bytes<Isa>)));
+  const units bits = ((units)x.v & 0x7ff0000000000000u) + 0x0010000000000000u;
+  return {(typename pack<double, Isa>::vector)bits};
 }
 
 /// A group's grid. \tparam V `num<double>`, or `pack<double>` with one group per lane.
 template <class V>
 struct reward_grid {
   V shift;   ///< x = r + shift
-  V base;    ///< where the least reward lies
-  V c;       ///< the power of two above max - min
-  V square;  ///< c^2, added to squares
+  V base;    ///< y = x - base
+  V square;  ///< added to y^2
+  V unit;    ///< of x; that of squares is square 2^-52
 };
 template <class V>
 HENCE_FN reward_grid<V> grid_of(V low, V high) {
   const V spread = high - low;
   const V c = power_above(select(spread > V(0.0), spread, abs(low)));
-  const V base = c * V(2.5);
-  return {base - low, base, c, c * c};
+  const V base = c * V(1.5), half = c * V(0.5);
+  return {base - (low + spread * V(0.5)), base, half * half, c * V(0x1p-52)};
 }
-/// The mean of x, from the sum of its units above the base.
+/// \param sum, squares of a group in units. \param reads_squares whether they are asked for.
 template <class V>
-HENCE_FN V grid_mean(const reward_grid<V>& grid, V units, V count) {
-  return grid.base + units * (grid.c * V(0x1p-51)) / count;
-}
-/// The sum of (x - mean)^2, from its units.
-template <class V>
-HENCE_FN V grid_squares(const reward_grid<V>& grid, V units) {
-  return units * (grid.square * V(0x1p-52));
+HENCE_FN advantage::moments<V> moments_of(const reward_grid<V>& grid, V count, V sum, V squares,
+                                          bool reads_squares, V& mean) {
+  const V total = sum * grid.unit;
+  mean = total * (V(1.0) / count);
+  advantage::moments<V> g{count, mean + (grid.base - grid.shift), V(0.0), V(1.0)};
+  if (reads_squares) g.squares = squares * (grid.square * V(0x1p-52)) - total * mean;
+  return g;
 }
 
 /// A sum of whole numbers up to 2^53, exact for 2^31 of them; rounded once.
@@ -79,47 +77,54 @@ class unit_sum {
   std::int64_t low_ = 0, high_ = 0;  // the sum is low + 2^32 high
 };
 
-/// The sums of one group in scalars: on the grid for fp32 rewards.
+/// One group in scalars, on the grid.
 template <class S, class Isa>
-class reward_sums {
+class measured_group {
  public:
   using V = num<double, Isa>;
-  HENCE_FN reward_sums(V low, V high) : grid_(grid_of(low, high)) {}
-  HENCE_FN V unit() const { return V(1.0); }
-  HENCE_FN V place(V r) const { return r + grid_.shift; }
-  HENCE_FN void add(V x) { units_.add(bits_of(x) - bits_of(grid_.base)); }
-  HENCE_FN V mean(V count) const { return grid_mean(grid_, units_.value(), count); }
-  HENCE_FN V reward(V x) const { return x - grid_.shift; }
-  HENCE_FN void add_square(V e) {
-    squares_.add(bits_of(fma(e, e, grid_.square)) - bits_of(grid_.square));
+  /// \param at calls f(r) for each reward.
+  template <class F>
+  measured_group(V low, V high, V count, bool reads_squares, F&& at) : grid_(grid_of(low, high)) {
+    unit_sum<Isa> sum, squares;
+    at([&](V r) {
+      const V x = r + grid_.shift, y = x - grid_.base;
+      sum.add(static_cast<std::int64_t>(bits_of(x) - bits_of(grid_.base)));
+      squares.add(static_cast<std::int64_t>(bits_of(fma(y, y, grid_.square)) - bits_of(grid_.square)));
+    });
+    moments = moments_of(grid_, count, sum.value(), squares.value(), reads_squares, mean_);
   }
-  HENCE_FN V squares() const { return grid_squares(grid_, squares_.value()); }
+  /// r - mu
+  V centred(V r) const { return ((r + grid_.shift) - grid_.base) - mean_; }
+
+  advantage::moments<V> moments;
 
  private:
   reward_grid<V> grid_;
-  unit_sum<Isa> units_, squares_;
+  V mean_;
 };
 
-/// For float64 rewards: scaled by a power of two to magnitude 1, so that squares neither overflow nor
-/// vanish, and summed exactly.
+/// float64 rewards: scaled by a power of two to magnitude 1, so that squares neither overflow nor vanish;
+/// two passes, each summed exactly.
 template <class Isa>
-class reward_sums<double, Isa> {
+class measured_group<double, Isa> {
  public:
   using V = num<double, Isa>;
-  reward_sums(V low, V high)
-      : unit_(greater(lesser(power_above(greater(abs(low), abs(high))), V(0x1p1000)), V(0x1p-1000))),
-        low_(low / unit_) {}
-  V unit() const { return unit_; }
-  V place(V r) const { return (r / unit_ - low_) + V(0.0); }  // no -0
-  void add(V x) { sum_.add(x.v); }
-  V mean(V count) const { return V(sum_.value()) / count; }
-  V reward(V x) const { return x + low_; }
-  void add_square(V e) { squares_.add((e * e).v); }
-  V squares() const { return squares_.value(); }
+  template <class F>
+  measured_group(V low, V high, V count, bool reads_squares, F&& at)
+      : unit_(greater(lesser(power_above(lesser(greater(abs(low), abs(high)), V(0x1p1000))), V(0x1p1000)), V(0x1p-1000))),
+        low_(low / unit_), mean_(0.0) {
+    exact_sum sum, squares;
+    at([&](V r) { sum.add(centred(r).v); });  // of r / unit - low, the mean being 0 still
+    mean_ = V(sum.value()) / count;
+    if (reads_squares) at([&](V r) { squares.add((centred(r) * centred(r)).v); });
+    moments = {count, mean_ + low_, V(squares.value()), unit_};
+  }
+  V centred(V r) const { return ((r / unit_ - low_) + V(0.0)) - mean_; }  // + 0: no -0
+
+  advantage::moments<V> moments;
 
  private:
-  V unit_, low_;
-  exact_sum sum_, squares_;
+  V unit_, low_, mean_;
 };
 
 }  // namespace hence::inline v0::detail

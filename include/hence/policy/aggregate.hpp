@@ -72,11 +72,8 @@ HENCE_FN double at_least_one(std::int64_t n) { return n > 1 ? static_cast<double
   return x;
 }
 HENCE_FN double divisor(aggregate::token_mean, const counts& c) { return at_least_one(c.tokens); }
-HENCE_FN double divisor(aggregate::sequence_mean_token_mean<aggregate::all_rows>, const counts& c) {
-  return at_least_one(c.rows);
-}
-HENCE_FN double divisor(aggregate::sequence_mean_token_mean<aggregate::non_empty_rows>, const counts& c) {
-  return at_least_one(c.non_empty_rows);
+template <class Rows> HENCE_FN double divisor(aggregate::sequence_mean_token_mean<Rows>, const counts& c) {
+  return at_least_one(std::same_as<Rows, aggregate::all_rows> ? c.rows : c.non_empty_rows);
 }
 [[gnu::always_inline]] inline double divisor(aggregate::sequence_mean_token_mean_over a, const counts&) {
   return positive("sequence_mean_token_mean_over.rows", a.rows);
@@ -101,6 +98,7 @@ template <detail::aggregation A> [[gnu::always_inline]] inline denominator<A, sc
   return {detail::divisor(a, c)};
 }
 /// The denominator of one optimizer step over all ranks: `c` is summed over micro-batches and ranks.
+/// Gradients then add up over ranks; a data-parallel wrapper that averages them needs a factor of its size.
 template <detail::aggregation A> [[gnu::always_inline]] inline denominator<A, scope::ranks> over_all_ranks(A a, const counts& c) {
   return {detail::divisor(a, c)};
 }

@@ -8,10 +8,6 @@
 
 namespace hence::inline v0::detail {
 
-/// A `std::variant`, recognised by its members so that `<variant>` need not be included.
-template <class X>
-concept variant_like = requires(const X& x) { x.valueless_by_exception(); x.index(); };
-
 /// Calls f with the loss's alternatives in place of its variants: one visit per rule and call.
 template <class Loss, class F> void with_concrete_rules(const Loss& loss, F&& f) {
   if constexpr (variant_like<std::remove_cvref_t<decltype(loss.ratio)>>)
@@ -41,6 +37,10 @@ template <class A, class S> struct denominator_traits<denominator<A, S>> {
 };
 
 template <class L> concept composition = requires(const L& l) { l.ratio; l.surrogate; l.kl; l.aggregation; };
+/// The loss's aggregation; of what is no composition, none.
+template <class L> struct aggregation_in { using type = void; };
+template <composition L> struct aggregation_in<L> { using type = std::remove_cvref_t<decltype(L::aggregation)>; };
+template <class L> using aggregation_of = typename aggregation_in<L>::type;
 template <class R> concept ratio_rule = requires(const R& r) { r.clamp; { R::pooled } -> std::convertible_to<bool>; };
 
 /// The token that a rule of this ratio sees in arithmetic of S.
@@ -56,12 +56,27 @@ template <class Rule, class Token> concept takes_token = std::invocable<const Ru
 
 template <class K> concept kl_rule = std::same_as<K, kl::none> || requires(const K& k) { k.coef; k.gradient; };
 
+/// Whether a part's numbers are no wider than the executor's.
+template <class S, class Part> constexpr bool numbers_fit() {
+  if constexpr (requires(Part p) { p.low; }) return sizeof(Part::low) <= sizeof(S);
+  else if constexpr (requires(Part p) { p.coef; }) return sizeof(Part::coef) <= sizeof(S);
+  else return true;
+}
+
+template <class V, class Ratio, class Rule> constexpr bool check_call(const Rule*);
+
 /// A surrogate that is not a variant, or each alternative of one.
 template <class V, class Ratio, class Rule> constexpr bool check_surrogate(const Rule*) {
+  constexpr bool fit = numbers_fit<typename V::scalar, Rule>();
+  static_assert(fit, "hence: the surrogate's numbers are double, the executor computes in float: write 0.8f");
+  if constexpr (fit) return check_call<V, Ratio>(static_cast<const Rule*>(nullptr));
+  else return false;
+}
+template <class V, class Ratio, class Rule> constexpr bool check_call(const Rule*) {
   using token_t = typename token_for<V, Ratio>::type;
   constexpr bool two = takes_two<Rule, token_t, V>;
   constexpr bool callable = two || takes_token<Rule, token_t>;
-  static_assert(callable, "hence: a surrogate is called with (ratio, advantage) or with one token; this one takes neither");
+  static_assert(callable, "hence: a surrogate is called with (ratio, advantage) or with one token; this one takes neither, or its body does not compile for hence's numbers (errors above)");
   if constexpr (callable) {
     using result = std::remove_cvref_t<decltype(apply_rule(std::declval<const Rule&>(), std::declval<const token_t&>()))>;
     constexpr bool number = dual_v<result> || is_number<result>;
@@ -83,19 +98,23 @@ template <template <class...> class Variant, class R, class... Rest>
   requires variant_like<Variant<R, Rest...>>
 struct first_alternative<Variant<R, Rest...>> { using type = R; };
 
-template <class K> constexpr bool check_kl(const K*) {
-  static_assert(kl_rule<K>, "hence: the KL term is kl::none, kl::k1, kl::k2, kl::k3 or an estimator with coef and gradient members");
-  return kl_rule<K>;
+template <class S, class K> constexpr bool check_kl(const K*) {
+  constexpr bool fit = numbers_fit<S, K>();
+  static_assert(fit, "hence: the KL coefficient is a double, the executor computes in float: write 0.04f");
+  constexpr bool sound = kl_rule<K>;  // a variable: of a concept the compiler would list every part
+  static_assert(sound, "hence: the KL term is kl::none, kl::k1, kl::k2, kl::k3 or an estimator with coef and gradient members");
+  return sound && fit;
 }
-template <template <class...> class Variant, class... Ks> requires variant_like<Variant<Ks...>>
+template <class S, template <class...> class Variant, class... Ks> requires variant_like<Variant<Ks...>>
 constexpr bool check_kl(const Variant<Ks...>*) {
-  return (check_kl(static_cast<const Ks*>(nullptr)) && ...);
+  return (check_kl<S>(static_cast<const Ks*>(nullptr)) && ...);
 }
 
 /// Layered: the first fault speaks, the rest is not instantiated.
 template <class Loss, class S, class D> constexpr bool check_composition() {
-  static_assert(composition<Loss>, "hence: a loss is a policy_loss{ratio, surrogate, kl, aggregation}");
-  if constexpr (composition<Loss>) {
+  constexpr bool composed = composition<Loss>;
+  static_assert(composed, "hence: a loss is a policy_loss{ratio, surrogate, kl, aggregation}");
+  if constexpr (composed) {
     using ratio_t = typename first_alternative<std::remove_cvref_t<decltype(Loss::ratio)>>::type;
     using surrogate_t = std::remove_cvref_t<decltype(Loss::surrogate)>;
     using kl_t = std::remove_cvref_t<decltype(Loss::kl)>;
@@ -109,7 +128,7 @@ template <class Loss, class S, class D> constexpr bool check_composition() {
     constexpr bool same = std::same_as<typename denominator_traits<D>::aggregation, aggregation_t> || std::same_as<D, over_this_call_t>;
     static_assert(!is_denominator || same, "hence: the denominator was made for another aggregation than the loss's");
     if constexpr (sound_ratio && sound_aggregation && is_denominator && same)
-      return check_kl(static_cast<const kl_t*>(nullptr)) && check_surrogate<num<S>, ratio_t>(static_cast<const surrogate_t*>(nullptr));
+      return check_kl<S>(static_cast<const kl_t*>(nullptr)) && check_surrogate<num<S>, ratio_t>(static_cast<const surrogate_t*>(nullptr));
   }
   return false;
 }

@@ -6,6 +6,7 @@
 /// Schulman, "Approximating KL divergence" (2020).
 #pragma once
 
+#include <hence/core/check.hpp>
 #include <hence/core/math.hpp>
 
 namespace hence::inline v0::kl {
@@ -15,6 +16,12 @@ struct own {};
 /// The gradient of k2, whatever the value: verl's "k1+", "k3+".
 struct as_k2 {};
 
+/// Refuses a coefficient that is NaN or infinite.
+template <class S> HENCE_FN void check_coef(const char* estimator, S coef) {
+  if (!(coef - coef == S(0)))
+    detail::refuse(detail::message() << "hence: " << estimator << " has coefficient " << static_cast<double>(coef) << ", expected a finite number");
+}
+
 /// No KL term; the reference's log-probs are not asked for.
 struct none {};
 
@@ -23,6 +30,7 @@ template <class S = float, class Gradient = own> struct k1 {
   S coef;
   Gradient gradient{};
   HENCE_FN constexpr auto operator()(const auto& u) const { return -u; }
+  HENCE_FN void check() const { check_coef("kl::k1", coef); }
 };
 
 /// k2 = u^2 / 2.
@@ -30,6 +38,7 @@ template <class S = float, class Gradient = own> struct k2 {
   S coef;
   Gradient gradient{};
   HENCE_FN constexpr auto operator()(const auto& u) const { return u * u * S(0.5); }
+  HENCE_FN void check() const { check_coef("kl::k2", coef); }
 };
 
 /// k3 = e^u - 1 - u: unbiased and never negative. DeepSeekMath, arXiv:2402.03300 eq. 4; DeepSeek-R1 eq. 2.
@@ -37,6 +46,7 @@ template <class S = float, class Gradient = own> struct k3 {
   S coef;
   Gradient gradient{};
   HENCE_FN constexpr auto operator()(const auto& u) const { return hence::k3(u); }
+  HENCE_FN void check() const { check_coef("kl::k3", coef); }
 };
 
 template <class S> k1(S) -> k1<S, own>;

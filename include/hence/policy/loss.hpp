@@ -34,7 +34,18 @@ template <class S> HENCE_FN bool is_finite(const sum_of<S>& s) {
   return v - v == 0;
 }
 
-/// Rows [begin, end) on one thread.
+/// An aggregation as numbers, so that the loops over rows are compiled once for all aggregations.
+struct row_aggregation {
+  bool divides_rows;
+  double (*row_divisor)(std::int64_t);
+};
+template <class A, class Isa = native_isa> double row_divisor_of(std::int64_t n) { return A::row_divisor(n); }
+template <class Loss> HENCE_FN auto with_row_aggregation(const Loss& loss) {
+  using A = std::remove_cvref_t<decltype(loss.aggregation)>;
+  return policy_loss{loss.ratio, loss.surrogate, loss.kl, row_aggregation{A::divides_rows, &row_divisor_of<A>}};
+}
+
+/// Rows [begin, end) on one thread. \param loss `with_row_aggregation`, its rules concrete.
 template <class Executor, class Loss, class Metrics>
 void run_rows(const Executor&, const Loss& loss, const layout& b,
               const policy_inputs<typename Executor::scalar>& in, double divisor,
@@ -42,7 +53,6 @@ void run_rows(const Executor&, const Loss& loss, const layout& b,
               sums<typename Executor::scalar, Metrics>& out) {
   using S = typename Executor::scalar;
   using W = decltype(mean_divisor<S>(0));
-  using A = std::remove_cvref_t<decltype(loss.aggregation)>;
   using engine = row_engine<Executor>;
   typename engine::scratch scratch;
   for (std::int64_t i = begin; i < end; ++i) {
@@ -55,9 +65,9 @@ void run_rows(const Executor&, const Loss& loss, const layout& b,
     }
     if (in.advantages.present() && n.policy_tokens > 0) row.advantage = in.advantages[i];
     row.score = in.scores.present() ? in.scores[i] : static_cast<S>(__builtin_nanf(""));
-    const W row_divisor = static_cast<W>(A::row_divisor(n.tokens));
+    const W row_divisor = static_cast<W>(loss.aggregation.row_divisor(n.tokens));
     const S scale = gradient_scale<S>(static_cast<W>(divisor), row_divisor);
-    if constexpr (A::divides_rows) {
+    if (loss.aggregation.divides_rows) {
       sum_of<S> row_sum;
       engine::run(loss, row, n, scale, row_sum, out.metrics, scratch);
       out.numerator.add(row_sum.value() / row_divisor);
@@ -67,6 +77,20 @@ void run_rows(const Executor&, const Loss& loss, const layout& b,
   }
   if (!is_finite<S>(out.numerator)) out.conditions |= status::non_finite;
 }
+
+/// The caller's workspace, or an allocation that ends with the call, also if the pool throws.
+struct workspace_or_own {
+  void* data;
+  bool own;
+
+  HENCE_FN workspace_or_own(const view<std::byte>& w, std::int64_t bytes)
+      : data(w.present() ? w.data : ::operator new(static_cast<std::size_t>(bytes), std::align_val_t{64})), own(!w.present()) {}
+  workspace_or_own(const workspace_or_own&) = delete;
+  workspace_or_own& operator=(const workspace_or_own&) = delete;
+  HENCE_FN ~workspace_or_own() {
+    if (own) ::operator delete(data, std::align_val_t{64});
+  }
+};
 
 /// Chunks that a call is cut into: by its shape alone, enough for any pool.
 inline std::int64_t chunks_of(const layout& b) {
@@ -90,7 +114,9 @@ std::int64_t workspace_bytes(const Executor&, const Loss&, const Batch& batch, C
 
 /// The row-range form, for a host's own threads: rows [begin, end) of the batch, whose gradient alone is
 /// written. Add the results up; they and the gradient are those of one call, to the bit.
+/// \param executor, loss, batch, in, gradient as in `loss_and_gradient`.
 /// \param d from `over_window` or `over_all_ranks`: a range cannot count the whole call.
+/// \param begin, end the rows.
 template <class Executor, class Loss, class Batch, class D, class Choice = without_metrics_t>
 auto loss_and_gradient_rows(const Executor& executor, const Loss& loss, const Batch& batch,
                             const policy_inputs<typename Executor::scalar>& in, const D& d,
@@ -102,7 +128,7 @@ auto loss_and_gradient_rows(const Executor& executor, const Loss& loss, const Ba
   using metrics_t = detail::metrics_for<S, Choice>;
   constexpr bool sound = detail::check_composition<Loss, S, D>();
   using scope_t = typename detail::denominator_traits<D>::scope;
-  using aggregation_t = decltype(loss.aggregation);
+  using aggregation_t = detail::aggregation_of<Loss>;
   if constexpr (sound && !std::same_as<D, over_this_call_t>) {
     const detail::layout b = batch;
     detail::check_inputs(loss, b, in, gradient);
@@ -110,7 +136,7 @@ auto loss_and_gradient_rows(const Executor& executor, const Loss& loss, const Ba
     if (begin < 0 || end < begin || end > b.rows)
       detail::refuse(detail::message() << "hence: rows [" << begin << ", " << end << ") are not within the batch's " << b.rows);
     detail::sums<S, metrics_t> sums;
-    detail::with_concrete_rules(loss, [&](const auto& concrete) {
+    detail::with_concrete_rules(detail::with_row_aggregation(loss), [&](const auto& concrete) {
       detail::run_rows(executor, concrete, b, in, d.value, gradient, begin, end, sums);
     });
     return loss_result<S, aggregation_t, scope_t, metrics_t>(sums, {d.value});
@@ -123,6 +149,7 @@ auto loss_and_gradient_rows(const Executor& executor, const Loss& loss, const Ba
 /// \param executor `cpu{}`, `cpu{pool}`, `reference<float>{}`, `reference<double>{}`.
 /// \param loss a `policy_loss`, e.g. from `recipe::`; its rules may be `std::variant`s of rules.
 /// \param batch `ragged` or `padded`.
+/// \param in the arrays, in the batch's layout.
 /// \param d `over_this_call`, `over_window(...)` or `over_all_ranks(...)`.
 /// \param gradient `[tokens]` or `[rows, width]`; every entry is written.
 /// \param choice `with_metrics` for the metrics of the same pass.
@@ -137,7 +164,7 @@ auto loss_and_gradient(const Executor& executor, const Loss& loss, const Batch& 
   using sums_t = detail::sums<S, metrics_t>;
   constexpr bool sound = detail::check_composition<Loss, S, D>();
   using scope_t = typename detail::denominator_traits<D>::scope;
-  using result_t = loss_result<S, decltype(loss.aggregation), scope_t, metrics_t>;
+  using result_t = loss_result<S, detail::aggregation_of<Loss>, scope_t, metrics_t>;
   if constexpr (sound) {
     const detail::layout b = batch;
     detail::check_inputs(loss, b, in, gradient);
@@ -152,20 +179,18 @@ auto loss_and_gradient(const Executor& executor, const Loss& loss, const Batch& 
       divisor = d.value;
     }
     sums_t total;
-    detail::with_concrete_rules(loss, [&](const auto& concrete) {
+    detail::with_concrete_rules(detail::with_row_aggregation(loss), [&](const auto& concrete) {
       const std::int64_t chunks = Executor::is_parallel ? detail::chunks_of(b) : 1;
       if (chunks == 1) return detail::run_rows(executor, concrete, b, in, divisor, gradient, 0, b.rows, total);
       if constexpr (Executor::is_parallel) {
-        const bool own = !workspace.present();
-        auto* parts = reinterpret_cast<sums_t*>(
-            own ? ::operator new(static_cast<std::size_t>(bytes), std::align_val_t{64}) : workspace.data);
+        const detail::workspace_or_own memory(workspace, bytes);
+        auto* parts = static_cast<sums_t*>(memory.data);
         for (std::int64_t c = 0; c < chunks; ++c) new (parts + c) sums_t;
         executor.pool->parallel_for(chunks, [&](std::int64_t c) {
           detail::run_rows(executor, concrete, b, in, divisor, gradient, b.chunk_begin(c, chunks),
                            b.chunk_begin(c + 1, chunks), parts[c]);
         });
         for (std::int64_t c = 0; c < chunks; ++c) total += parts[c];
-        if (own) ::operator delete(parts, std::align_val_t{64});
       }
     });
     return result_t(total, {divisor});

@@ -7,10 +7,17 @@
 
 namespace hence::inline v0::recipe {
 
+/// The type of a recipe's numbers; `grpo(10)` would make them integers.
+template <class S> constexpr bool check_number() {
+  static_assert(std::floating_point<S>, "hence: a recipe's numbers are floating-point: write 10.0f, or 10.0 for reference<double>");
+  return std::floating_point<S>;
+}
+
 /// GRPO as DeepSeekMath writes it: token ratio, k3 in the loss, mean over sequences of token means.
 /// arXiv:2402.03300 eq. 3 and 4; "the coefficient of KL is 0.04" (4.2). The paper does not state epsilon.
-/// \param epsilon the clip range, r in [1 - epsilon, 1 + epsilon].
+/// \param epsilon the clip range, r in [1 - epsilon, 1 + epsilon]. \param kl_coef the KL coefficient.
 template <class S = float> HENCE_FN constexpr auto grpo(S epsilon, S kl_coef = S(0.04)) {
+  static_assert(check_number<S>());
   return policy_loss{ratio::token{}, clip::two_sided<S>{S(1) - epsilon, S(1) + epsilon}, kl::k3<S>{kl_coef},
                      aggregate::sequence_mean_token_mean{}};
 }
@@ -26,12 +33,14 @@ template <class S = float> HENCE_FN constexpr auto dapo() {
 /// instead, we only tuned epsilon_high", whose value the paper does not state.
 /// \param high the upper bound of the weight itself, 1 + epsilon_high.
 template <class S = float> HENCE_FN constexpr auto cispo(S high) {
+  static_assert(check_number<S>());
   return policy_loss{ratio::token{}, clip::cispo<S>{-static_cast<S>(__builtin_inff()), high}, kl::none{}, aggregate::token_mean{}};
 }
 
 /// Dr. GRPO's loss: a constant in place of the lengths, no KL. arXiv:2503.20783 eq. 2; pair it with
-/// `advantage::dr_grpo`. \param rows sequences in the window. \param longest the generation budget in tokens.
+/// `advantage::dr_grpo`. \param epsilon the clip range. \param rows sequences in the window. \param longest the generation budget in tokens.
 template <class S = float> HENCE_FN constexpr auto dr_grpo(S epsilon, double rows, double longest) {
+  static_assert(check_number<S>());
   return policy_loss{ratio::token{}, clip::two_sided<S>{S(1) - epsilon, S(1) + epsilon}, kl::none{},
                      aggregate::constant{rows * longest}};
 }

@@ -26,7 +26,7 @@ template <class S, class Metrics> struct sums {
 
 }  // namespace detail
 
-/// Sums of one call. Add those of a window's micro-batches, then ask `loss(denominator)`.
+/// Sums of one call. Add those of a window's micro-batches, then ask `loss()`.
 /// \tparam S the executor's scalar. \tparam Scope of the denominator that scaled the gradient.
 template <class S, class Aggregation, class Scope, class Metrics> class loss_result {
  public:
@@ -41,9 +41,15 @@ template <class S, class Aggregation, class Scope, class Metrics> class loss_res
     if (denominator_ != 0 && other.denominator_ != 0 && denominator_ != other.denominator_)
       detail::refuse(detail::message() << "hence: results of two denominators are added, " << denominator_ << " and " << other.denominator_);
     sums_ += other.sums_;
+    if constexpr (std::is_empty_v<Aggregation>)  // the denominator is a count
+      if (detail::divisor(Aggregation{}, sums_.counts) > (denominator_ != 0 ? denominator_ : other.denominator_))
+        detail::refuse(detail::message() << "hence: the results together count " << detail::divisor(Aggregation{}, sums_.counts)
+                                         << ", their denominator " << other.denominator_ << "; over_window takes the counts of the whole window");
     if (denominator_ == 0) denominator_ = other.denominator_;
     return *this;
   }
+
+  friend HENCE_FN loss_result operator+(loss_result a, const loss_result& b) { return a += b; }
 
   /// The loss: sum / denominator; 0 for an empty batch.
   HENCE_FN double loss() const {

@@ -96,26 +96,27 @@ template <class V> V load_first(const float* p, int n) {
 /// The metrics of n tokens from a block's ratios and KL values.
 template <class Isa, class Rule>
 void note_block(policy_metrics<float>& m, const Rule& rule, block_scratch& s, const float* advantage, int n, bool roles) {
-  int live = n;
-  if (roles) {  // keep the metric tokens only
-    live = 0;
-    for (int i = 0; i < n; ++i)
-      if (s.metric_live[i] != 0.0f) {
-        s.ratio[live] = s.ratio[i], s.kl[live] = s.kl[i];
-        s.advantage[live++] = advantage[i];
-      }
+  int live = n, kl_live = n;
+  if (roles) {  // keep the metric tokens that have the term
+    live = kl_live = 0;
+    for (int i = 0; i < n; ++i) {
+      if (s.metric_live[i] == 0.0f) continue;
+      if (s.kl_live[i] != 0.0f) s.kl[kl_live++] = s.kl[i];
+      if (s.policy_live[i] != 0.0f) s.ratio[live] = s.ratio[i], s.advantage[live++] = advantage[i];
+    }
     advantage = s.advantage;
   }
-  m.tokens += live;
-  for (int i = live; i < live + 16 && i < block_scratch::size; ++i) s.ratio[i] = s.kl[i] = 0.0f;
+  m.tokens += live, m.kl_tokens += kl_live;
+  for (int i = live; i < live + 16 && i < block_scratch::size; ++i) s.ratio[i] = 0.0f;
+  for (int i = kl_live; i < kl_live + 16 && i < block_scratch::size; ++i) s.kl[i] = 0.0f;
   add_block<Isa>(m.ratios, s.ratio, live);
-  add_block<Isa>(m.kls, s.kl, live);
+  add_block<Isa>(m.kls, s.kl, kl_live);
   using V = pack<float, Isa>;
   typename V::ints low{}, high{};
   V largest = m.max_ratio;
   for (int i = 0; i < live; i += V::lanes) {
     const V ratio = V::load(s.ratio + i);
-    largest = select(ratio <= largest, largest, ratio);  // NaN wins
+    largest = select((ratio <= largest) | (largest != largest), largest, ratio);  // NaN wins
     if constexpr (has_bounds<Rule>) {
       const V a = i + V::lanes <= live ? V::load(advantage + i) : load_first<V>(advantage + i, live - i);
       low -= ((ratio < V(rule.low)) & (a < V(0.0f))).m;
@@ -123,7 +124,7 @@ void note_block(policy_metrics<float>& m, const Rule& rule, block_scratch& s, co
     }
   }
   for (int i = 0; i < V::lanes; ++i)
-    if (!(largest.v[i] <= m.max_ratio)) m.max_ratio = largest.v[i];
+    m.note_ratio(largest.v[i]);
   m.clipped_low += sum_lanes(low), m.clipped_high += sum_lanes(high);
 }
 
@@ -245,15 +246,7 @@ void row_by_packs(const Loss& loss, const row_data<float>& row, const counts& n,
   }
 }
 
-#if defined(__CUDACC__)
-template <class Pool, class Isa> struct row_engine<cpu<Pool, Isa>> {
-  static_assert(always_false<Pool>::value,
-                "hence: nvcc knows no vector registers, so hence::cpu is absent in a .cu file; use "
-                "reference<float>, whose bits are the same, or call hence::cpu from a .cpp file");
-  struct scratch {};
-  static void run(const auto&...) {}
-};
-#else
+#if !defined(__CUDACC__)  // where hence::cpu is absent, see execute.hpp
 template <class Pool, class Isa> struct row_engine<cpu<Pool, Isa>> {
   using scratch = block_scratch;
   template <class Loss, class Metrics>

@@ -36,11 +36,14 @@ template <class S> HENCE_FN bool is_clipped_high(const auto& rule, S ratio, S ad
   else return false;
 }
 
-template <class S> HENCE_FN void note_token(policy_metrics<S>& m, const auto& rule, S ratio, S kl, S advantage) {
-  ++m.tokens;
-  if (!(ratio <= m.max_ratio)) m.max_ratio = ratio;
-  m.ratios.add(ratio);
+template <class S> HENCE_FN void note_kl(policy_metrics<S>& m, S kl) {
+  ++m.kl_tokens;
   m.kls.add(kl);
+}
+template <class S> HENCE_FN void note_ratio(policy_metrics<S>& m, const auto& rule, S ratio, S advantage) {
+  ++m.tokens;
+  m.note_ratio(ratio);
+  m.ratios.add(ratio);
   m.clipped_low += is_clipped_low(rule, ratio, advantage);
   m.clipped_high += is_clipped_high(rule, ratio, advantage);
 }
@@ -107,7 +110,10 @@ void row_by_reference(const Loss& loss, const row_data<S>& row, const counts& n,
     has_pooled_partial = out.has_pooled;
     if (out.has_pooled && policy_live) pooled_partials.add(out.pooled.v);
     if constexpr (!std::same_as<Metrics, no_metrics>)
-      if (row.mask.metric_live(t)) note_token(metrics, loss.surrogate, out.ratio.v, out.kl.v, x.advantage.v);
+      if (row.mask.metric_live(t)) {
+        if (policy_live) note_ratio(metrics, loss.surrogate, out.ratio.v, x.advantage.v);
+        if (kl_live) note_kl(metrics, out.kl.v);
+      }
   }
   if (!pooled || !has_pooled_partial) return;
   // every policy token moves the mean log-ratio by 1/n, and with it every term of the row

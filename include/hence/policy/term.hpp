@@ -34,6 +34,10 @@ template <class Ratio, class LogRatio, class Logp, class V> struct token {
 
 namespace detail {
 
+/// A `std::variant`, recognised by its members so that `<variant>` need not be included.
+template <class X>
+concept variant_like = requires(const X& x) { x.valueless_by_exception(); x.index(); };
+
 template <class K> constexpr bool has_kl = true;
 template <> inline constexpr bool has_kl<kl::none> = false;
 
