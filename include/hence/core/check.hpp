@@ -65,11 +65,12 @@ template <class Isa> class basic_message {
     if (x != x) return *this << "nan";
     if (x < 0) return *this << "-" << -x;
     if (x > 9e15) return *this << (x > 1.7e308 ? "inf" : "a number above 9e15");
-    const auto micro = static_cast<std::int64_t>(x * 1e6 + 0.5);
-    *this << micro / 1000000;
-    if (micro % 1000000 == 0) return *this;
+    auto whole = static_cast<std::int64_t>(x);
+    auto rest = static_cast<std::int64_t>((x - static_cast<double>(whole)) * 1e6 + 0.5);  // millionths
+    if (rest == 1000000) ++whole, rest = 0;
+    *this << whole;
+    if (rest == 0) return *this;
     char text[8] = ".000000";
-    auto rest = micro % 1000000;
     for (int i = 6; i > 0; --i, rest /= 10) text[i] = static_cast<char>('0' + rest % 10);
     for (int i = 6; i > 0 && text[i] == '0'; --i) text[i] = '\0';
     return *this << text;

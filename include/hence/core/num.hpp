@@ -138,12 +138,12 @@ template <class T, class Isa = native_isa> struct num {
   friend HENCE_FN constexpr num operator*(num a, num b) { return {ops::mul(a.v, b.v)}; }
   friend HENCE_FN constexpr num operator/(num a, num b) { return {ops::div(a.v, b.v)}; }
   friend HENCE_FN constexpr num operator-(num a) { return {-a.v}; }
-  friend HENCE_FN constexpr mask operator<(num a, num b) { return {a.v < b.v}; }
-  friend HENCE_FN constexpr mask operator<=(num a, num b) { return {a.v <= b.v}; }
-  friend HENCE_FN constexpr mask operator>(num a, num b) { return {a.v > b.v}; }
-  friend HENCE_FN constexpr mask operator>=(num a, num b) { return {a.v >= b.v}; }
-  friend HENCE_FN constexpr mask operator==(num a, num b) { return {a.v == b.v}; }
-  friend HENCE_FN constexpr mask operator!=(num a, num b) { return {a.v != b.v}; }
+  friend HENCE_FN constexpr mask operator<(num a, num b) { return mask{a.v < b.v}; }
+  friend HENCE_FN constexpr mask operator<=(num a, num b) { return mask{a.v <= b.v}; }
+  friend HENCE_FN constexpr mask operator>(num a, num b) { return mask{a.v > b.v}; }
+  friend HENCE_FN constexpr mask operator>=(num a, num b) { return mask{a.v >= b.v}; }
+  friend HENCE_FN constexpr mask operator==(num a, num b) { return mask{a.v == b.v}; }
+  friend HENCE_FN constexpr mask operator!=(num a, num b) { return mask{a.v != b.v}; }
 
   /// a b + c with one rounding.
   friend HENCE_FN constexpr num fma(num a, num b, num c) { return {ops::fma(a.v, b.v, c.v)}; }

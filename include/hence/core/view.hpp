@@ -42,7 +42,7 @@ concept mdspan_like = requires(C& c) {
   { c.data_handle() } -> std::convertible_to<T*>;
   { c.extent(0) } -> std::convertible_to<std::int64_t>;
   { c.stride(0) } -> std::convertible_to<std::int64_t>;
-} && C::rank() == Rank;
+} && std::remove_cvref_t<C>::rank() == Rank;
 
 }  // namespace detail
 

@@ -36,9 +36,9 @@ template <> struct warp_metrics<policy_metrics<float>> {
   template <class Shared>
   __device__ __forceinline__ void add_to(policy_metrics<float>& total, Shared& shared) {
     shared.add_to(total.ratios, ratios), shared.add_to(total.kls, kls);
-    const int all[4] = {
-        __reduce_add_sync(whole_warp, tokens), __reduce_add_sync(whole_warp, low),
-        __reduce_add_sync(whole_warp, high), __reduce_add_sync(whole_warp, kl_tokens)};
+    const int all[4] = {__reduce_add_sync(whole_warp, tokens), __reduce_add_sync(whole_warp, low),
+                        __reduce_add_sync(whole_warp, high),
+                        __reduce_add_sync(whole_warp, kl_tokens)};
     const int largest = __reduce_max_sync(whole_warp, max_ratio);
     if (lane_id() != 0) return;
     detail::add_to(total.tokens, all[0]), detail::add_to(total.clipped_low, all[1]),

@@ -131,7 +131,8 @@ __global__ void __launch_bounds__(Threads, 512 / Threads)
         term[k] = live ? y.term.v : 0.0f;
         slope[k] = live ? y.gradient.v : 0.0f;
         partial[k] = q.policy >> k & 1 ? y.pooled.v : 0.0f;
-        metrics.note(loss.surrogate, y, k, x.advantage[k], q.metric & q.policy & (1u << k), q.metric & q.kl & (1u << k));
+        metrics.note(loss.surrogate, y, k, x.advantage[k], q.metric & q.policy & (1u << k),
+                     q.metric & q.kl & (1u << k));
       }
       store(row.gradient, q.first, q.inside, slope);
       row_sum.add(term);

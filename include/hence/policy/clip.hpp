@@ -14,7 +14,7 @@
 namespace hence::inline v0::clip {
 
 /// Refuses bounds that are no bounds of a ratio: NaN, or apart from 1, as the epsilons themselves are.
-template <class S> HENCE_FN void check_bounds(const char* rule, S low, S high) {
+template <class S> [[gnu::always_inline]] inline void check_bounds(const char* rule, S low, S high) {
   if (!(low <= S(1) && high >= S(1)))
     detail::refuse(detail::message() << "hence: " << rule << " has bounds [" << static_cast<double>(low) << ", " << static_cast<double>(high)
                                      << "] without 1 in them; they are bounds of the ratio, e.g. 0.8 and 1.28");
@@ -28,7 +28,7 @@ template <class S = float> struct two_sided {
   HENCE_FN constexpr auto operator()(const auto& ratio, const auto& advantage) const {
     return -min(ratio * advantage, clamp(ratio, low, high) * advantage);
   }
-  HENCE_FN void check() const { check_bounds("two_sided", low, high); }
+  [[gnu::always_inline]] void check() const { check_bounds("two_sided", low, high); }
 };
 template <class S> two_sided(S, S) -> two_sided<S>;
 
@@ -40,7 +40,7 @@ template <class S = float> struct cispo {
   HENCE_FN constexpr auto operator()(const auto& t) const {
     return -detach(clamp(t.ratio, low, high)) * t.advantage * t.logp;
   }
-  HENCE_FN void check() const { check_bounds("cispo", low, high); }
+  [[gnu::always_inline]] void check() const { check_bounds("cispo", low, high); }
 };
 template <class S> cispo(S, S) -> cispo<S>;
 

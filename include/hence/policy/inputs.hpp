@@ -87,17 +87,17 @@ template <class Isa = native_isa> void check_like(const char* name, const sample
 }
 
 /// Refuses a part whose numbers make no sense, if it has a `check()`; a variant checks its alternative.
-template <class Part> HENCE_FN void check_part(const Part& part) {
+template <class Part> [[gnu::always_inline]] inline void check_part(const Part& part) {
   if constexpr (variant_like<Part>) visit([](const auto& p) { check_part(p); }, part);
   else if constexpr (requires { part.check(); }) part.check();
 }
 /// Whether the rule reads `token::score`; it says so with `reads_scores`.
-template <class Rule> HENCE_FN bool asks_for_scores(const Rule& rule) {
+template <class Rule> [[gnu::always_inline]] inline bool asks_for_scores(const Rule& rule) {
   if constexpr (variant_like<Rule>) return visit([](const auto& r) { return asks_for_scores(r); }, rule);
   else return requires { requires Rule::reads_scores; };
 }
 /// Whether the KL term asks for the reference's log-probs; a variant answers for its alternative.
-template <class K> HENCE_FN bool reads_reference(const K& kl) {
+template <class K> [[gnu::always_inline]] inline bool reads_reference(const K& kl) {
   if constexpr (variant_like<K>) return visit([](const auto& k) { return reads_reference(k); }, kl);
   else return has_kl<K>;
 }

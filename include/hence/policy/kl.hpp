@@ -17,7 +17,7 @@ struct own {};
 struct as_k2 {};
 
 /// Refuses a coefficient that is NaN or infinite.
-template <class S> HENCE_FN void check_coef(const char* estimator, S coef) {
+template <class S> [[gnu::always_inline]] inline void check_coef(const char* estimator, S coef) {
   if (!(coef - coef == S(0)))
     detail::refuse(detail::message() << "hence: " << estimator << " has coefficient " << static_cast<double>(coef) << ", expected a finite number");
 }
@@ -30,7 +30,7 @@ template <class S = float, class Gradient = own> struct k1 {
   S coef;
   Gradient gradient{};
   HENCE_FN constexpr auto operator()(const auto& u) const { return -u; }
-  HENCE_FN void check() const { check_coef("kl::k1", coef); }
+  [[gnu::always_inline]] void check() const { check_coef("kl::k1", coef); }
 };
 
 /// k2 = u^2 / 2.
@@ -38,7 +38,7 @@ template <class S = float, class Gradient = own> struct k2 {
   S coef;
   Gradient gradient{};
   HENCE_FN constexpr auto operator()(const auto& u) const { return u * u * S(0.5); }
-  HENCE_FN void check() const { check_coef("kl::k2", coef); }
+  [[gnu::always_inline]] void check() const { check_coef("kl::k2", coef); }
 };
 
 /// k3 = e^u - 1 - u: unbiased and never negative. DeepSeekMath, arXiv:2402.03300 eq. 4; DeepSeek-R1 eq. 2.
@@ -46,7 +46,7 @@ template <class S = float, class Gradient = own> struct k3 {
   S coef;
   Gradient gradient{};
   HENCE_FN constexpr auto operator()(const auto& u) const { return hence::k3(u); }
-  HENCE_FN void check() const { check_coef("kl::k3", coef); }
+  [[gnu::always_inline]] void check() const { check_coef("kl::k3", coef); }
 };
 
 template <class S> k1(S) -> k1<S, own>;

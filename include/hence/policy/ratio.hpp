@@ -18,7 +18,7 @@ struct unclamped {
 template <class S = float> struct log_clamp {
   S low, high;
   HENCE_FN constexpr auto operator()(const auto& log_ratio) const { return hence::clamp(log_ratio, low, high); }
-  HENCE_FN void check() const {
+  [[gnu::always_inline]] void check() const {
     if (!(low <= S(0) && high >= S(0)))
       detail::refuse(detail::message() << "hence: log_clamp has bounds [" << static_cast<double>(low) << ", " << static_cast<double>(high)
                                        << "] without 0 in them; they are bounds of the log-ratio, e.g. -20 and 20");
@@ -29,7 +29,7 @@ template <class S> log_clamp(S, S) -> log_clamp<S>;
 /// r_t = exp(log pi(o_t) - log pi_old(o_t)). DeepSeekMath, arXiv:2402.03300 eq. 3; PPO, arXiv:1707.06347.
 template <class Clamp = unclamped> struct token {
   Clamp clamp{};
-  HENCE_FN void check() const {
+  [[gnu::always_inline]] void check() const {
     if constexpr (requires { clamp.check(); }) clamp.check();
   }
   static constexpr bool pooled = false;
@@ -39,7 +39,7 @@ template <class Clamp = unclamped> struct token {
 /// token. GSPO, arXiv:2507.18071 eq. 7.
 template <class Clamp = unclamped> struct sequence {
   Clamp clamp{};
-  HENCE_FN void check() const {
+  [[gnu::always_inline]] void check() const {
     if constexpr (requires { clamp.check(); }) clamp.check();
   }
   static constexpr bool pooled = true;
