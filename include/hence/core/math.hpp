@@ -1,6 +1,7 @@
 /// \file
-/// The mathematics of formulas: min, max, clamp, exp, expm1, k3, log, log1p, sigmoid, softplus, tanh,
-/// log1mexp and sqrt of numbers, packs and duals. docs/numerics-sweeps.md has the measured errors.
+/// The mathematics of formulas: min, max, clamp, exp, expm1, k3, log, log1p, sigmoid, softplus,
+/// tanh, log1mexp and sqrt of numbers, packs and duals. docs/numerics-sweeps.md has the measured
+/// errors.
 #pragma once
 
 #include <hence/core/clamp.hpp>

@@ -11,9 +11,7 @@
 #pragma once
 
 #include <hence/core/dual.hpp>
-#if !defined(__CUDACC__)
 #include <hence/core/pack.hpp>  // detail::to_bits(pack) must be declared before the formulas
-#endif
 
 namespace hence::inline v0 {
 

@@ -1,10 +1,10 @@
 /// \file
-/// log and log1p from one reduction and one polynomial, made of fma, mul, add and bit moves only: the
-/// same bits from num<float>, pack<float> and the CUDA kernels.
+/// log and log1p from one reduction and one polynomial, made of fma, mul, add and bit moves only:
+/// the same bits from num<float>, pack<float> and the CUDA kernels.
 ///
-/// log(2^k (1 + f)) = k log(2) + f - f^2/2 + f^3 Q(f) with 1 + f in [2/3, 4/3). Q is a minimax fit of
-/// (log(1 + f) - f + f^2/2)/f^3, relative error of the logarithm 2^-27.6. A subnormal argument counts
-/// as zero and a zero result is +0. float64 and wider types use the C library.
+/// log(2^k (1 + f)) = k log(2) + f - f^2/2 + f^3 Q(f) with 1 + f in [2/3, 4/3). Q is a minimax fit
+/// of (log(1 + f) - f + f^2/2)/f^3, relative error of the logarithm 2^-27.6. A subnormal argument
+/// counts as zero and a zero result is +0. float64 and wider types use the C library.
 ///
 /// | function | max error (ulp) | worst argument | over |
 /// | --- | --- | --- | --- |
@@ -16,7 +16,8 @@ namespace hence::inline v0 {
 
 namespace detail {
 
-/// The k for which x 2^-k is in [2/3, 4/3); 0 for a NaN and for x <= 0, whose logarithm is no number.
+/// The k for which x 2^-k is in [2/3, 4/3); 0 for a NaN and for x <= 0, whose logarithm is no
+/// number.
 template <class V> HENCE_FN constexpr auto exponent_of_log(V x) {
   return (to_bits(select(x >= V(0x1p-126f), x, V(1.0f))) - 0x3f2aaaab) >> 23;
 }
@@ -63,7 +64,9 @@ template <class V, class I> HENCE_FN constexpr V log_of_sum(V x, V t, I k, V res
 }  // namespace detail
 
 /// The natural logarithm. \f$\le 1\f$ ulp; -inf at zero and subnormals, NaN below.
-template <class V> requires detail::is_number<V> HENCE_FN constexpr V log(V x) {
+template <class V>
+  requires detail::is_number<V>
+HENCE_FN constexpr V log(V x) {
   if constexpr (detail::is_fp32<V>) {
     const auto k = detail::exponent_of_log(x);
     const V f = detail::scaled_down(x, k) - V(1.0f);
@@ -77,7 +80,9 @@ template <class V, class P, class Q> HENCE_FN constexpr auto log(const dual<V, P
 }
 
 /// log(1 + x) without cancellation near 0. \f$\le 1.5\f$ ulp; -inf at -1, NaN below.
-template <class V> requires detail::is_number<V> HENCE_FN constexpr V log1p(V x) {
+template <class V>
+  requires detail::is_number<V>
+HENCE_FN constexpr V log1p(V x) {
   if constexpr (detail::is_fp32<V>) {
     const V t = x + V(1.0f);
     const auto k = detail::exponent_of_log(t);

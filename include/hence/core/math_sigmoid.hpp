@@ -1,6 +1,7 @@
 /// \file
-/// sigmoid, softplus, tanh and log1mexp, and the dual of sqrt: the same bits from num<float>, pack<float> and the CUDA
-/// kernels. Value and slope come from one reduced exponential; neither cancels nor overflows.
+/// sigmoid, softplus, tanh and log1mexp, and the dual of sqrt: the same bits from num<float>,
+/// pack<float> and the CUDA kernels. Value and slope come from one reduced exponential; neither
+/// cancels nor overflows.
 ///
 /// A subnormal argument counts as zero and a zero result is +0. float64 and wider types use the C
 /// library.
@@ -20,7 +21,9 @@ namespace detail {
 constexpr float least_exponent = -0x1.5d589ep+6f;
 
 /// A sum of two, low below high's last bit.
-template <class V> struct extended { V high, low; };
+template <class V> struct extended {
+  V high, low;
+};
 
 /// e^x + c, c = -1 or 0; the low part holds what rounding took from the high one.
 template <class V> HENCE_FN constexpr extended<V> exp_plus(const exp_parts<V>& x, V c) {
@@ -115,7 +118,9 @@ template <class V> HENCE_FN constexpr value_and_slope<V> log1mexp_and_slope(V x)
 }  // namespace detail
 
 /// 1 / (1 + e^-x). \f$\le 2\f$ ulp, the lower tail included; 0 below -87.3365.
-template <class V> requires detail::is_number<V> HENCE_FN constexpr V sigmoid(V x) {
+template <class V>
+  requires detail::is_number<V>
+HENCE_FN constexpr V sigmoid(V x) {
   return detail::sigmoid_and_slope(x).value;
 }
 /// The slope is sigmoid(x) sigmoid(-x), which does not cancel in either tail.
@@ -125,7 +130,9 @@ template <class V, class P, class Q> HENCE_FN constexpr auto sigmoid(const dual<
 }
 
 /// log(1 + e^x) = max(x, 0) + log1p(e^-|x|). \f$\le 2\f$ ulp; 0 below -87.3365.
-template <class V> requires detail::is_number<V> HENCE_FN constexpr V softplus(V x) {
+template <class V>
+  requires detail::is_number<V>
+HENCE_FN constexpr V softplus(V x) {
   return detail::stable_softplus(x);
 }
 /// The slope is sigmoid(x).
@@ -134,7 +141,9 @@ template <class V, class P, class Q> HENCE_FN constexpr auto softplus(const dual
 }
 
 /// The hyperbolic tangent. \f$\le 2\f$ ulp.
-template <class V> requires detail::is_number<V> HENCE_FN constexpr V tanh(V x) {
+template <class V>
+  requires detail::is_number<V>
+HENCE_FN constexpr V tanh(V x) {
   return detail::tanh_and_slope(x).value;
 }
 /// The slope is 4 e^-2|x| / (1 + e^-2|x|)^2, not 1 - tanh^2(x), which cancels.
@@ -145,7 +154,9 @@ template <class V, class P, class Q> HENCE_FN constexpr auto tanh(const dual<V, 
 
 /// log(1 - e^x), the log-probability of the complement, for x < 0. \f$\le 2\f$ ulp; -inf at 0, NaN
 /// above, 0 below -87.3365. Martin Maechler, "Accurately computing log(1 - exp(-|a|))" (2012).
-template <class V> requires detail::is_number<V> HENCE_FN constexpr V log1mexp(V x) {
+template <class V>
+  requires detail::is_number<V>
+HENCE_FN constexpr V log1mexp(V x) {
   return detail::log1mexp_and_slope(x).value;
 }
 /// The slope is e^x / (e^x - 1).
@@ -155,7 +166,8 @@ template <class V, class P, class Q> HENCE_FN constexpr auto log1mexp(const dual
 }
 
 /// The square root of a number wider than float64, and with its slope 1 / (2 sqrt(x)) of a dual.
-template <class T, class Isa> requires(sizeof(T) > 8)
+template <class T, class Isa>
+  requires(sizeof(T) > 8)
 HENCE_FN constexpr num<T, Isa> sqrt(num<T, Isa> x) {
   return {detail::libm<T>::sqrt(x.v)};
 }

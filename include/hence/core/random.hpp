@@ -34,8 +34,9 @@ HENCE_FN constexpr random_words philox_round(random_words c, std::uint32_t key0,
 
 }  // namespace detail
 
-/// The words at `place`. The seed is the key, (token, step, low and high word of sequence) the counter:
-/// what cuRAND's Philox gives for that seed, subsequence `sequence` and offset 4 (token + 2^32 step).
+/// The words at `place`. The seed is the key, (token, step, low and high word of sequence) the
+/// counter: what cuRAND's Philox gives for that seed, subsequence `sequence` and offset 4 (token +
+/// 2^32 step).
 HENCE_FN constexpr random_words philox(std::uint64_t seed, draw place) {
   random_words c{{place.token, place.step, static_cast<std::uint32_t>(place.sequence),
                   static_cast<std::uint32_t>(place.sequence >> 32)}};

@@ -58,11 +58,9 @@ struct f16 {
     const std::uint32_t exponent = size >> 23;
     const bool normal = exponent > 112;
     const std::uint32_t drop = normal ? 13u : (exponent < 102 ? 25u : 126u - exponent);
-    const std::uint32_t mantissa =
-        normal ? size - (112u << 23) : (size & 0x7fffffu) | 0x800000u;
+    const std::uint32_t mantissa = normal ? size - (112u << 23) : (size & 0x7fffffu) | 0x800000u;
     const std::uint32_t odd = (mantissa >> drop) & 1u;
-    return static_cast<std::uint16_t>(sign |
-                                      ((mantissa + (1u << (drop - 1)) - 1u + odd) >> drop));
+    return static_cast<std::uint16_t>(sign | ((mantissa + (1u << (drop - 1)) - 1u + odd) >> drop));
   }
 };
 

@@ -4,16 +4,16 @@
 ///     status s = hence::advantages(cpu{}, advantage::grpo(1, 1e-4, advantage::singleton_zero{}),
 ///                                  groups{.cu_groups = cu}, rewards, out);
 ///
-/// Arithmetic is float64, rounded once to the executor's scalar. For finite rewards A is never NaN; a
-/// constant group gets exactly +0 for every eps, 0 included; |A| <= (G-1)/sqrt(G) at ddof 1 and sqrt(G-1)
-/// at ddof 0, + 1 ulp; |A - exact| <= 0.5 ulp + 2^-49 (max - min)/(sigma + eps). Rewards up to the scalar's
-/// largest number do not overflow.
+/// Arithmetic is float64, rounded once to the executor's scalar. For finite rewards A is never NaN, rewards
+/// up to the scalar's largest do not overflow, and a constant group gets exactly +0 for every eps, 0
+/// included. |A| <= (G-1)/sqrt(G) at ddof 1 and sqrt(G-1) at ddof 0, + 1 ulp of fp32. For fp32 rewards
+/// |A - exact| <= 0.5 ulp + 2^-50 (max - min)/(sigma + eps).
 ///
 /// Bits: the same for `reference<float>`, `cpu`, any pool, any order of the groups and of the rows in a
 /// group. `reference<double>` is as free of order. Reads 4 bytes and writes 4 bytes per row.
 ///
 /// A NaN or infinity makes its whole group NaN and sets `status::non_finite`; other groups stay right. The
-/// same status tells of r - mean beyond the scalar's range, which is infinite. No reward: `status::empty`.
+/// same status tells of an advantage beyond the scalar's range, which is infinite. No row: `status::empty`.
 #pragma once
 
 #include <hence/policy/advantage_checks.hpp>
@@ -25,8 +25,7 @@
 
 namespace hence::inline v0 {
 
-/// The row-range form, for a host's own threads: groups [begin, end), whose rows alone are read and
-/// written. The parameters are those of `advantages`; or the statuses together.
+/// The row-range form, for a host's own threads: groups [begin, end), whose rows alone are written. The parameters are those of `advantages`; or the statuses together.
 template <class Executor, class Rule>
 status advantages_groups(const Executor&, const Rule& rule, const groups& batch,
                          view<const typename Executor::scalar> rewards,  // [rows]
@@ -88,6 +87,14 @@ status advantages(const Executor&, const Rule&, const groups&, const Rewards&, O
                 "hence: rewards and out are one-dimensional arrays of the executor's scalar: float for cpu and "
                 "reference<float>, double for reference<double>; out is not constant");
   return status::ok;
+}
+
+/// Chosen when the arrays are not of the executor's scalar.
+template <class Executor, class Rule, class Rewards, class Out>
+  requires(!detail::arrays_of<typename Executor::scalar, Rewards, Out>)
+status advantages_groups(const Executor& executor, const Rule& rule, const groups& batch, const Rewards& rewards,
+                         Out&& out, std::int64_t, std::int64_t) {
+  return advantages(executor, rule, batch, rewards, out);
 }
 
 }  // namespace hence::inline v0

@@ -40,12 +40,15 @@ template <class S, class Aggregation, class Scope, class Metrics> class loss_res
                   "use over_window or over_all_ranks");
     if (denominator_ != 0 && other.denominator_ != 0 && denominator_ != other.denominator_)
       detail::refuse(detail::message() << "hence: results of two denominators are added, " << denominator_ << " and " << other.denominator_);
+    const double d = denominator_ != 0 ? denominator_ : other.denominator_;
+    if constexpr (detail::divisor_is_counted<Aggregation>) {
+      const double together = detail::divisor(Aggregation{}, sums_.counts + other.sums_.counts);
+      if (d != 0 && together > d)
+        detail::refuse(detail::message() << "hence: the results together count " << together << ", their denominator " << d
+                                         << "; over_window takes the counts of the whole window");
+    }
     sums_ += other.sums_;
-    if constexpr (std::is_empty_v<Aggregation>)  // the denominator is a count
-      if (detail::divisor(Aggregation{}, sums_.counts) > (denominator_ != 0 ? denominator_ : other.denominator_))
-        detail::refuse(detail::message() << "hence: the results together count " << detail::divisor(Aggregation{}, sums_.counts)
-                                         << ", their denominator " << other.denominator_ << "; over_window takes the counts of the whole window");
-    if (denominator_ == 0) denominator_ = other.denominator_;
+    denominator_ = d;
     return *this;
   }
 

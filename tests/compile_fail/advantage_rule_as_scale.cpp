@@ -1,0 +1,19 @@
+// expect: ^hence: the scale of an advantage is scale_group, scale_none
+// The parts of a rule, in their order.
+#include <hence/policy/advantage.hpp>
+
+namespace {
+float rewards[4] = {}, out[4] = {};
+const std::int64_t boundaries[2] = {0, 4};
+}  // namespace
+
+int main() {
+  namespace a = hence::advantage;
+  const hence::groups batch{.cu_groups = hence::view<const std::int64_t>(boundaries, 2)};
+#ifdef FIXED
+  const a::group_baseline rule{a::baseline_group{}, a::scale_none{}, a::singleton_zero{}};
+#else
+  const a::group_baseline rule{a::baseline_group{}, 1e-4, a::singleton_zero{}};
+#endif
+  hence::advantages(hence::cpu{}, rule, batch, hence::view<const float>(rewards, 4), hence::view<float>(out, 4));
+}

@@ -1,0 +1,28 @@
+// expect: ^hence: a range of rows cannot count its whole call
+// Threads that each run a range share one denominator.
+#include <hence/policy/loss.hpp>
+
+namespace {
+float x[4] = {}, gradient[4] = {}, advantages[1] = {1};
+const std::int64_t boundaries[2] = {0, 4};
+const hence::ragged batch{hence::view<const std::int64_t>(boundaries, 2), {}};
+const hence::view<float> out(gradient, 4);
+const hence::clip::two_sided<float> ppo{0.8f, 1.2f};
+hence::policy_inputs<float> inputs() {
+  hence::policy_inputs<float> in;
+  in.logp = in.old = in.ref = {hence::view<const float>(x, 4), {1.0}};
+  in.advantages = hence::view<const float>(advantages, 1);
+  return in;
+}
+}  // namespace
+
+int main() {
+  const hence::policy_loss loss{hence::ratio::token{}, ppo, hence::kl::none{},
+                                hence::aggregate::token_mean{}};
+#ifdef FIXED
+  const auto by = hence::over_window(loss.aggregation, hence::count(batch));
+#else
+  const auto by = hence::over_this_call;
+#endif
+  hence::loss_and_gradient_rows(hence::cpu{}, loss, batch, inputs(), by, out, 0, 1);
+}

@@ -1,0 +1,121 @@
+#include <doctest/doctest.h>
+
+#include <type_traits>
+
+#include "math_oracle.hpp"
+
+using namespace oracle;
+
+namespace {
+
+template <class T> T from(std::uint64_t bits) {
+  if constexpr (sizeof(T) == 4) {
+    return float_of(static_cast<std::uint32_t>(bits));
+  } else {
+    T x;
+    std::memcpy(&x, &bits, sizeof x);
+    return x;
+  }
+}
+
+template <class T> std::vector<T> values() {
+  std::vector<T> all;
+  for (const float x : special_floats()) all.push_back(static_cast<T>(x));
+  for (const std::uint64_t bits : random_patterns<std::uint64_t>(4000))
+    all.push_back(from<T>(bits));
+  all.resize(all.size() / 64 * 64);
+  return all;
+}
+
+/// Lanes in which f on packs differs from f on numbers, over pairs of `values`.
+template <class T, class F> int differences(F f) {
+  using num = hence::num<T>;
+  using pack = hence::pack<T>;
+  const std::vector<T> x = values<T>();
+  int wrong = 0;
+  for (std::size_t shift = 0; shift < 130; ++shift) {
+    for (std::size_t i = 0; i < x.size(); i += pack::lanes) {
+      T a[pack::lanes], b[pack::lanes], c[pack::lanes], out[pack::lanes];
+      for (std::size_t k = 0; k < pack::lanes; ++k) {
+        a[k] = x[i + k], b[k] = x[(i + k + shift) % x.size()];
+        c[k] = x[(i + k + 7 * shift) % x.size()];
+      }
+      f(pack::load(a), pack::load(b), pack::load(c)).store(out);
+      for (int k = 0; k < pack::lanes; ++k) {
+        wrong += !same(out[k], f(num(a[k]), num(b[k]), num(c[k])).v);
+      }
+    }
+  }
+  return wrong;
+}
+
+template <class T> void compare_all() {
+  CHECK(differences<T>([](auto a, auto b, auto) { return a + b; }) == 0);
+  CHECK(differences<T>([](auto a, auto b, auto) { return a - b; }) == 0);
+  CHECK(differences<T>([](auto a, auto b, auto) { return a * b; }) == 0);
+  CHECK(differences<T>([](auto a, auto b, auto) { return a / b; }) == 0);
+  CHECK(differences<T>([](auto a, auto b, auto c) { return a * b + c; }) == 0);
+  CHECK(differences<T>([](auto a, auto b, auto c) { return c - a * b; }) == 0);
+  CHECK(differences<T>([](auto a, auto b, auto c) { return fma(a, b, c); }) == 0);
+  CHECK(differences<T>([](auto a, auto, auto) { return -a; }) == 0);
+  CHECK(differences<T>([](auto a, auto, auto) { return abs(a); }) == 0);
+  CHECK(differences<T>([](auto a, auto b, auto) { return lesser(a, b); }) == 0);
+  CHECK(differences<T>([](auto a, auto b, auto) { return greater(a, b); }) == 0);
+  CHECK(differences<T>([](auto a, auto b, auto c) { return select(a < b, a, c); }) == 0);
+  CHECK(differences<T>([](auto a, auto b, auto c) { return select(a <= b, a, c); }) == 0);
+  CHECK(differences<T>([](auto a, auto b, auto c) { return select(a > b, a, c); }) == 0);
+  CHECK(differences<T>([](auto a, auto b, auto c) { return select(a >= b, a, c); }) == 0);
+  CHECK(differences<T>([](auto a, auto b, auto c) { return select(a == b, a, c); }) == 0);
+  CHECK(differences<T>([](auto a, auto b, auto c) { return select(a != b, a, c); }) == 0);
+}
+
+}  // namespace
+
+TEST_CASE("pack<float>: bit by bit what num<float> does") { compare_all<float>(); }
+TEST_CASE("pack<double>: bit by bit what num<double> does") { compare_all<double>(); }
+
+TEST_CASE("pack: a product is rounded before it is added") {
+  using pack = hence::pack<float>;
+  const pack a(1 + 0x1p-12f), c(-(1 + 0x1p-11f));
+  float out[pack::lanes];
+  (a * a + c).store(out);
+  for (const float x : out) CHECK(x == 0);
+  fma(a, a, c).store(out);
+  for (const float x : out) CHECK(x == 0x1p-24f);
+}
+
+TEST_CASE("pack: masks combine lane by lane") {
+  using pack = hence::pack<float>;
+  float ramp[pack::lanes], out[pack::lanes];
+  for (int i = 0; i < pack::lanes; ++i) ramp[i] = static_cast<float>(i);
+  const pack x = pack::load(ramp);
+  const auto low = x < pack(2), odd = (x == pack(1)) | (x == pack(3));
+  select((low & odd) | !(low | odd), pack(1), pack(0)).store(out);
+  for (int i = 0; i < pack::lanes; ++i) {
+    const bool is_low = i < 2, is_odd = i == 1 || i == 3;
+    CHECK(out[i] == (is_low == is_odd ? 1.0f : 0.0f));
+  }
+}
+
+TEST_CASE("pack: conversions fill every lane, loads need no alignment") {
+  using pack = hence::pack<double>;
+  double out[pack::lanes + 1];
+  (2 * pack(hence::num<double>(1.5)) + 0.5f).store(out + 1);
+  for (int i = 0; i < pack::lanes; ++i) CHECK(out[i + 1] == 3.5);
+  pack::load(out + 1).store(out);
+  for (int i = 0; i < pack::lanes; ++i) CHECK(out[i] == 3.5);
+  static_assert(std::is_trivially_copyable_v<pack>);
+  static_assert(hence::pack<float>::lanes == 2 * pack::lanes);
+  static_assert(sizeof(pack) == hence::detail::register_bytes<hence::native_isa>);
+}
+
+TEST_CASE("pack: bits and integers of a lane") {
+  using pack = hence::pack<float>;
+  const pack x(-1.5f);
+  const auto bits = hence::detail::to_bits(x);
+  for (int i = 0; i < pack::lanes; ++i) {
+    CHECK(static_cast<std::uint32_t>(bits[i]) == 0xbfc00000u);
+    CHECK(hence::detail::shift_left(bits, 1)[i] == 0x7f800000);
+    CHECK(hence::detail::from_bits(x, bits).v[i] == -1.5f);
+  }
+}

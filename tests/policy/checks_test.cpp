@@ -1,0 +1,114 @@
+#include "compositions.hpp"
+
+#include <doctest/doctest.h>
+#include <variant>
+
+namespace {
+
+using fixture::run;
+using fixture::same_bits;
+namespace clip = hence::clip;
+namespace kl = hence::kl;
+namespace ratio = hence::ratio;
+using hence::detail::check_composition;
+using hence::detail::kl_rule;
+using hence::detail::ratio_rule;
+using hence::detail::variant_like;
+
+using any_ratio =
+    std::variant<ratio::token<>, ratio::sequence<>, ratio::token<ratio::log_clamp<float>>>;
+using any_surrogate = std::variant<clip::two_sided<float>, clip::cispo<float>>;
+using any_kl = std::variant<kl::none, kl::k1<float>, kl::k3<float>, kl::k3<float, kl::as_k2>>;
+
+fixture::description batch() {
+  fixture::dice random(8);
+  return fixture::random_batch(random, {19, 0, 7, 33}, {.live = 0.8, .roles = true});
+}
+
+}  // namespace
+
+TEST_CASE("a variant of rules is a rule: the concrete one's bits, on every executor") {
+  const auto d = batch();
+  const hence::aggregate::sequence_mean_token_mean mean;
+  const any_ratio ratios[] = {ratio::token{}, ratio::sequence{},
+                              ratio::token{ratio::log_clamp{-0.5f, 0.375f}}};
+  const any_surrogate rules[] = {clip::two_sided{0.75f, 1.25f}, clip::cispo{0.75f, 1.25f}};
+  const any_kl kls[] = {kl::none{}, kl::k1{0.0625f}, kl::k3{0.0625f}, kl::k3{0.0625f, kl::as_k2{}}};
+  int compositions = 0;
+  for (const auto& r : ratios)
+    for (const auto& s : rules)
+      for (const auto& k : kls) {
+        const hence::policy_loss late{r, s, k, mean};
+        const auto of_variant = run(hence::reference<float>{}, late, d);
+        const auto of_packs = run(hence::cpu{}, late, d);
+        CHECK(same_bits(of_variant, of_packs));
+        std::visit(
+            [&](const auto& a, const auto& b, const auto& c) {
+              const hence::policy_loss early{a, b, c, mean};
+              CHECK(same_bits(of_variant, run(hence::reference<float>{}, early, d)));
+            },
+            r, s, k);
+        ++compositions;
+      }
+  CHECK(compositions == 24);
+}
+
+TEST_CASE("one axis as a variant, the others concrete") {
+  const auto d = batch();
+  const hence::aggregate::token_mean mean;
+  const hence::policy_loss plain{ratio::token{}, clip::cispo{0.75f, 1.25f}, kl::k3{0.25f}, mean};
+  const auto expected = run(hence::cpu{}, plain, d);
+  CHECK(same_bits(
+      expected,
+      run(hence::cpu{}, hence::policy_loss{any_ratio(plain.ratio), plain.surrogate, plain.kl, mean},
+          d)));
+  CHECK(same_bits(
+      expected,
+      run(hence::cpu{},
+          hence::policy_loss{plain.ratio, any_surrogate(plain.surrogate), plain.kl, mean}, d)));
+  CHECK(same_bits(
+      expected, run(hence::cpu{},
+                    hence::policy_loss{plain.ratio, plain.surrogate, any_kl(plain.kl), mean}, d)));
+}
+
+TEST_CASE("the row-range form and a parallel pool take variants too") {
+  const auto d = batch();
+  const hence::policy_loss loss{any_ratio(ratio::sequence{}),
+                                any_surrogate(clip::cispo{0.75f, 1.25f}), any_kl(kl::k1{0.5f}),
+                                hence::aggregate::token_mean{}};
+  fixture::threads_of pool{3};
+  const auto expected = run(hence::cpu{}, loss, d);
+  CHECK(same_bits(expected, run(hence::cpu{pool}, loss, d)));
+  fixture::arrays<float> a(d, fixture::form::ragged);
+  const auto by = hence::over_window(loss.aggregation, hence::count(a.ragged()));
+  const auto r = hence::loss_and_gradient_rows(hence::cpu{}, loss, a.ragged(), a.inputs(), by,
+                                               a.output(), 0, 4);
+  CHECK(r.loss() == expected.loss);
+}
+
+TEST_CASE("what counts as a variant, a ratio, a KL term") {
+  CHECK(variant_like<any_ratio>);
+  CHECK(!variant_like<ratio::token<>>);
+  CHECK(!variant_like<std::vector<float>>);
+  CHECK(ratio_rule<ratio::token<>>);
+  CHECK(ratio_rule<ratio::sequence<ratio::log_clamp<double>>>);
+  CHECK(!ratio_rule<clip::two_sided<float>>);
+  CHECK(kl_rule<kl::none>);
+  CHECK(kl_rule<kl::k2<double, kl::as_k2>>);
+  CHECK(!kl_rule<float>);
+  CHECK(!kl_rule<hence::aggregate::token_mean>);
+}
+
+TEST_CASE("sound compositions pass the check in both arithmetics") {
+  using mean = hence::aggregate::token_mean;
+  using window = hence::denominator<mean, hence::scope::window>;
+  using loss = hence::policy_loss<ratio::token<>, clip::two_sided<float>, kl::none, mean>;
+  CHECK(check_composition<loss, float, window>());
+  CHECK(check_composition<loss, double, hence::over_this_call_t>());
+  using late = hence::policy_loss<any_ratio, any_surrogate, any_kl, mean>;
+  CHECK(check_composition<late, float, hence::denominator<mean, hence::scope::ranks>>());
+  using own = hence::policy_loss<ratio::sequence<>, decltype(fixture::token_rule), kl::none, mean>;
+  CHECK(check_composition<own, float, window>());
+  using pair = hence::policy_loss<ratio::sequence<>, decltype(fixture::pair_rule), kl::none, mean>;
+  CHECK(check_composition<pair, double, window>());
+}
