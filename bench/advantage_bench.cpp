@@ -1,9 +1,9 @@
-// Group advantages against the memory bound: 4 bytes read and 4 written per reward. The bound is probed
-// in turn with the kernel, within the same run: a scaled copy, the better of regular and non-temporal
-// stores; neither prefetches. `x_bound` is least time over least time. One thread.
+// Group advantages against the memory bound: 4 bytes read and 4 written per reward. The bound is
+// probed in turn with the kernel, within the same run: a scaled copy, the better of regular and
+// non-temporal stores; neither prefetches. `x_bound` is least time over least time. One thread.
 #include <benchmark/benchmark.h>
 #if defined(__AVX__)
-#include <immintrin.h>
+#  include <immintrin.h>
 #endif
 
 #include <hence/policy/advantage.hpp>
@@ -26,17 +26,18 @@ using hence::advantage::singleton_zero;
 [[gnu::noinline]] void copy_streaming(const float* in, float* out, std::int64_t n, float scale) {
   std::int64_t i = 0;
 #if defined(__AVX512F__)
-  for (; i + 16 <= n; i += 16) _mm512_stream_ps(out + i, _mm512_mul_ps(_mm512_loadu_ps(in + i), _mm512_set1_ps(scale)));
+  for (; i + 16 <= n; i += 16)
+    _mm512_stream_ps(out + i, _mm512_mul_ps(_mm512_loadu_ps(in + i), _mm512_set1_ps(scale)));
   _mm_sfence();
 #elif defined(__AVX__)
-  for (; i + 8 <= n; i += 8) _mm256_stream_ps(out + i, _mm256_mul_ps(_mm256_loadu_ps(in + i), _mm256_set1_ps(scale)));
+  for (; i + 8 <= n; i += 8)
+    _mm256_stream_ps(out + i, _mm256_mul_ps(_mm256_loadu_ps(in + i), _mm256_set1_ps(scale)));
   _mm_sfence();
 #endif
   for (; i < n; ++i) out[i] = in[i] * scale;
 }
 
-template <class F>
-double seconds(F&& f) {
+template <class F> double seconds(F&& f) {
   const auto start = std::chrono::steady_clock::now();
   f();
   benchmark::ClobberMemory();
@@ -44,7 +45,10 @@ double seconds(F&& f) {
 }
 
 struct floats {
-  explicit floats(std::int64_t n) : size(n), data(static_cast<float*>(::operator new(static_cast<std::size_t>(n) * 4, std::align_val_t{64}))) {
+  explicit floats(std::int64_t n)
+      : size(n),
+        data(static_cast<float*>(
+            ::operator new(static_cast<std::size_t>(n) * 4, std::align_val_t{64}))) {
     for (std::int64_t i = 0; i < n; ++i) data[i] = 0;
   }
   ~floats() { ::operator delete(data, std::align_val_t{64}); }
@@ -54,7 +58,8 @@ struct floats {
 };
 
 template <class Executor, class Rule>
-void run(benchmark::State& state, const Executor& executor, const Rule& rule, const std::vector<std::int64_t>& cu) {
+void run(benchmark::State& state, const Executor& executor, const Rule& rule,
+         const std::vector<std::int64_t>& cu) {
   const std::int64_t rows = cu.back();
   floats rewards(rows), out(rows), copy(rows);
   std::mt19937 random(1);
@@ -63,11 +68,15 @@ void run(benchmark::State& state, const Executor& executor, const Rule& rule, co
   const hence::view<const float> from(rewards.data, rows);
   double least = 1e9, bound = 1e9, non_temporal = 1e9;
   for (auto _ : state) {
-    const double t = seconds([&] { benchmark::DoNotOptimize(hence::advantages(executor, rule, hence::groups{.cu_groups = cu}, from, {out.data, rows})); });
+    const double t = seconds([&] {
+      benchmark::DoNotOptimize(hence::advantages(executor, rule, hence::groups{.cu_groups = cu},
+                                                 from, {out.data, rows}));
+    });
     state.SetIterationTime(t);
     least = std::min(least, t);
     bound = std::min(bound, seconds([&] { copy_regular(rewards.data, copy.data, rows, 2.0f); }));
-    non_temporal = std::min(non_temporal, seconds([&] { copy_streaming(rewards.data, copy.data, rows, 2.0f); }));
+    non_temporal = std::min(non_temporal,
+                            seconds([&] { copy_streaming(rewards.data, copy.data, rows, 2.0f); }));
   }
   state.SetItemsProcessed(state.iterations() * rows);
   const double best = std::min(bound, non_temporal);
@@ -92,22 +101,46 @@ std::vector<std::int64_t> ragged_sizes(std::int64_t count, std::int64_t least, s
 }
 
 void grpo(benchmark::State& state) {
-  run(state, hence::cpu{}, hence::advantage::grpo(1, 1e-4, singleton_zero{}), equal_sizes(state.range(0), state.range(1)));
+  run(state, hence::cpu{}, hence::advantage::grpo(1, 1e-4, singleton_zero{}),
+      equal_sizes(state.range(0), state.range(1)));
 }
 void dr_grpo(benchmark::State& state) {
-  run(state, hence::cpu{}, hence::advantage::dr_grpo(singleton_zero{}), equal_sizes(state.range(0), state.range(1)));
+  run(state, hence::cpu{}, hence::advantage::dr_grpo(singleton_zero{}),
+      equal_sizes(state.range(0), state.range(1)));
 }
 void grpo_ragged(benchmark::State& state) {
-  run(state, hence::cpu{}, hence::advantage::grpo(1, 1e-4, singleton_zero{}), ragged_sizes(65536, state.range(0), state.range(1)));
+  run(state, hence::cpu{}, hence::advantage::grpo(1, 1e-4, singleton_zero{}),
+      ragged_sizes(65536, state.range(0), state.range(1)));
 }
 void grpo_reference(benchmark::State& state) {
-  run(state, hence::reference<float>{}, hence::advantage::grpo(1, 1e-4, singleton_zero{}), equal_sizes(state.range(0), state.range(1)));
+  run(state, hence::reference<float>{}, hence::advantage::grpo(1, 1e-4, singleton_zero{}),
+      equal_sizes(state.range(0), state.range(1)));
 }
 
-BENCHMARK(grpo)->ArgNames({"groups", "size"})->UseManualTime()
-    ->Args({65536, 64})->Args({65536, 16})->Args({65536, 8})->Args({65536, 4})->Args({65536, 13})->Args({65536, 24})->Args({1024, 64})->Args({1024, 16})->Args({4096, 1024})->Args({64, 65536});
-BENCHMARK(dr_grpo)->ArgNames({"groups", "size"})->UseManualTime()->Args({65536, 64})->Args({65536, 16});
-BENCHMARK(grpo_ragged)->ArgNames({"least", "most"})->UseManualTime()->Args({0, 32})->Args({8, 64})->Args({1, 200});
+BENCHMARK(grpo)
+    ->ArgNames({"groups", "size"})
+    ->UseManualTime()
+    ->Args({65536, 64})
+    ->Args({65536, 16})
+    ->Args({65536, 8})
+    ->Args({65536, 4})
+    ->Args({65536, 13})
+    ->Args({65536, 24})
+    ->Args({1024, 64})
+    ->Args({1024, 16})
+    ->Args({4096, 1024})
+    ->Args({64, 65536});
+BENCHMARK(dr_grpo)
+    ->ArgNames({"groups", "size"})
+    ->UseManualTime()
+    ->Args({65536, 64})
+    ->Args({65536, 16});
+BENCHMARK(grpo_ragged)
+    ->ArgNames({"least", "most"})
+    ->UseManualTime()
+    ->Args({0, 32})
+    ->Args({8, 64})
+    ->Args({1, 200});
 BENCHMARK(grpo_reference)->ArgNames({"groups", "size"})->UseManualTime()->Args({65536, 16});
 
 }  // namespace

@@ -1,4 +1,5 @@
-// A policy loss, value and gradient, against the time to move its bytes: three arrays read, one written.
+// A policy loss, value and gradient, against the time to move its bytes: three arrays read, one
+// written.
 #include "probe.hpp"
 
 #include <hence/policy.hpp>
@@ -20,7 +21,9 @@ void policy(benchmark::State& state, const Loss& loss, Choice choice) {
   std::vector<float> advantages(static_cast<std::size_t>(rows));
   for (float& a : advantages) a = uniform(random);
 
-  const auto on = [&](probe::array& a) { return hence::view<const float, 2>(a.data(), rows, width); };
+  const auto on = [&](probe::array& a) {
+    return hence::view<const float, 2>(a.data(), rows, width);
+  };
   const hence::padded batch{.rows = rows, .width = width};
   const hence::policy_inputs<float> in{.logp = {on(logp), {.temperature = 1.0}},
                                        .old = {on(old_logp), {.temperature = 1.0}},
@@ -30,24 +33,29 @@ void policy(benchmark::State& state, const Loss& loss, Choice choice) {
   probe::run(
       state, n,
       [&] {
-        benchmark::DoNotOptimize(hence::loss_and_gradient(hence::cpu{}, loss, batch, in, hence::over_this_call,
-                                                          hence::view<float, 2>(gradient.data(), rows, width), choice));
+        benchmark::DoNotOptimize(
+            hence::loss_and_gradient(hence::cpu{}, loss, batch, in, hence::over_this_call,
+                                     hence::view<float, 2>(gradient.data(), rows, width), choice));
       },
       [&] { probe::sum_streams<3, false>(streams, gradient.data(), n); },
       [&] { probe::sum_streams<3, true>(streams, gradient.data(), n); });
 }
 
 constexpr hence::without_metrics_t without_metrics{};
-const auto k3_two_sided = hence::policy_loss{hence::ratio::token{}, hence::clip::two_sided{0.8f, 1.2f}, hence::kl::k3{0.04f},
-                                             hence::aggregate::token_mean{}};
-const auto k3_sequence = hence::policy_loss{hence::ratio::sequence{}, hence::clip::two_sided{0.8f, 1.2f}, hence::kl::k3{0.04f},
-                                            hence::aggregate::sequence_mean_token_mean{}};
+const auto k3_two_sided =
+    hence::policy_loss{hence::ratio::token{}, hence::clip::two_sided{0.8f, 1.2f},
+                       hence::kl::k3{0.04f}, hence::aggregate::token_mean{}};
+const auto k3_sequence =
+    hence::policy_loss{hence::ratio::sequence{}, hence::clip::two_sided{0.8f, 1.2f},
+                       hence::kl::k3{0.04f}, hence::aggregate::sequence_mean_token_mean{}};
 
 void two_sided_k3(benchmark::State& s) { policy(s, k3_two_sided, without_metrics); }
 void two_sided_k3_metrics(benchmark::State& s) { policy(s, k3_two_sided, hence::with_metrics); }
 void sequence_two_sided_k3(benchmark::State& s) { policy(s, k3_sequence, without_metrics); }
 
-void shapes(benchmark::internal::Benchmark* b) { b->Args({512, 4096})->Args({64, 1024})->UseManualTime()->MinTime(1.0); }
+void shapes(benchmark::internal::Benchmark* b) {
+  b->Args({512, 4096})->Args({64, 1024})->UseManualTime()->MinTime(1.0);
+}
 BENCHMARK(two_sided_k3)->Apply(shapes);
 BENCHMARK(two_sided_k3_metrics)->Apply(shapes);
 BENCHMARK(sequence_two_sided_k3)->Apply(shapes);

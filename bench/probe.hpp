@@ -29,27 +29,34 @@ class array {
 
 /// out = sum of the `Inputs` arrays: the bytes of a kernel and next to none of its arithmetic.
 /// \tparam Streaming non-temporal stores, which spare the read of the line that is written.
-template <int Inputs, bool Streaming> [[gnu::noinline]] void sum_streams(const float* const* in, float* out, std::size_t n) {
+template <int Inputs, bool Streaming>
+[[gnu::noinline]] void sum_streams(const float* const* in, float* out, std::size_t n) {
 #if defined(__AVX512F__)
   for (std::size_t i = 0; i < n; i += 16) {
     __m512 x = _mm512_loadu_ps(in[0] + i);
     for (int k = 1; k < Inputs; ++k) x = _mm512_add_ps(x, _mm512_loadu_ps(in[k] + i));
-    if constexpr (Streaming) _mm512_stream_ps(out + i, x);
-    else _mm512_storeu_ps(out + i, x);
+    if constexpr (Streaming)
+      _mm512_stream_ps(out + i, x);
+    else
+      _mm512_storeu_ps(out + i, x);
   }
 #elif defined(__AVX__)
   for (std::size_t i = 0; i < n; i += 8) {
     __m256 x = _mm256_loadu_ps(in[0] + i);
     for (int k = 1; k < Inputs; ++k) x = _mm256_add_ps(x, _mm256_loadu_ps(in[k] + i));
-    if constexpr (Streaming) _mm256_stream_ps(out + i, x);
-    else _mm256_storeu_ps(out + i, x);
+    if constexpr (Streaming)
+      _mm256_stream_ps(out + i, x);
+    else
+      _mm256_storeu_ps(out + i, x);
   }
 #else
   for (std::size_t i = 0; i < n; i += 4) {
     __m128 x = _mm_loadu_ps(in[0] + i);
     for (int k = 1; k < Inputs; ++k) x = _mm_add_ps(x, _mm_loadu_ps(in[k] + i));
-    if constexpr (Streaming) _mm_stream_ps(out + i, x);
-    else _mm_storeu_ps(out + i, x);
+    if constexpr (Streaming)
+      _mm_stream_ps(out + i, x);
+    else
+      _mm_storeu_ps(out + i, x);
   }
 #endif
 }
@@ -61,8 +68,8 @@ template <class F> double seconds(F&& f) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// Times `kernel` and the bounds in turn, so that both see the same machine; prints ns per element and
-/// `x_bound`, the ratio of the fastest times. Small arrays are run several times per timing.
+/// Times `kernel` and the bounds in turn, so that both see the same machine; prints ns per element
+/// and `x_bound`, the ratio of the fastest times. Small arrays are run several times per timing.
 template <class Kernel, class... Bounds>
 void run(benchmark::State& state, std::size_t elements, Kernel&& kernel, Bounds&&... bounds) {
   const int repeat = static_cast<int>(std::max<std::size_t>(1, 200000 / elements));
@@ -72,7 +79,8 @@ void run(benchmark::State& state, std::size_t elements, Kernel&& kernel, Bounds&
                f();
                benchmark::ClobberMemory();
              }
-           }) / repeat;
+           }) /
+           repeat;
   };
   double best = 1e9, bound = 1e9;
   for (auto _ : state) {

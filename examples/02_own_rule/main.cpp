@@ -6,10 +6,12 @@
 #include <cstdio>
 #include <vector>
 
-// For the CPU a lambda will do. Here: "soft clip", -A tanh(r - 1), which fades out instead of cutting.
+// For the CPU a lambda will do. Here: "soft clip", -A tanh(r - 1), which fades out instead of
+// cutting.
 constexpr auto soft_clip = [](auto ratio, auto advantage) { return -advantage * tanh(ratio - 1); };
 
-// A rule that must also run on CUDA is a struct whose operator() is HENCE_FN; its numbers are members.
+// A rule that must also run on CUDA is a struct whose operator() is HENCE_FN; its numbers are
+// members.
 template <class S> struct softer_clip {
   S width;
   HENCE_FN constexpr auto operator()(const auto& ratio, const auto& advantage) const {
@@ -26,12 +28,14 @@ int main() {
   std::vector<float> gradient(5);
 
   const auto run = [&](const char* name, const auto& rule) {
-    const auto loss = hence::policy_loss{hence::ratio::token{}, rule, hence::kl::none{}, hence::aggregate::token_mean{}};
+    const auto loss = hence::policy_loss{hence::ratio::token{}, rule, hence::kl::none{},
+                                         hence::aggregate::token_mean{}};
     const hence::policy_inputs<float> inputs{.logp = {logp, {.temperature = 1.0}},
                                              .old = {old_logp, {.temperature = 1.0}},
                                              .advantages = advantages};
-    const auto result = hence::loss_and_gradient(hence::cpu{}, loss, hence::ragged{.cu_seqlens = cu_seqlens}, inputs,
-                                                 hence::over_this_call, gradient);
+    const auto result =
+        hence::loss_and_gradient(hence::cpu{}, loss, hence::ragged{.cu_seqlens = cu_seqlens},
+                                 inputs, hence::over_this_call, gradient);
     std::printf("%-12s loss %+.6f  gradient", name, result.loss());
     for (const float g : gradient) std::printf(" %+.6f", static_cast<double>(g));
     std::printf("\n");
@@ -46,7 +50,8 @@ int main() {
   const int row[] = {0, 0, 0, 1, 1};
   for (std::size_t t = 0; t < 5; ++t) {
     const double ratio = std::exp(static_cast<double>(logp[t]) - static_cast<double>(old_logp[t]));
-    expected -= static_cast<double>(advantages[static_cast<std::size_t>(row[t])]) * std::tanh(ratio - 1) / 5;
+    expected -= static_cast<double>(advantages[static_cast<std::size_t>(row[t])]) *
+                std::tanh(ratio - 1) / 5;
   }
   std::printf("written out  %+.6f\n", expected);
   return std::fabs(by_lambda - expected) < 1e-6 ? 0 : 1;

@@ -1,5 +1,6 @@
-// A training loop on Eigen arrays that learns: a table of logits is taught to spell a word per prompt.
-// Everything but the loss is the toy's own: sampling, the softmax's backward, plain gradient descent.
+// A training loop on Eigen arrays that learns: a table of logits is taught to spell a word per
+// prompt. Everything but the loss is the toy's own: sampling, the softmax's backward, plain
+// gradient descent.
 #include <hence/policy.hpp>
 
 #include <Eigen/Core>
@@ -16,15 +17,17 @@ int main() {
   std::mt19937 random(7);
   std::uniform_real_distribution<float> uniform(0.0f, 1.0f);
 
-  std::vector<matrix> logits(prompts, matrix::Zero(length, letters));  // the "model", [length, letters] each
-  Eigen::MatrixXi word(prompts, length);                               // the answers
+  std::vector<matrix> logits(prompts,
+                             matrix::Zero(length, letters));  // the "model", [length, letters] each
+  Eigen::MatrixXi word(prompts, length);                      // the answers
   for (int p = 0; p < prompts; ++p)
     for (int t = 0; t < length; ++t) word(p, t) = static_cast<int>(random() % letters);
 
   std::vector<std::int64_t> cu_groups;
   for (int p = 0; p <= prompts; ++p) cu_groups.push_back(p * group);
   const hence::padded batch{.rows = rows, .width = length};  // every response has the same length
-  const auto advantage = hence::advantage::grpo(/*ddof=*/1, /*eps=*/1e-4, hence::advantage::singleton_zero{});
+  const auto advantage =
+      hence::advantage::grpo(/*ddof=*/1, /*eps=*/1e-4, hence::advantage::singleton_zero{});
   const auto loss = hence::recipe::dapo();
 
   Eigen::MatrixXi tokens(rows, length);
@@ -42,15 +45,18 @@ int main() {
       for (int t = 0; t < length; ++t) {
         float u = uniform(random);
         int token = 0;
-        while (token + 1 < letters && (u -= p[static_cast<std::size_t>(i / group)](t, token)) > 0) ++token;
+        while (token + 1 < letters && (u -= p[static_cast<std::size_t>(i / group)](t, token)) > 0)
+          ++token;
         tokens(i, t) = token;
         old_logp(i, t) = std::log(p[static_cast<std::size_t>(i / group)](t, token));
         rewards(i) += token == word(i / group, t) ? 1.0f / length : 0.0f;
       }
     }
-    hence::advantages(hence::cpu{}, advantage, hence::groups{.cu_groups = cu_groups}, rewards, advantages);
+    hence::advantages(hence::cpu{}, advantage, hence::groups{.cu_groups = cu_groups}, rewards,
+                      advantages);
 
-    for (int epoch = 0; epoch < 2; ++epoch) {  // the second is off-policy, so that the clip has work
+    for (int epoch = 0; epoch < 2;
+         ++epoch) {  // the second is off-policy, so that the clip has work
       for (int i = 0; i < rows; ++i)
         for (int t = 0; t < length; ++t) {
           const matrix& z = logits[static_cast<std::size_t>(i / group)];
@@ -74,7 +80,8 @@ int main() {
     }
     last = rewards.mean();
     if (step == 0) first = last;
-    if (step % 10 == 0 || step == 59) std::printf("step %2d  reward %.3f\n", step, static_cast<double>(last));
+    if (step % 10 == 0 || step == 59)
+      std::printf("step %2d  reward %.3f\n", step, static_cast<double>(last));
   }
   std::printf("reward %.3f -> %.3f\n", static_cast<double>(first), static_cast<double>(last));
   return last > 0.9f && first < 0.3f ? 0 : 1;

@@ -1,5 +1,6 @@
 /// \file
-/// Policy losses: everything under hence/policy/. Includes no container, stream, thread or Eigen header.
+/// Policy losses: everything under hence/policy/. Includes no container, stream, thread or Eigen
+/// header.
 #pragma once
 
 #include <hence/policy/advantage.hpp>

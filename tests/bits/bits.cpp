@@ -1,5 +1,6 @@
-// Prints a hash of the bits of everything that hence promises to keep equal. tests/bits/golden.txt holds
-// the one answer; matrix.sh builds this file with every compiler, -O level and instruction set.
+// Prints a hash of the bits of everything that hence promises to keep equal. tests/bits/golden.txt
+// holds the one answer; matrix.sh builds this file with every compiler, -O level and instruction
+// set.
 #include <hence/core/math.hpp>
 #include <hence/policy.hpp>
 
@@ -15,13 +16,16 @@ namespace {
 struct hash {
   std::uint64_t h = 1469598103934665603ull;
   void bytes(const void* p, std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i) h = (h ^ static_cast<const unsigned char*>(p)[i]) * 1099511628211ull;
+    for (std::size_t i = 0; i < n; ++i)
+      h = (h ^ static_cast<const unsigned char*>(p)[i]) * 1099511628211ull;
   }
   template <class T> void value(const T& x) { bytes(&x, sizeof x); }
 };
 
 int failures = 0;
-void report(const char* name, const hash& h) { std::printf("%-44s %016llx\n", name, static_cast<unsigned long long>(h.h)); }
+void report(const char* name, const hash& h) {
+  std::printf("%-44s %016llx\n", name, static_cast<unsigned long long>(h.h));
+}
 void require(bool ok, const char* what) {
   if (!ok) std::printf("DIFFERENT: %s\n", what), ++failures;
 }
@@ -31,9 +35,12 @@ struct source {
   std::uint64_t state = 42;
   std::int32_t integer(std::int32_t low, std::int32_t high) {
     state = state * 6364136223846793005ull + 1442695040888963407ull;
-    return low + static_cast<std::int32_t>((state >> 33) % static_cast<std::uint64_t>(high - low + 1));
+    return low +
+           static_cast<std::int32_t>((state >> 33) % static_cast<std::uint64_t>(high - low + 1));
   }
-  float number(std::int32_t low, std::int32_t high) { return static_cast<float>(integer(low * 1024, high * 1024)) * 0x1p-10f; }
+  float number(std::int32_t low, std::int32_t high) {
+    return static_cast<float>(integer(low * 1024, high * 1024)) * 0x1p-10f;
+  }
 };
 
 template <class F> void function(const char* name, F f) {
@@ -53,7 +60,8 @@ template <class F> void function(const char* name, F f) {
       if (scalar == scalar) h.value(scalar);
     }
   }
-  // The lane count must not decide which numbers are hashed: 65552 inputs, the last few may be left over.
+  // The lane count must not decide which numbers are hashed: 65552 inputs, the last few may be left
+  // over.
   report(name, h);
 }
 
@@ -76,9 +84,9 @@ struct data {
   std::vector<std::int64_t> cu{0}, cu_compact{0};
   std::vector<std::uint8_t> mask, padded_mask;
   std::vector<float> logp, old, ref, advantages;
-  std::vector<float> wide_logp, wide_old, wide_ref;           // [rows, width], left-padded
-  std::vector<float> live_logp, live_old, live_ref;           // dead tokens left out
-  std::vector<std::int64_t> first;                            // column of a row's first token
+  std::vector<float> wide_logp, wide_old, wide_ref;  // [rows, width], left-padded
+  std::vector<float> live_logp, live_old, live_ref;  // dead tokens left out
+  std::vector<std::int64_t> first;                   // column of a row's first token
 
   data() {
     source s;
@@ -87,17 +95,20 @@ struct data {
     wide_old = wide_ref = wide_logp;
     padded_mask.assign(wide_logp.size(), 0);
     for (int i = 0; i < rows; ++i) {
-      const std::int64_t length = i % 7 == 3 ? i % 3 : s.integer(1, static_cast<std::int32_t>(width) - 1);
+      const std::int64_t length =
+          i % 7 == 3 ? i % 3 : s.integer(1, static_cast<std::int32_t>(width) - 1);
       first.push_back(width - length);
       advantages.push_back(i % 11 == 5 ? 0.0f : s.number(-3, 3));
       for (std::int64_t t = 0; t < length; ++t) {
         const bool live = s.integer(0, 9) > 1;
         const float a = s.number(-20, 0), b = a + s.number(-1, 1), c = a + s.number(-2, 2);
         mask.push_back(live);
-        logp.push_back(live ? a : dead), old.push_back(live ? b : dead), ref.push_back(live ? c : dead);
+        logp.push_back(live ? a : dead), old.push_back(live ? b : dead),
+            ref.push_back(live ? c : dead);
         if (live) live_logp.push_back(a), live_old.push_back(b), live_ref.push_back(c);
         const auto at = static_cast<std::size_t>(i * width + first.back() + t);
-        wide_logp[at] = logp.back(), wide_old[at] = old.back(), wide_ref[at] = ref.back(), padded_mask[at] = live;
+        wide_logp[at] = logp.back(), wide_old[at] = old.back(), wide_ref[at] = ref.back(),
+        padded_mask[at] = live;
       }
       cu.push_back(static_cast<std::int64_t>(logp.size()));
       cu_compact.push_back(static_cast<std::int64_t>(live_logp.size()));
@@ -110,46 +121,73 @@ constexpr hence::sampled plain{.temperature = 1.0};
 template <class Loss> void loss(const char* name, const data& d, const Loss& rule) {
   using namespace hence;
   const ragged batch{.cu_seqlens = d.cu, .mask = {.response = d.mask}};
-  const policy_inputs<float> in{.logp = {d.logp, plain}, .old = {d.old, plain}, .ref = {d.ref, plain}, .advantages = d.advantages};
+  const policy_inputs<float> in{.logp = {d.logp, plain},
+                                .old = {d.old, plain},
+                                .ref = {d.ref, plain},
+                                .advantages = d.advantages};
   std::vector<float> gradient(d.logp.size()), other(d.logp.size());
   const auto same = [&](const auto& a, const auto& b, const char* what) {
-    require(a.loss() == b.loss() && a.metrics().ratio_mean() == b.metrics().ratio_mean() && a.metrics().kl_mean() == b.metrics().kl_mean() &&
-                a.metrics().max_ratio == b.metrics().max_ratio && a.metrics().clipped_low == b.metrics().clipped_low &&
-                a.metrics().clipped_high == b.metrics().clipped_high, what);
+    require(a.loss() == b.loss() && a.metrics().ratio_mean() == b.metrics().ratio_mean() &&
+                a.metrics().kl_mean() == b.metrics().kl_mean() &&
+                a.metrics().max_ratio == b.metrics().max_ratio &&
+                a.metrics().clipped_low == b.metrics().clipped_low &&
+                a.metrics().clipped_high == b.metrics().clipped_high,
+            what);
     require(std::memcmp(gradient.data(), other.data(), gradient.size() * 4) == 0, what);
   };
-  const auto base = loss_and_gradient(cpu{}, rule, batch, in, over_this_call, gradient, with_metrics);
+  const auto base =
+      loss_and_gradient(cpu{}, rule, batch, in, over_this_call, gradient, with_metrics);
   hash h;
   h.value(base.loss());
-  h.value(base.metrics().ratio_mean()), h.value(base.metrics().kl_mean()), h.value(base.metrics().max_ratio);
+  h.value(base.metrics().ratio_mean()), h.value(base.metrics().kl_mean()),
+      h.value(base.metrics().max_ratio);
   h.value(base.metrics().clipped_low), h.value(base.metrics().clipped_high);
   for (const float g : gradient) h.value(g + 0.0f);
   report(name, h);
 
-  same(base, loss_and_gradient(reference<float>{}, rule, batch, in, over_this_call, other, with_metrics), "reference<float>");
+  same(base,
+       loss_and_gradient(reference<float>{}, rule, batch, in, over_this_call, other, with_metrics),
+       "reference<float>");
   for (const int n : {1, 2, 3, 8}) {
     threads pool{n};
-    same(base, loss_and_gradient(cpu(pool), rule, batch, in, over_this_call, other, with_metrics), "threads");
+    same(base, loss_and_gradient(cpu(pool), rule, batch, in, over_this_call, other, with_metrics),
+         "threads");
   }
   const auto window = over_window(rule.aggregation, count(batch));
   for (const int cut : {1, 20, 52}) {
-    auto part = loss_and_gradient_rows(cpu{}, rule, batch, in, window, other, cut, rows, with_metrics);
+    auto part =
+        loss_and_gradient_rows(cpu{}, rule, batch, in, window, other, cut, rows, with_metrics);
     part += loss_and_gradient_rows(cpu{}, rule, batch, in, window, other, 0, cut, with_metrics);
     same(base, part, "micro-batches");
   }
   {  // padded, and only the live tokens
     std::vector<float> wide(d.wide_logp.size()), live(d.live_logp.size());
-    const auto on = [](const std::vector<float>& v) { return view<const float, 2>(v.data(), rows, width); };
-    const padded wide_batch{.rows = rows, .width = width, .mask = {.response = view<const std::uint8_t, 2>(d.padded_mask.data(), rows, width)}};
-    const auto p = loss_and_gradient(cpu{}, rule, wide_batch,
-                                     {.logp = {on(d.wide_logp), plain}, .old = {on(d.wide_old), plain}, .ref = {on(d.wide_ref), plain}, .advantages = d.advantages},
-                                     over_this_call, view<float, 2>(wide.data(), rows, width), with_metrics);
+    const auto on = [](const std::vector<float>& v) {
+      return view<const float, 2>(v.data(), rows, width);
+    };
+    const padded wide_batch{
+        .rows = rows,
+        .width = width,
+        .mask = {.response = view<const std::uint8_t, 2>(d.padded_mask.data(), rows, width)}};
+    const auto p =
+        loss_and_gradient(cpu{}, rule, wide_batch,
+                          {.logp = {on(d.wide_logp), plain},
+                           .old = {on(d.wide_old), plain},
+                           .ref = {on(d.wide_ref), plain},
+                           .advantages = d.advantages},
+                          over_this_call, view<float, 2>(wide.data(), rows, width), with_metrics);
     for (int i = 0; i < rows; ++i)
-      for (std::int64_t t = d.cu[static_cast<std::size_t>(i)]; t < d.cu[static_cast<std::size_t>(i) + 1]; ++t)
-        other[static_cast<std::size_t>(t)] = wide[static_cast<std::size_t>(i * width + d.first[static_cast<std::size_t>(i)] + t - d.cu[static_cast<std::size_t>(i)])];
+      for (std::int64_t t = d.cu[static_cast<std::size_t>(i)];
+           t < d.cu[static_cast<std::size_t>(i) + 1]; ++t)
+        other[static_cast<std::size_t>(t)] =
+            wide[static_cast<std::size_t>(i * width + d.first[static_cast<std::size_t>(i)] + t -
+                                          d.cu[static_cast<std::size_t>(i)])];
     same(base, p, "padded");
     const auto c = loss_and_gradient(cpu{}, rule, ragged{.cu_seqlens = d.cu_compact},
-                                     {.logp = {d.live_logp, plain}, .old = {d.live_old, plain}, .ref = {d.live_ref, plain}, .advantages = d.advantages},
+                                     {.logp = {d.live_logp, plain},
+                                      .old = {d.live_old, plain},
+                                      .ref = {d.live_ref, plain},
+                                      .advantages = d.advantages},
                                      over_this_call, live, with_metrics);
     std::size_t k = 0;
     for (std::size_t t = 0; t < other.size(); ++t) other[t] = d.mask[t] ? live[k++] : 0.0f;
@@ -162,17 +200,24 @@ template <class Loss> void loss(const char* name, const data& d, const Loss& rul
     const auto source_row = [](int i) { return static_cast<std::size_t>((i * 17 + 5) % rows); };
     for (int i = 0; i < rows; ++i) {
       const std::size_t r = source_row(i);
-      for (auto t = static_cast<std::size_t>(d.cu[r]); t < static_cast<std::size_t>(d.cu[r + 1]); ++t)
-        mask.push_back(d.mask[t]), logp.push_back(d.logp[t]), old.push_back(d.old[t]), ref.push_back(d.ref[t]);
+      for (auto t = static_cast<std::size_t>(d.cu[r]); t < static_cast<std::size_t>(d.cu[r + 1]);
+           ++t)
+        mask.push_back(d.mask[t]), logp.push_back(d.logp[t]), old.push_back(d.old[t]),
+            ref.push_back(d.ref[t]);
       advantages.push_back(d.advantages[r]);
       cu.push_back(static_cast<std::int64_t>(logp.size()));
     }
     shuffled.resize(logp.size());
-    const auto p = loss_and_gradient(cpu{}, rule, ragged{.cu_seqlens = cu, .mask = {.response = mask}},
-                                     {.logp = {logp, plain}, .old = {old, plain}, .ref = {ref, plain}, .advantages = advantages}, over_this_call, shuffled, with_metrics);
+    const auto p = loss_and_gradient(
+        cpu{}, rule, ragged{.cu_seqlens = cu, .mask = {.response = mask}},
+        {.logp = {logp, plain}, .old = {old, plain}, .ref = {ref, plain}, .advantages = advantages},
+        over_this_call, shuffled, with_metrics);
     for (int i = 0; i < rows; ++i)
-      std::memcpy(&other[static_cast<std::size_t>(d.cu[source_row(i)])], &shuffled[static_cast<std::size_t>(cu[static_cast<std::size_t>(i)])],
-                  static_cast<std::size_t>(cu[static_cast<std::size_t>(i) + 1] - cu[static_cast<std::size_t>(i)]) * 4);
+      std::memcpy(&other[static_cast<std::size_t>(d.cu[source_row(i)])],
+                  &shuffled[static_cast<std::size_t>(cu[static_cast<std::size_t>(i)])],
+                  static_cast<std::size_t>(cu[static_cast<std::size_t>(i) + 1] -
+                                           cu[static_cast<std::size_t>(i)]) *
+                      4);
     same(base, p, "packed in another order");
   }
 }
@@ -183,7 +228,8 @@ void advantages() {
   std::vector<float> rewards;
   for (int g = 0; g < 400; ++g) {
     const int size = g % 5 == 0 ? s.integer(0, 130) : g % 3 == 0 ? 64 : 16;
-    for (int i = 0; i < size; ++i) rewards.push_back(g % 4 == 0 ? static_cast<float>(s.integer(0, 1)) : s.number(-9, 9) * 0.1f);
+    for (int i = 0; i < size; ++i)
+      rewards.push_back(g % 4 == 0 ? static_cast<float>(s.integer(0, 1)) : s.number(-9, 9) * 0.1f);
     cu.push_back(static_cast<std::int64_t>(rewards.size()));
   }
   std::vector<float> out(rewards.size()), other(rewards.size());
@@ -192,11 +238,14 @@ void advantages() {
     hash h;
     for (const float a : out) h.value(a);
     report(name, h);
-    hence::advantages(hence::reference<float>{}, rule, hence::groups{.cu_groups = cu}, rewards, other);
+    hence::advantages(hence::reference<float>{}, rule, hence::groups{.cu_groups = cu}, rewards,
+                      other);
     require(std::memcmp(out.data(), other.data(), out.size() * 4) == 0, name);
   };
-  both("advantage grpo ddof 1", hence::advantage::grpo(1, 1e-4, hence::advantage::singleton_zero{}));
-  both("advantage grpo ddof 0, eps 0", hence::advantage::grpo(0, 0.0, hence::advantage::singleton_raw{}));
+  both("advantage grpo ddof 1",
+       hence::advantage::grpo(1, 1e-4, hence::advantage::singleton_zero{}));
+  both("advantage grpo ddof 0, eps 0",
+       hence::advantage::grpo(0, 0.0, hence::advantage::singleton_raw{}));
   both("advantage dr_grpo", hence::advantage::dr_grpo(hence::advantage::singleton_zero{}));
 }
 
@@ -217,18 +266,23 @@ int main() {
 
   const data d;
   using rule = std::variant<clip::two_sided<float>, clip::cispo<float>>;
-  using estimator = std::variant<kl::none, kl::k1<float>, kl::k2<float>, kl::k3<float>, kl::k3<float, kl::as_k2>>;
+  using estimator =
+      std::variant<kl::none, kl::k1<float>, kl::k2<float>, kl::k3<float>, kl::k3<float, kl::as_k2>>;
   const rule two_sided = clip::two_sided{0.8f, 1.2f}, cispo = clip::cispo{0.0f, 1.3f};
-  const auto each = [&](const char* name, const auto& r, const rule& c, const estimator& k, const auto& a) {
-    loss(name, d, policy_loss{r, c, k, a});
-  };
-  each("token two_sided none token_mean", ratio::token{}, two_sided, kl::none{}, aggregate::token_mean{});
-  each("token two_sided k3 token_mean", ratio::token{}, two_sided, kl::k3{0.04f}, aggregate::token_mean{});
+  const auto each = [&](const char* name, const auto& r, const rule& c, const estimator& k,
+                        const auto& a) { loss(name, d, policy_loss{r, c, k, a}); };
+  each("token two_sided none token_mean", ratio::token{}, two_sided, kl::none{},
+       aggregate::token_mean{});
+  each("token two_sided k3 token_mean", ratio::token{}, two_sided, kl::k3{0.04f},
+       aggregate::token_mean{});
   each("token cispo k1 token_mean", ratio::token{}, cispo, kl::k1{0.1f}, aggregate::token_mean{});
   each("token cispo k2 token_mean", ratio::token{}, cispo, kl::k2{0.1f}, aggregate::token_mean{});
-  each("token two_sided k3+ token_mean", ratio::token{}, two_sided, kl::k3{0.1f, kl::as_k2{}}, aggregate::token_mean{});
-  each("sequence two_sided k3 sequence_mean", ratio::sequence{}, two_sided, kl::k3{0.04f}, aggregate::sequence_mean_token_mean{});
-  each("sequence cispo none sequence_mean", ratio::sequence{}, cispo, kl::none{}, aggregate::sequence_mean_token_mean{});
+  each("token two_sided k3+ token_mean", ratio::token{}, two_sided, kl::k3{0.1f, kl::as_k2{}},
+       aggregate::token_mean{});
+  each("sequence two_sided k3 sequence_mean", ratio::sequence{}, two_sided, kl::k3{0.04f},
+       aggregate::sequence_mean_token_mean{});
+  each("sequence cispo none sequence_mean", ratio::sequence{}, cispo, kl::none{},
+       aggregate::sequence_mean_token_mean{});
   advantages();
   return failures == 0 ? 0 : 1;
 }

@@ -3,8 +3,9 @@
 
 #include <vector>
 
-double UNIT(const std::vector<float>& logp, const std::vector<float>& old_logp, const std::vector<float>& advantages,
-            const std::vector<std::int64_t>& cu_seqlens, std::vector<float>& gradient) {
+double UNIT(const std::vector<float>& logp, const std::vector<float>& old_logp,
+            const std::vector<float>& advantages, const std::vector<std::int64_t>& cu_seqlens,
+            std::vector<float>& gradient) {
   using namespace hence;
   const auto loss = recipe::grpo(0.2f);
   const ragged batch{.cu_seqlens = cu_seqlens};

@@ -15,5 +15,6 @@ int main() {
 #else
   const hence::cpu executor;
 #endif
-  hence::advantages(executor, rule, batch, hence::view<const double>(rewards, 4), hence::view<double>(out, 4));
+  hence::advantages(executor, rule, batch, hence::view<const double>(rewards, 4),
+                    hence::view<double>(out, 4));
 }

@@ -15,5 +15,6 @@ int main() {
 #else
   const a::group_baseline rule{a::baseline_group{}, 1e-4, a::singleton_zero{}};
 #endif
-  hence::advantages(hence::cpu{}, rule, batch, hence::view<const float>(rewards, 4), hence::view<float>(out, 4));
+  hence::advantages(hence::cpu{}, rule, batch, hence::view<const float>(rewards, 4),
+                    hence::view<float>(out, 4));
 }

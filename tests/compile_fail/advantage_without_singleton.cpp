@@ -14,5 +14,6 @@ int main() {
 #else
   const auto rule = hence::advantage::grpo(1, 1e-4);
 #endif
-  hence::advantages(hence::cpu{}, rule, batch, hence::view<const float>(rewards, 4), hence::view<float>(out, 4));
+  hence::advantages(hence::cpu{}, rule, batch, hence::view<const float>(rewards, 4),
+                    hence::view<float>(out, 4));
 }

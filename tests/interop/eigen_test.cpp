@@ -70,19 +70,24 @@ TEST_CASE("Eigen maps of views write through") {
 }
 
 TEST_CASE("a loss takes row-major Eigen matrices and refuses column-major ones") {
-  row_major logp = row_major::Constant(3, 5, -1.0f), old_logp = row_major::Constant(3, 5, -1.25f), gradient(3, 5);
+  row_major logp = row_major::Constant(3, 5, -1.0f), old_logp = row_major::Constant(3, 5, -1.25f),
+            gradient(3, 5);
   Eigen::VectorXf advantages(3);
   advantages << 1, -1, 2;
   const auto loss = hence::recipe::dapo();
   const hence::padded batch{.rows = 3, .width = 5};
   const auto run = [&](auto& l, auto& g) {
     return hence::loss_and_gradient(hence::cpu{}, loss, batch,
-                                    {.logp = {l, {.temperature = 1.0}}, .old = {old_logp, {.temperature = 1.0}}, .advantages = advantages},
+                                    {.logp = {l, {.temperature = 1.0}},
+                                     .old = {old_logp, {.temperature = 1.0}},
+                                     .advantages = advantages},
                                     hence::over_this_call, g);
   };
   const double ratio = std::exp(0.25);  // above 1.28: clipped where the advantage is positive
   CHECK(run(logp, gradient).loss() == doctest::Approx((ratio - 3 * 1.28) / 3).epsilon(1e-6));
   CHECK(gradient(1, 2) == doctest::Approx(ratio / 15).epsilon(1e-6));
   Eigen::MatrixXf column_major = logp;
-  CHECK_THROWS_WITH_AS(run(column_major, gradient), "hence: logp has a stride between tokens that is not 1", std::invalid_argument);
+  CHECK_THROWS_WITH_AS(run(column_major, gradient),
+                       "hence: logp has a stride between tokens that is not 1",
+                       std::invalid_argument);
 }

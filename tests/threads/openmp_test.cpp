@@ -18,12 +18,17 @@ TEST_CASE("the loss on OpenMP has the bits of one thread") {
   for (int i = 0; i < 400; ++i) cu.push_back(cu.back() + i % 60);
   const auto tokens = static_cast<std::size_t>(cu.back());
   std::vector<float> logp(tokens), old_logp(tokens), advantages(400), one(tokens), many(tokens);
-  for (std::size_t t = 0; t < tokens; ++t) logp[t] = -0.01f * static_cast<float>(t % 331), old_logp[t] = logp[t] + 0.002f * static_cast<float>(t % 97);
+  for (std::size_t t = 0; t < tokens; ++t)
+    logp[t] = -0.01f * static_cast<float>(t % 331),
+    old_logp[t] = logp[t] + 0.002f * static_cast<float>(t % 97);
   for (std::size_t i = 0; i < 400; ++i) advantages[i] = static_cast<float>(i % 5) - 2;
   hence::openmp_pool pool;
   const auto run = [&](const auto& executor, std::vector<float>& gradient) {
-    return hence::loss_and_gradient(executor, hence::recipe::dapo(), hence::ragged{.cu_seqlens = cu},
-                                    {.logp = {logp, {.temperature = 1.0}}, .old = {old_logp, {.temperature = 1.0}}, .advantages = advantages},
+    return hence::loss_and_gradient(executor, hence::recipe::dapo(),
+                                    hence::ragged{.cu_seqlens = cu},
+                                    {.logp = {logp, {.temperature = 1.0}},
+                                     .old = {old_logp, {.temperature = 1.0}},
+                                     .advantages = advantages},
                                     hence::over_this_call, gradient)
         .loss();
   };

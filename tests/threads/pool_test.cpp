@@ -29,7 +29,8 @@ TEST_CASE("a pool takes part in work with more than one thread") {
   pool.parallel_for(3, [&](std::int64_t) {
     ++inside;
     const auto start = std::chrono::steady_clock::now();
-    while (inside < 3 && std::chrono::steady_clock::now() - start < std::chrono::seconds(20)) std::this_thread::yield();
+    while (inside < 3 && std::chrono::steady_clock::now() - start < std::chrono::seconds(20))
+      std::this_thread::yield();
     if (inside == 3) ++together;
   });
   CHECK(together == 3);
@@ -62,7 +63,8 @@ TEST_CASE("an exception reaches the caller after the rest has run, and the pool 
   pool.parallel_for(4, [&](std::int64_t) { ++runs; });
   CHECK(runs == 24);
   hence::thread_pool alone(1);
-  CHECK_THROWS_AS(alone.parallel_for(2, [](std::int64_t) { throw std::runtime_error("one"); }), std::runtime_error);
+  CHECK_THROWS_AS(alone.parallel_for(2, [](std::int64_t) { throw std::runtime_error("one"); }),
+                  std::runtime_error);
 }
 
 TEST_CASE("an idle pool uses no processor time") {
@@ -75,7 +77,8 @@ TEST_CASE("an idle pool uses no processor time") {
 }
 
 TEST_CASE("a negative number of threads is refused") {
-  CHECK_THROWS_WITH_AS(hence::thread_pool(-2), "hence: threads is -2, expected 0 or more", std::invalid_argument);
+  CHECK_THROWS_WITH_AS(hence::thread_pool(-2), "hence: threads is -2, expected 0 or more",
+                       std::invalid_argument);
 }
 
 TEST_CASE("the loss on the pool has the bits of one thread") {
@@ -94,7 +97,9 @@ TEST_CASE("the loss on the pool has the bits of one thread") {
   const auto run = [&](const auto& executor, std::vector<float>& gradient) {
     gradient.assign(logp.size(), 7.0f);
     return hence::loss_and_gradient(executor, loss, hence::ragged{.cu_seqlens = cu},
-                                    {.logp = {logp, {.temperature = 1.0}}, .old = {old_logp, {.temperature = 1.0}}, .advantages = advantages},
+                                    {.logp = {logp, {.temperature = 1.0}},
+                                     .old = {old_logp, {.temperature = 1.0}},
+                                     .advantages = advantages},
                                     hence::over_this_call, gradient)
         .loss();
   };

@@ -1,5 +1,6 @@
 /// \file
-/// How sequences lie in memory: ragged (cu_seqlens) or padded with a mask; and what of them is live.
+/// How sequences lie in memory: ragged (cu_seqlens) or padded with a mask; and what of them is
+/// live.
 ///
 /// Both layouts give the same bits. A dead position is never read: it may hold anything.
 #pragma once
@@ -25,14 +26,20 @@ class offsets {
   HENCE_FN constexpr offsets() {}
   HENCE_FN constexpr offsets(view<const std::int64_t> v) : wide_(v) {}
   HENCE_FN constexpr offsets(view<const std::int32_t> v) : narrow_(v) {}
-  template <class C> requires std::constructible_from<view<const std::int64_t>, C>
+  template <class C>
+    requires std::constructible_from<view<const std::int64_t>, C>
   [[gnu::always_inline]] constexpr offsets(C&& c) : wide_(c) {}
-  template <class C> requires std::constructible_from<view<const std::int32_t>, C>
+  template <class C>
+    requires std::constructible_from<view<const std::int32_t>, C>
   [[gnu::always_inline]] constexpr offsets(C&& c) : narrow_(c) {}
 
-  HENCE_FN constexpr std::int64_t size() const { return wide_.present() ? wide_.extent[0] : narrow_.extent[0]; }
+  HENCE_FN constexpr std::int64_t size() const {
+    return wide_.present() ? wide_.extent[0] : narrow_.extent[0];
+  }
   HENCE_FN constexpr bool present() const { return wide_.present() || narrow_.present(); }
-  HENCE_FN constexpr std::int64_t operator[](std::int64_t i) const { return wide_.present() ? wide_[i] : narrow_[i]; }
+  HENCE_FN constexpr std::int64_t operator[](std::int64_t i) const {
+    return wide_.present() ? wide_[i] : narrow_[i];
+  }
   /// Number of rows (or groups): one less than the boundaries.
   HENCE_FN constexpr std::int64_t rows() const { return size() > 0 ? size() - 1 : 0; }
 
@@ -59,7 +66,8 @@ struct groups {
   offsets cu_groups{};  ///< `[groups + 1]`, not decreasing, from 0
 };
 
-/// A value for every token, in either layout: `[tokens]` for `ragged`, `[rows, width]` for `padded`.
+/// A value for every token, in either layout: `[tokens]` for `ragged`, `[rows, width]` for
+/// `padded`.
 template <class T> struct per_token {
   T* data = nullptr;
   std::int64_t extent[2] = {};  // {tokens, 0} or {rows, width}
@@ -70,21 +78,31 @@ template <class T> struct per_token {
   /// `[tokens]`.
   HENCE_FN constexpr per_token(T* p, std::int64_t tokens) : per_token(view<T, 1>(p, tokens)) {}
   /// `[rows, width]`, `row_stride` elements from row to row.
-  HENCE_FN constexpr per_token(T* p, std::int64_t rows, std::int64_t width) : per_token(view<T, 2>(p, rows, width)) {}
+  HENCE_FN constexpr per_token(T* p, std::int64_t rows, std::int64_t width)
+      : per_token(view<T, 2>(p, rows, width)) {}
   HENCE_FN constexpr per_token(T* p, std::int64_t rows, std::int64_t width, std::int64_t stride)
       : per_token(view<T, 2>(p, rows, width, stride)) {}
   HENCE_FN constexpr per_token(view<T, 1> v)
       : data(v.data), extent{v.extent[0], 0}, is_contiguous(v.stride[0] == 1 || v.extent[0] <= 1) {}
   HENCE_FN constexpr per_token(view<T, 2> v)
-      : data(v.data), extent{v.extent[0], v.extent[1]}, row_stride(v.stride[0]), is_padded(true),
+      : data(v.data),
+        extent{v.extent[0], v.extent[1]},
+        row_stride(v.stride[0]),
+        is_padded(true),
         is_contiguous(v.stride[1] == 1 || v.extent[1] <= 1) {}
-  template <class C> requires std::constructible_from<view<T, 1>, C>
+  template <class C>
+    requires std::constructible_from<view<T, 1>, C>
   [[gnu::always_inline]] constexpr per_token(C&& c) : per_token(view<T, 1>(c)) {}
-  template <class C> requires(std::constructible_from<view<T, 2>, C> && !std::constructible_from<view<T, 1>, C>)
+  template <class C>
+    requires(std::constructible_from<view<T, 2>, C> && !std::constructible_from<view<T, 1>, C>)
   [[gnu::always_inline]] constexpr per_token(C&& c) : per_token(view<T, 2>(c)) {}
-  template <class U> requires(!std::same_as<U, T> && std::convertible_to<U (*)[], T (*)[]>)
+  template <class U>
+    requires(!std::same_as<U, T> && std::convertible_to<U (*)[], T (*)[]>)
   HENCE_FN constexpr per_token(const per_token<U>& o)
-      : data(o.data), extent{o.extent[0], o.extent[1]}, row_stride(o.row_stride), is_padded(o.is_padded),
+      : data(o.data),
+        extent{o.extent[0], o.extent[1]},
+        row_stride(o.row_stride),
+        is_padded(o.is_padded),
         is_contiguous(o.is_contiguous) {}
 
   HENCE_FN constexpr bool present() const { return data != nullptr; }
@@ -92,18 +110,23 @@ template <class T> struct per_token {
 
 /// What was counted; integers, so that counts of micro-batches and ranks add up in any order.
 struct counts {
-  std::int64_t rows = 0;             ///< all rows, empty ones included
-  std::int64_t non_empty_rows = 0;   ///< rows with a live response token
-  std::int64_t tokens = 0;           ///< live response tokens
-  std::int64_t policy_tokens = 0;    ///< of these, with a policy term
-  std::int64_t kl_tokens = 0;        ///< of these, with a KL term
-  std::int64_t metric_tokens = 0;    ///< of these, in the metrics
+  std::int64_t rows = 0;            ///< all rows, empty ones included
+  std::int64_t non_empty_rows = 0;  ///< rows with a live response token
+  std::int64_t tokens = 0;          ///< live response tokens
+  std::int64_t policy_tokens = 0;   ///< of these, with a policy term
+  std::int64_t kl_tokens = 0;       ///< of these, with a KL term
+  std::int64_t metric_tokens = 0;   ///< of these, in the metrics
 
   // written out, since an implicit one would be shared by differently compiled translation units
   HENCE_FN constexpr counts() {}
-  HENCE_FN constexpr counts(std::int64_t all, std::int64_t non_empty, std::int64_t live, std::int64_t policy,
-                            std::int64_t kl, std::int64_t metric)
-      : rows(all), non_empty_rows(non_empty), tokens(live), policy_tokens(policy), kl_tokens(kl), metric_tokens(metric) {}
+  HENCE_FN constexpr counts(std::int64_t all, std::int64_t non_empty, std::int64_t live,
+                            std::int64_t policy, std::int64_t kl, std::int64_t metric)
+      : rows(all),
+        non_empty_rows(non_empty),
+        tokens(live),
+        policy_tokens(policy),
+        kl_tokens(kl),
+        metric_tokens(metric) {}
 
   HENCE_FN constexpr counts& operator+=(const counts& o) {
     rows += o.rows, non_empty_rows += o.non_empty_rows, tokens += o.tokens;

@@ -1,26 +1,28 @@
 /// \file
-/// Preconditions (refused before anything is written) and status bits (data-dependent conditions that
-/// a block reports and survives).
+/// Preconditions (refused before anything is written) and status bits (data-dependent conditions
+/// that a block reports and survives).
 #pragma once
 
 #include <hence/core/isa.hpp>
 
-#include <cstdint>    // int64_t, uint32_t
-#include <cstdlib>    // abort
+#include <cstdint>  // int64_t, uint32_t
+#include <cstdlib>  // abort
 #if defined(__cpp_exceptions)
-#include <stdexcept>  // invalid_argument
+#  include <stdexcept>  // invalid_argument
 #endif
 
 namespace hence::inline v0 {
 
-/// Conditions found in the data while a block ran; a bit set. None of them is undefined behaviour and
-/// none spoils the output of other rows.
+/// Conditions found in the data while a block ran; a bit set. None of them is undefined behaviour
+/// and none spoils the output of other rows.
 enum class status : std::uint32_t {
   ok = 0,
-  empty = 1,        ///< the batch has no live token (or no group): loss, gradient and metrics are 0
-  non_finite = 2,   ///< a live input or term is NaN or infinite: its loss is NaN or infinite, its group NaN
-  singleton = 4,    ///< a group of one was met where the policy is `advantage::singleton_error`
-  malformed = 8,    ///< row boundaries on a device decrease or leave the arrays: those rows are skipped
+  empty = 1,  ///< the batch has no live token (or no group): loss, gradient and metrics are 0
+  non_finite =
+      2,  ///< a live input or term is NaN or infinite: its loss is NaN or infinite, its group NaN
+  singleton = 4,  ///< a group of one was met where the policy is `advantage::singleton_error`
+  malformed =
+      8,  ///< row boundaries on a device decrease or leave the arrays: those rows are skipped
 };
 HENCE_FN constexpr status operator|(status a, status b) {
   return static_cast<status>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
@@ -66,7 +68,8 @@ template <class Isa> class basic_message {
     if (x < 0) return *this << "-" << -x;
     if (x > 9e15) return *this << (x > 1.7e308 ? "inf" : "a number above 9e15");
     auto whole = static_cast<std::int64_t>(x);
-    auto rest = static_cast<std::int64_t>((x - static_cast<double>(whole)) * 1e6 + 0.5);  // millionths
+    auto rest =
+        static_cast<std::int64_t>((x - static_cast<double>(whole)) * 1e6 + 0.5);  // millionths
     if (rest == 1000000) ++whole, rest = 0;
     *this << whole;
     if (rest == 0) return *this;
@@ -91,7 +94,8 @@ constexpr bool exceptions_enabled = true;
 constexpr bool exceptions_enabled = false;
 #endif
 
-template <bool Exceptions = exceptions_enabled> [[noreturn, gnu::cold, gnu::noinline]] void refuse(const message& m) {
+template <bool Exceptions = exceptions_enabled>
+[[noreturn, gnu::cold, gnu::noinline]] void refuse(const message& m) {
 #if defined(__cpp_exceptions)
   if constexpr (Exceptions) throw std::invalid_argument(m.text());
 #endif

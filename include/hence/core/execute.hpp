@@ -7,9 +7,9 @@
 
 namespace hence::inline v0 {
 
-/// Scalar loops in S. `reference<float>` has the same bits as `cpu` and the kernels; `reference<double>`
-/// computes in float64 throughout and tells how accurate they are, given rules whose numbers are double:
-/// `clip::two_sided{0.8, 1.2}`, `recipe::dapo<double>()`.
+/// Scalar loops in S. `reference<float>` has the same bits as `cpu` and the kernels;
+/// `reference<double>` computes in float64 throughout and tells how accurate they are, given rules
+/// whose numbers are double: `clip::two_sided{0.8, 1.2}`, `recipe::dapo<double>()`.
 template <class S, class Isa = native_isa> struct reference {
   using scalar = S;
   static constexpr bool is_parallel = false;
@@ -22,10 +22,11 @@ struct serial {
   }
 };
 
-/// Anything with `parallel_for(n, f)`: calls f(0) ... f(n - 1), in any order and on any threads, and
-/// returns when all are done.
+/// Anything with `parallel_for(n, f)`: calls f(0) ... f(n - 1), in any order and on any threads,
+/// and returns when all are done.
 template <class Pool>
-concept parallel = requires(Pool& pool, void (*f)(std::int64_t)) { pool.parallel_for(std::int64_t{}, f); };
+concept parallel =
+    requires(Pool& pool, void (*f)(std::int64_t)) { pool.parallel_for(std::int64_t{}, f); };
 
 /// Packs of fp32, split over rows. Results do not depend on the pool or its size.
 /// \tparam Pool satisfies `parallel`. \tparam Isa as in `pack`.
@@ -40,7 +41,9 @@ template <class Pool = serial, class Isa = native_isa> struct cpu {
   static constexpr bool is_parallel = !std::same_as<Pool, serial>;
   Pool* pool = nullptr;
 
-  cpu() requires std::same_as<Pool, serial> = default;
+  cpu()
+    requires std::same_as<Pool, serial>
+  = default;
   explicit cpu(Pool& p) : pool(&p) {}
 };
 cpu() -> cpu<serial>;

@@ -45,9 +45,10 @@ constexpr unsigned isa_features = 0u
     ;
 
 /// Bytes of the widest vector register: 64 (AVX-512), 32 (AVX), else 16.
-template <class Isa> constexpr int register_bytes = (Isa::features & 8u)   ? 64
-                                                    : (Isa::features & 1u) ? 32
-                                                                           : 16;
+template <class Isa>
+constexpr int register_bytes = (Isa::features & 8u)   ? 64
+                               : (Isa::features & 1u) ? 32
+                                                      : 16;
 
 }  // namespace detail
 

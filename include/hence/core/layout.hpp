@@ -28,11 +28,20 @@ template <class Isa> struct basic_layout {
   per_token<const std::uint8_t> response{}, policy{}, kl{}, metric{};
 
   basic_layout(const ragged& b)
-      : cu_seqlens(b.cu_seqlens), rows(b.cu_seqlens.rows()), response(b.mask.response),
-        policy(b.mask.policy), kl(b.mask.kl), metric(b.mask.metric) {}
+      : cu_seqlens(b.cu_seqlens),
+        rows(b.cu_seqlens.rows()),
+        response(b.mask.response),
+        policy(b.mask.policy),
+        kl(b.mask.kl),
+        metric(b.mask.metric) {}
   basic_layout(const padded& b)
-      : rows(b.rows), width(b.width), is_padded(true), response(b.mask.response), policy(b.mask.policy),
-        kl(b.mask.kl), metric(b.mask.metric) {}
+      : rows(b.rows),
+        width(b.width),
+        is_padded(true),
+        response(b.mask.response),
+        policy(b.mask.policy),
+        kl(b.mask.kl),
+        metric(b.mask.metric) {}
 
   /// Tokens, dead ones included.
   HENCE_FN std::int64_t tokens() const {
@@ -45,7 +54,9 @@ template <class Isa> struct basic_layout {
   template <class T> HENCE_FN T* row(const per_token<T>& a, std::int64_t i) const {
     return a.data == nullptr ? nullptr : a.data + (is_padded ? i * a.row_stride : cu_seqlens[i]);
   }
-  HENCE_FN row_masks masks_of(std::int64_t i) const { return {row(response, i), row(policy, i), row(kl, i), row(metric, i)}; }
+  HENCE_FN row_masks masks_of(std::int64_t i) const {
+    return {row(response, i), row(policy, i), row(kl, i), row(metric, i)};
+  }
 
   /// The first row of chunk `c` of `chunks`, cut so that chunks hold about as many tokens.
   std::int64_t chunk_begin(std::int64_t c, std::int64_t chunks) const {
@@ -55,8 +66,10 @@ template <class Isa> struct basic_layout {
     std::int64_t low = 0, high = rows;
     while (low < high) {
       const std::int64_t middle = low + (high - low) / 2;
-      if (cu_seqlens[middle] < target) low = middle + 1;
-      else high = middle;
+      if (cu_seqlens[middle] < target)
+        low = middle + 1;
+      else
+        high = middle;
     }
     return c == 0 ? 0 : low;
   }
@@ -73,42 +86,61 @@ struct token_shape {
 /// Refuses an array whose shape is not the batch's.
 inline void check_token_shape(const char* name, const token_shape& a, const layout& b) {
   if (!a.present) {
-    if (b.tokens() > 0) refuse(message() << "hence: " << name << " is null, expected " << b.tokens() << " tokens");
+    if (b.tokens() > 0)
+      refuse(message() << "hence: " << name << " is null, expected " << b.tokens() << " tokens");
     return;
   }
   if (a.is_padded != b.is_padded)
-    refuse(message() << "hence: " << name << (a.is_padded ? " has shape [rows, width], the batch is ragged and expects [tokens]"
-                                                          : " has shape [tokens], the batch is padded and expects [rows, width]"));
+    refuse(
+        message() << "hence: " << name
+                  << (a.is_padded
+                          ? " has shape [rows, width], the batch is ragged and expects [tokens]"
+                          : " has shape [tokens], the batch is padded and expects [rows, width]"));
   if (!b.is_padded && a.extent[0] != b.tokens())
-    refuse(message() << "hence: " << name << " has " << a.extent[0] << (b.total < 0 ? " entries, cu_seqlens describes " : " entries, gradient has ")
-                     << b.tokens() << " tokens");
+    refuse(
+        message() << "hence: " << name << " has " << a.extent[0]
+                  << (b.total < 0 ? " entries, cu_seqlens describes " : " entries, gradient has ")
+                  << b.tokens() << " tokens");
   if (b.is_padded && (a.extent[0] != b.rows || a.extent[1] != b.width))
-    refuse(message() << "hence: " << name << " has shape [" << a.extent[0] << ", " << a.extent[1] << "], expected ["
-                     << b.rows << ", " << b.width << "]");
-  if (!a.is_contiguous) refuse(message() << "hence: " << name << " has a stride between tokens that is not 1, expected row-major [rows, width] or contiguous [tokens]");
+    refuse(message() << "hence: " << name << " has shape [" << a.extent[0] << ", " << a.extent[1]
+                     << "], expected [" << b.rows << ", " << b.width << "]");
+  if (!a.is_contiguous)
+    refuse(message() << "hence: " << name
+                     << " has a stride between tokens that is not 1, expected row-major [rows, "
+                        "width] or contiguous [tokens]");
   if (b.is_padded && b.rows > 1 && a.row_stride < b.width)
-    refuse(message() << "hence: " << name << " has row stride " << a.row_stride << ", expected at least the width " << b.width);
+    refuse(message() << "hence: " << name << " has row stride " << a.row_stride
+                     << ", expected at least the width " << b.width);
 }
 
-template <class T> [[gnu::always_inline]] inline void check_shape(const char* name, const per_token<T>& a, const layout& b) {
-  check_token_shape(name, {a.present(), {a.extent[0], a.extent[1]}, a.row_stride, a.is_padded, a.is_contiguous}, b);
+template <class T>
+[[gnu::always_inline]] inline void check_shape(const char* name, const per_token<T>& a,
+                                               const layout& b) {
+  check_token_shape(
+      name, {a.present(), {a.extent[0], a.extent[1]}, a.row_stride, a.is_padded, a.is_contiguous},
+      b);
 }
 
 /// Refuses row boundaries that do not start at 0 or that decrease.
 template <class Isa = native_isa> void check_offsets(const char* name, const offsets& cu) {
-  if (!cu.present() || cu.size() < 1) refuse(message() << "hence: " << name << " is empty, expected rows + 1 entries from 0");
+  if (!cu.present() || cu.size() < 1)
+    refuse(message() << "hence: " << name << " is empty, expected rows + 1 entries from 0");
   if (cu[0] != 0) refuse(message() << "hence: " << name << "[0] is " << cu[0] << ", expected 0");
   for (std::int64_t i = 0; i + 1 < cu.size(); ++i)
     if (cu[i + 1] < cu[i])
-      refuse(message() << "hence: " << name << "[" << i + 1 << "] is " << cu[i + 1] << ", below its predecessor " << cu[i]);
+      refuse(message() << "hence: " << name << "[" << i + 1 << "] is " << cu[i + 1]
+                       << ", below its predecessor " << cu[i]);
 }
 
 inline void check_layout(const layout& b) {
   if (b.is_padded) {
-    if (b.rows < 0) refuse(message() << "hence: padded.rows is " << b.rows << ", expected 0 or more");
-    if (b.width < 0) refuse(message() << "hence: padded.width is " << b.width << ", expected 0 or more");
+    if (b.rows < 0)
+      refuse(message() << "hence: padded.rows is " << b.rows << ", expected 0 or more");
+    if (b.width < 0)
+      refuse(message() << "hence: padded.width is " << b.width << ", expected 0 or more");
     if (b.width > 0 && b.rows > INT64_MAX / 16 / b.width)
-      refuse(message() << "hence: padded.rows x padded.width = " << b.rows << " x " << b.width << " overflows");
+      refuse(message() << "hence: padded.rows x padded.width = " << b.rows << " x " << b.width
+                       << " overflows");
   } else if (b.total < 0) {
     check_offsets("cu_seqlens", b.cu_seqlens);
   }

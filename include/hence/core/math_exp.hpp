@@ -1,10 +1,10 @@
 /// \file
-/// exp, expm1 and k3 from one reduction and one polynomial, made of fma, mul, add and bit moves only:
-/// the same bits from num<float>, pack<float> and the CUDA kernels.
+/// exp, expm1 and k3 from one reduction and one polynomial, made of fma, mul, add and bit moves
+/// only: the same bits from num<float>, pack<float> and the CUDA kernels.
 ///
-/// e^x = s (1 + q) with s = 2^n a power of two and q = e^r - 1 = r + r^2 P(r). P is a minimax fit of
-/// (e^r - 1 - r)/r^2 on [-0.56, 0.56], relative error 2^-29. A subnormal argument counts as zero and a
-/// subnormal result is zero. float64 and wider types use the C library.
+/// e^x = s (1 + q) with s = 2^n a power of two and q = e^r - 1 = r + r^2 P(r). P is a minimax fit
+/// of (e^r - 1 - r)/r^2 on [-0.56, 0.56], relative error 2^-29. A subnormal argument counts as zero
+/// and a subnormal result is zero. float64 and wider types use the C library.
 ///
 /// | function | max error (ulp) | worst argument | over |
 /// | --- | --- | --- | --- |
@@ -38,13 +38,17 @@ template <> struct libm<double> {
 };
 
 /// Whether |x| < bound in all lanes; a scalar takes the general way.
-template <class T, class Isa> HENCE_FN constexpr bool every_lane_below(num<T, Isa>, float) { return false; }
+template <class T, class Isa> HENCE_FN constexpr bool every_lane_below(num<T, Isa>, float) {
+  return false;
+}
 template <class Isa> HENCE_FN bool every_lane_below(pack<float, Isa> x, float bound) {
   return !any(!(abs(x) < pack<float, Isa>(bound)));
 }
 
 /// e^x as s (1 + q), q = r + tail.
-template <class V> struct exp_parts { V s, r, tail, q; };
+template <class V> struct exp_parts {
+  V s, r, tail, q;
+};
 
 /// \param r the remainder, s = 2^n.
 template <class V> HENCE_FN constexpr exp_parts<V> exp_of_remainder(V r, V s) {
@@ -60,7 +64,8 @@ template <class V> HENCE_FN constexpr exp_parts<V> exp_of_remainder(V r, V s) {
 
 /// \param t x log2(e) + magic rounded by the addition: its low bits are n + 127.
 template <class V> HENCE_FN constexpr exp_parts<V> reduced_exp(V x, V t) {
-  t = lesser(V(0x1.8000fep+23f + 127.0f), t);  // n <= 127; beyond, r grows and s q overflows as it must
+  t = lesser(V(0x1.8000fep+23f + 127.0f),
+             t);  // n <= 127; beyond, r grows and s q overflows as it must
   const V n = t - V(0x1.8000fep+23f);
   V r = fma(n, V(-0x1.62e430p-1f), x);
   r = fma(n, V(0x1.05c610p-29f), r);
@@ -81,7 +86,9 @@ template <class V> HENCE_FN constexpr V subnormal_to_zero(V x) {
   return select(abs(x) < V(0x1p-126f), V(0.0f), x);
 }
 
-template <class V> struct value_and_slope { V value, slope; };
+template <class V> struct value_and_slope {
+  V value, slope;
+};
 
 /// k3 and its slope e^x - 1, which share everything.
 template <class V> HENCE_FN constexpr value_and_slope<V> k3_and_slope(V x) {
@@ -108,7 +115,9 @@ template <class V> HENCE_FN constexpr value_and_slope<V> k3_and_slope(V x) {
 }  // namespace detail
 
 /// e^x. \f$\le 1.1\f$ ulp; 0 below -87.3365, +inf above 88.7228.
-template <class V> requires detail::is_number<V> HENCE_FN constexpr V exp(V x) {
+template <class V>
+  requires detail::is_number<V>
+HENCE_FN constexpr V exp(V x) {
   if constexpr (detail::is_fp32<V>) {
     if (detail::every_lane_below(x, 0.34f)) return detail::exp_of_remainder(x, V(1.0f)).q + V(1.0f);
     const auto e = detail::reduced_exp(x, detail::exponent_of_exp(x));
@@ -123,7 +132,9 @@ template <class V, class P, class Q> HENCE_FN constexpr auto exp(const dual<V, P
 }
 
 /// e^x - 1 without cancellation near 0. \f$\le 1.5\f$ ulp.
-template <class V> requires detail::is_number<V> HENCE_FN constexpr V expm1(V x) {
+template <class V>
+  requires detail::is_number<V>
+HENCE_FN constexpr V expm1(V x) {
   if constexpr (detail::is_fp32<V>) {
     const auto e = detail::parts_without_cancellation(greater(V(-30.0f), x));
     return detail::subnormal_to_zero(fma(e.s, e.q, e.s - V(1.0f)));
@@ -137,7 +148,9 @@ template <class V, class P, class Q> HENCE_FN constexpr auto expm1(const dual<V,
 
 /// e^x - 1 - x, the k3 estimator's value; never negative, 0 at 0. \f$\le 4\f$ ulp. Its slope is
 /// e^x - 1 from the same evaluation. John Schulman, "Approximating KL divergence" (2020).
-template <class V> requires detail::is_number<V> HENCE_FN constexpr V k3(V x) {
+template <class V>
+  requires detail::is_number<V>
+HENCE_FN constexpr V k3(V x) {
   return detail::k3_and_slope(x).value;
 }
 template <class V, class P, class Q> HENCE_FN constexpr auto k3(const dual<V, P, Q>& x) {

@@ -1,9 +1,10 @@
 /// \file
 /// `num<T>`: a scalar whose arithmetic no compiler may contract, reorder or approximate.
 ///
-/// Every operation rounds once, to nearest: `a * b + c` is two roundings on every compiler and on the
-/// GPU, `fma(a, b, c)` is one. Rules never see a built-in float; they see `num`, `pack` (core/pack.hpp)
-/// and `dual` (core/dual.hpp) of these, and find `min`, `clamp`, `exp`, `select` by ADL.
+/// Every operation rounds once, to nearest: `a * b + c` is two roundings on every compiler and on
+/// the GPU, `fma(a, b, c)` is one. Rules never see a built-in float; they see `num`, `pack`
+/// (core/pack.hpp) and `dual` (core/dual.hpp) of these, and find `min`, `clamp`, `exp`, `select` by
+/// ADL.
 #pragma once
 
 #include <hence/core/isa.hpp>
@@ -16,27 +17,30 @@ namespace hence::inline v0 {
 
 namespace detail {
 
-/// Hides a value from the optimiser, so that the multiplication that made it stays a multiplication.
+/// Hides a value from the optimiser, so that the multiplication that made it stays a
+/// multiplication.
 template <class T> HENCE_FN constexpr T pinned(T x) {
 #if !defined(__CUDA_ARCH__)
   if (!std::is_constant_evaluated()) {
-#if defined(__AVX512F__)
-    if constexpr (sizeof(T) <= 8 || sizeof(T) == 64) __asm__("" : "+v"(x));
-    else __asm__("" : "+x"(x));
-#elif defined(__x86_64__)
+#  if defined(__AVX512F__)
+    if constexpr (sizeof(T) <= 8 || sizeof(T) == 64)
+      __asm__("" : "+v"(x));
+    else
+      __asm__("" : "+x"(x));
+#  elif defined(__x86_64__)
     __asm__("" : "+x"(x));
-#elif defined(__aarch64__)
+#  elif defined(__aarch64__)
     __asm__("" : "+w"(x));
-#else
+#  else
     __asm__("" : "+m"(x));
-#endif
+#  endif
   }
 #endif
   return x;
 }
 
-/// Correctly rounded fp32 fma without FMA hardware: the product is exact in double, the sum is rounded
-/// to odd there, so that the second rounding to float sees which side of a tie it was on.
+/// Correctly rounded fp32 fma without FMA hardware: the product is exact in double, the sum is
+/// rounded to odd there, so that the second rounding to float sees which side of a tie it was on.
 HENCE_FN constexpr float fma_by_double(float a, float b, float c) {
   const double p = static_cast<double>(a) * b;
   const double s = p + c;
@@ -53,7 +57,9 @@ template <class T> struct arithmetic {
   static HENCE_FN constexpr T add(T a, T b) { return a + b; }
   static HENCE_FN constexpr T sub(T a, T b) { return a - b; }
   static HENCE_FN constexpr T div(T a, T b) { return a / b; }
-  static HENCE_FN constexpr T fma(T a, T b, T c) { return a * b + c; }  // for wide oracle types only
+  static HENCE_FN constexpr T fma(T a, T b, T c) {
+    return a * b + c;
+  }  // for wide oracle types only
 };
 
 template <> struct arithmetic<float> {
@@ -73,11 +79,11 @@ template <> struct arithmetic<float> {
   static HENCE_FN constexpr float sub(float a, float b) { return a - b; }
   static HENCE_FN constexpr float div(float a, float b) { return a / b; }
   static HENCE_FN float fma(float a, float b, float c) {
-#if defined(__FMA__) || defined(__aarch64__)
+#  if defined(__FMA__) || defined(__aarch64__)
     return __builtin_fmaf(a, b, c);
-#else
+#  else
     return fma_by_double(a, b, c);
-#endif
+#  endif
   }
 #endif
 };
@@ -97,22 +103,27 @@ template <> struct arithmetic<double> {
   static HENCE_FN constexpr double add(double a, double b) { return a + b; }
   static HENCE_FN constexpr double sub(double a, double b) { return a - b; }
   static HENCE_FN constexpr double div(double a, double b) { return a / b; }
-  static HENCE_FN double fma(double a, double b, double c) {
-    return __builtin_fma(a, b, c);
-  }
+  static HENCE_FN double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
 #endif
 };
 
-template <class T> struct always_false { static constexpr bool value = false; };
+template <class T> struct always_false {
+  static constexpr bool value = false;
+};
 
 }  // namespace detail
 
-/// What a comparison of `num`s gives: a bool whose `&`, `|` and `!` are spelt like those of a pack's mask.
+/// What a comparison of `num`s gives: a bool whose `&`, `|` and `!` are spelt like those of a
+/// pack's mask.
 struct scalar_mask {
   bool m;
   HENCE_FN constexpr operator bool() const { return m; }
-  friend HENCE_FN constexpr scalar_mask operator&(scalar_mask a, scalar_mask b) { return {a.m && b.m}; }
-  friend HENCE_FN constexpr scalar_mask operator|(scalar_mask a, scalar_mask b) { return {a.m || b.m}; }
+  friend HENCE_FN constexpr scalar_mask operator&(scalar_mask a, scalar_mask b) {
+    return {a.m && b.m};
+  }
+  friend HENCE_FN constexpr scalar_mask operator|(scalar_mask a, scalar_mask b) {
+    return {a.m || b.m};
+  }
   friend HENCE_FN constexpr scalar_mask operator!(scalar_mask a) { return {!a.m}; }
 };
 
@@ -126,7 +137,8 @@ template <class T, class Isa = native_isa> struct num {
   num() = default;
   HENCE_FN constexpr num(T x) : v(x) {}
   /// Whole numbers convert, as in `2 * ratio`; a float widens. A double never narrows silently.
-  template <class N> requires(!std::same_as<N, T> && (std::integral<N> || std::floating_point<N>))
+  template <class N>
+    requires(!std::same_as<N, T> && (std::integral<N> || std::floating_point<N>))
   HENCE_FN constexpr num(N x) : v(static_cast<T>(x)) {
     static_assert(std::integral<N> || sizeof(N) <= sizeof(T),
                   "hence: a float64 number meets float32 arithmetic; write 0.5f, or give the rule "

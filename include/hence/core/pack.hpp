@@ -12,42 +12,62 @@ namespace hence::inline v0 {
 namespace detail {
 
 template <class T> struct lane_int;
-template <> struct lane_int<float> { using type = std::int32_t; };
-template <> struct lane_int<double> { using type = std::int64_t; };
+template <> struct lane_int<float> {
+  using type = std::int32_t;
+};
+template <> struct lane_int<double> {
+  using type = std::int64_t;
+};
 
 template <class T, int Bytes> struct vector_of;
-template <class T> struct vector_of<T, 16> { typedef T type __attribute__((vector_size(16))); };
-template <class T> struct vector_of<T, 32> { typedef T type __attribute__((vector_size(32))); };
-template <class T> struct vector_of<T, 64> { typedef T type __attribute__((vector_size(64))); };
+template <class T> struct vector_of<T, 16> {
+  typedef T type __attribute__((vector_size(16)));
+};
+template <class T> struct vector_of<T, 32> {
+  typedef T type __attribute__((vector_size(32)));
+};
+template <class T> struct vector_of<T, 64> {
+  typedef T type __attribute__((vector_size(64)));
+};
 
 #if defined(__clang__)
-template <int Lanes> constexpr auto every_lane = static_cast<std::conditional_t<Lanes == 16, unsigned short, unsigned char>>(-1);
+template <int Lanes>
+constexpr auto every_lane =
+    static_cast<std::conditional_t<Lanes == 16, unsigned short, unsigned char>>(-1);
 #else
-template <int Lanes> constexpr auto every_lane = static_cast<std::conditional_t<Lanes == 16, short, char>>(-1);
+template <int Lanes>
+constexpr auto every_lane = static_cast<std::conditional_t<Lanes == 16, short, char>>(-1);
 #endif
 
-/// One fused multiply-add per lane. Code for any x86-64 asks the CPU at run time: nearly all have the
-/// instruction, and 40 fused operations take the time of one without it. The bits are the same.
+/// One fused multiply-add per lane. Code for any x86-64 asks the CPU at run time: nearly all have
+/// the instruction, and 40 fused operations take the time of one without it. The bits are the same.
 template <class T, class V> HENCE_FN V fma_lanes(V a, V b, V c) {
 #if defined(__AVX512F__)
-  if constexpr (sizeof(V) == 64 && sizeof(T) == 4) return __builtin_ia32_vfmaddps512_mask(a, b, c, every_lane<16>, 4);
-  else if constexpr (sizeof(V) == 64) return __builtin_ia32_vfmaddpd512_mask(a, b, c, static_cast<unsigned char>(255), 4);
+  if constexpr (sizeof(V) == 64 && sizeof(T) == 4)
+    return __builtin_ia32_vfmaddps512_mask(a, b, c, every_lane<16>, 4);
+  else if constexpr (sizeof(V) == 64)
+    return __builtin_ia32_vfmaddpd512_mask(a, b, c, static_cast<unsigned char>(255), 4);
   else
 #endif
 #if defined(__FMA__)
-  if constexpr (sizeof(V) == 32 && sizeof(T) == 4) return __builtin_ia32_vfmaddps256(a, b, c);
-  else if constexpr (sizeof(V) == 32) return __builtin_ia32_vfmaddpd256(a, b, c);
+      if constexpr (sizeof(V) == 32 && sizeof(T) == 4)
+    return __builtin_ia32_vfmaddps256(a, b, c);
+  else if constexpr (sizeof(V) == 32)
+    return __builtin_ia32_vfmaddpd256(a, b, c);
   else
 #elif defined(__x86_64__)
   if (__builtin_cpu_supports("fma")) {
-    if constexpr (sizeof(T) == 4) __asm__("vfmadd231ps %2, %1, %0" : "+x"(c) : "x"(a), "x"(b));
-    else __asm__("vfmadd231pd %2, %1, %0" : "+x"(c) : "x"(a), "x"(b));
+    if constexpr (sizeof(T) == 4)
+      __asm__("vfmadd231ps %2, %1, %0" : "+x"(c) : "x"(a), "x"(b));
+    else
+      __asm__("vfmadd231pd %2, %1, %0" : "+x"(c) : "x"(a), "x"(b));
     return c;
   }
 #endif
   {
     V r;
-    for (int i = 0; i < int(sizeof(V) / sizeof(T)); ++i) r[i] = arithmetic<T>::fma(a[i], b[i], c[i]);
+    for (int i = 0; i < int(sizeof(V) / sizeof(T)); ++i)
+      r[i] = arithmetic<T>::fma(a[i], b[i], c[i]);
     return r;
   }
 }
@@ -55,14 +75,17 @@ template <class T, class V> HENCE_FN V fma_lanes(V a, V b, V c) {
 /// `a < b ? a : b` per lane: what x86's min does, NaN and zeros included.
 template <class T, class V> HENCE_FN V lesser_lanes(V a, V b) {
 #if defined(__AVX512F__) && defined(__clang__)
-  if constexpr (sizeof(V) == 64 && sizeof(T) == 4) return __builtin_ia32_minps512(a, b, 4);
+  if constexpr (sizeof(V) == 64 && sizeof(T) == 4)
+    return __builtin_ia32_minps512(a, b, 4);
   else
 #elif defined(__AVX512F__)
-  if constexpr (sizeof(V) == 64 && sizeof(T) == 4) return __builtin_ia32_minps512_mask(a, b, a, every_lane<16>, 4);
+  if constexpr (sizeof(V) == 64 && sizeof(T) == 4)
+    return __builtin_ia32_minps512_mask(a, b, a, every_lane<16>, 4);
   else
 #endif
 #if defined(__AVX__)
-  if constexpr (sizeof(V) == 32 && sizeof(T) == 4) return __builtin_ia32_minps256(a, b);
+      if constexpr (sizeof(V) == 32 && sizeof(T) == 4)
+    return __builtin_ia32_minps256(a, b);
   else
 #endif
     return a < b ? a : b;
@@ -71,14 +94,17 @@ template <class T, class V> HENCE_FN V lesser_lanes(V a, V b) {
 /// `a > b ? a : b` per lane.
 template <class T, class V> HENCE_FN V greater_lanes(V a, V b) {
 #if defined(__AVX512F__) && defined(__clang__)
-  if constexpr (sizeof(V) == 64 && sizeof(T) == 4) return __builtin_ia32_maxps512(a, b, 4);
+  if constexpr (sizeof(V) == 64 && sizeof(T) == 4)
+    return __builtin_ia32_maxps512(a, b, 4);
   else
 #elif defined(__AVX512F__)
-  if constexpr (sizeof(V) == 64 && sizeof(T) == 4) return __builtin_ia32_maxps512_mask(a, b, a, every_lane<16>, 4);
+  if constexpr (sizeof(V) == 64 && sizeof(T) == 4)
+    return __builtin_ia32_maxps512_mask(a, b, a, every_lane<16>, 4);
   else
 #endif
 #if defined(__AVX__)
-  if constexpr (sizeof(V) == 32 && sizeof(T) == 4) return __builtin_ia32_maxps256(a, b);
+      if constexpr (sizeof(V) == 32 && sizeof(T) == 4)
+    return __builtin_ia32_maxps256(a, b);
   else
 #endif
     return a > b ? a : b;
@@ -86,13 +112,14 @@ template <class T, class V> HENCE_FN V greater_lanes(V a, V b) {
 
 }  // namespace detail
 
-/// `lanes` values of T in one register. \tparam Isa sets the width and keeps translation units apart.
+/// `lanes` values of T in one register. \tparam Isa sets the width and keeps translation units
+/// apart.
 template <class T, class Isa = native_isa> struct pack {
   using scalar = T;
   static constexpr int lanes = detail::register_bytes<Isa> / int(sizeof(T));
   using vector = typename detail::vector_of<T, detail::register_bytes<Isa>>::type;
-  using ints =
-      typename detail::vector_of<typename detail::lane_int<T>::type, detail::register_bytes<Isa>>::type;
+  using ints = typename detail::vector_of<typename detail::lane_int<T>::type,
+                                          detail::register_bytes<Isa>>::type;
   /// All ones in the lanes where a comparison holds.
   struct mask {
     ints m;
@@ -108,7 +135,8 @@ template <class T, class Isa = native_isa> struct pack {
   HENCE_FN pack(vector x) : v(x) {}
   HENCE_FN pack(T x) : v(x - vector{}) {}
   HENCE_FN pack(num<T, Isa> x) : pack(x.v) {}
-  template <class N> requires(!std::same_as<N, T> && (std::integral<N> || std::floating_point<N>))
+  template <class N>
+    requires(!std::same_as<N, T> && (std::integral<N> || std::floating_point<N>))
   HENCE_FN pack(N x) : pack(num<T, Isa>(x)) {}
 
   static HENCE_FN pack load(const T* p) {
@@ -133,7 +161,8 @@ template <class T, class Isa = native_isa> struct pack {
   friend HENCE_FN pack fma(pack a, pack b, pack c) { return {detail::fma_lanes<T>(a.v, b.v, c.v)}; }
   friend HENCE_FN pack select(mask m, pack a, pack b) { return {m.m ? a.v : b.v}; }
   friend HENCE_FN pack abs(pack a) {
-    constexpr auto magnitude = static_cast<typename detail::lane_int<T>::type>(~(1ull << (8 * sizeof(T) - 1)));
+    constexpr auto magnitude =
+        static_cast<typename detail::lane_int<T>::type>(~(1ull << (8 * sizeof(T) - 1)));
     return {(vector)((ints)a.v & magnitude)};
   }
   friend HENCE_FN pack lesser(pack a, pack b) { return {detail::lesser_lanes<T>(a.v, b.v)}; }
@@ -157,11 +186,14 @@ HENCE_FN pack<T, Isa> from_bits(pack<T, Isa>, typename pack<T, Isa>::ints i) {
   return {(typename pack<T, Isa>::vector)i};
 }
 /// Whether the mask holds in any lane.
-template <class M> requires requires(M mask) { mask.m; } HENCE_FN bool any(M mask) {
+template <class M>
+  requires requires(M mask) { mask.m; }
+HENCE_FN bool any(M mask) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(mask.m) == 64) {
     typedef int words __attribute__((vector_size(64)));
-    return __builtin_ia32_cmpd512_mask((words)mask.m, words{}, 1, 0xffff) != 0;  // below 0: all ones
+    return __builtin_ia32_cmpd512_mask((words)mask.m, words{}, 1, 0xffff) !=
+           0;  // below 0: all ones
   } else
 #endif
   {
@@ -171,7 +203,9 @@ template <class M> requires requires(M mask) { mask.m; } HENCE_FN bool any(M mas
     return all != 0;
   }
 }
-template <class Ints> requires(!std::integral<Ints>) HENCE_FN Ints shift_left(Ints i, int n) {
+template <class Ints>
+  requires(!std::integral<Ints>)
+HENCE_FN Ints shift_left(Ints i, int n) {
   return i << n;
 }
 

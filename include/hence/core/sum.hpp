@@ -1,13 +1,14 @@
 /// \file
 /// `exact_sum`: the mathematically exact sum of floating-point numbers, rounded once at the end.
 ///
-/// Because it is exact, its bits do not depend on the order of the terms, the lanes, the threads, the
-/// micro-batches or the ranks. The state is an array of integers that merges by adding element by
-/// element: an integer all-reduce (MPI_INT64_T, ncclInt64, sum) over `words()` merges ranks.
+/// Because it is exact, its bits do not depend on the order of the terms, the lanes, the threads,
+/// the micro-batches or the ranks. The state is an array of integers that merges by adding element
+/// by element: an integer all-reduce (MPI_INT64_T, ncclInt64, sum) over `words()` merges ranks.
 ///
-/// A long accumulator in base 2^32 (Kulisch; "small superaccumulator", Neal, arXiv:1505.05571): limb k
-/// holds multiples of 2^(32 k - 224). Terms below 2^-224 lose those bits, towards zero; terms of 2^159
-/// and above count as infinite. Every fp32 value is exact, and so is a mean of fp32 values to 2^-224.
+/// A long accumulator in base 2^32 (Kulisch; "small superaccumulator", Neal, arXiv:1505.05571):
+/// limb k holds multiples of 2^(32 k - 224). Terms below 2^-224 lose those bits, towards zero;
+/// terms of 2^159 and above count as infinite. Every fp32 value is exact, and so is a mean of fp32
+/// values to 2^-224.
 #pragma once
 
 #include <hence/core/isa.hpp>
@@ -29,7 +30,9 @@ template <class Isa> class basic_exact_sum {
   HENCE_FN constexpr void add(float x) { add(static_cast<double>(x)); }
 
   /// Adds n 2^exponent, |n| < 2^62.
-  HENCE_HOST_DEVICE constexpr void add_scaled(std::int64_t n, int exponent) { add(parts_of(n, exponent)); }
+  HENCE_HOST_DEVICE constexpr void add_scaled(std::int64_t n, int exponent) {
+    add(parts_of(n, exponent));
+  }
 
   /// What a term adds to three neighbouring words.
   struct parts {
@@ -104,7 +107,8 @@ template <class Isa> class basic_exact_sum {
     return finish(negative, head, 32 * (top - 1) - lowest - room);
   }
 
-  /// The state for an integer all-reduce over ranks; call `normalise()` first, then sum word by word.
+  /// The state for an integer all-reduce over ranks; call `normalise()` first, then sum word by
+  /// word.
   HENCE_FN constexpr std::int64_t* words() { return words_; }
   HENCE_FN constexpr const std::int64_t* words() const { return words_; }
 
@@ -184,8 +188,12 @@ template <class T> class plain_sum {
 
 namespace detail {
 
-template <class T> struct sum_for { using type = plain_sum<T>; };
-template <> struct sum_for<float> { using type = exact_sum; };
+template <class T> struct sum_for {
+  using type = plain_sum<T>;
+};
+template <> struct sum_for<float> {
+  using type = exact_sum;
+};
 
 }  // namespace detail
 

@@ -4,7 +4,8 @@
 /// Each term x is split exactly into a multiple of q (a 22-bit integer, q from the block's largest
 /// magnitude), a multiple of q 2^-23, and a rest that is almost always 0. The two integers are read
 /// off the bits of x + 1.5 2^23 q and summed in 32-bit lanes, which cannot overflow within a block;
-/// rests are added one by one. All of it is exact, so the choice of q leaves no trace in the result.
+/// rests are added one by one. All of it is exact, so the choice of q leaves no trace in the
+/// result.
 #pragma once
 
 #include <hence/core/pack.hpp>
@@ -45,7 +46,8 @@ template <class Isa> void add_block(basic_exact_sum<Isa>& sum, const float* x, i
   for (int i = 0; i < lanes; ++i) top = largest[i] > top ? largest[i] : top;
   const int exponent = (top >> 23) - 127;  // |x| < 2^(exponent + 1)
   if (top == 0) return;
-  if (exponent > 120 || exponent < -80) {  // infinities and NaN, and where the splitters leave the range
+  if (exponent > 120 ||
+      exponent < -80) {  // infinities and NaN, and where the splitters leave the range
     for (int i = 0; i < n; ++i) sum.add(x[i]);
     return;
   }

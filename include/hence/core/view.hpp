@@ -4,8 +4,8 @@
 
 #include <hence/core/check.hpp>
 
-#include <concepts>  // convertible_to
-#include <cstdint>   // int64_t
+#include <concepts>     // convertible_to
+#include <cstdint>      // int64_t
 #include <type_traits>  // remove_cvref_t
 #include <utility>      // declval
 
@@ -54,19 +54,26 @@ template <class T, int Rank = 1> struct view {
 
   HENCE_FN constexpr view() {}
   /// Contiguous, `[n]`.
-  HENCE_FN constexpr view(T* p, std::int64_t n) requires(Rank == 1) : data(p), extent{n}, stride{1} {}
+  HENCE_FN constexpr view(T* p, std::int64_t n)
+    requires(Rank == 1)
+      : data(p), extent{n}, stride{1} {}
   /// Row-major, `[rows, columns]`; `row_stride` in elements, `columns` if omitted.
-  HENCE_FN constexpr view(T* p, std::int64_t rows, std::int64_t columns) requires(Rank == 2)
+  HENCE_FN constexpr view(T* p, std::int64_t rows, std::int64_t columns)
+    requires(Rank == 2)
       : data(p), extent{rows, columns}, stride{columns, 1} {}
-  HENCE_FN constexpr view(T* p, std::int64_t rows, std::int64_t columns, std::int64_t row_stride) requires(Rank == 2)
+  HENCE_FN constexpr view(T* p, std::int64_t rows, std::int64_t columns, std::int64_t row_stride)
+    requires(Rank == 2)
       : data(p), extent{rows, columns}, stride{row_stride, 1} {}
   /// From std::vector, std::array, std::span and the like.
   template <class C>
-    requires(Rank == 1 && detail::contiguous<C, T> && !detail::mdspan_like<C, T, 1> && !detail::dying_owner<C>)
-  [[gnu::always_inline]] constexpr view(C&& c) : view(c.data(), static_cast<std::int64_t>(c.size())) {}
+    requires(Rank == 1 && detail::contiguous<C, T> && !detail::mdspan_like<C, T, 1> &&
+             !detail::dying_owner<C>)
+  [[gnu::always_inline]] constexpr view(C&& c)
+      : view(c.data(), static_cast<std::int64_t>(c.size())) {}
   /// From an Eigen vector, `[size]`, or matrix of either storage order, `[rows, cols]`.
   template <class C>
-    requires(detail::eigen_like<C> && !detail::dying_owner<C> && std::convertible_to<decltype(std::declval<C&>().data()), T*> &&
+    requires(detail::eigen_like<C> && !detail::dying_owner<C> &&
+             std::convertible_to<decltype(std::declval<C&>().data()), T*> &&
              (Rank == 2 || bool(std::remove_cvref_t<C>::IsVectorAtCompileTime)))
   [[gnu::always_inline]] constexpr view(C&& c) : data(c.data()) {
     if constexpr (Rank == 1) {
@@ -80,7 +87,8 @@ template <class T, int Rank = 1> struct view {
     }
   }
   /// From an mdspan.
-  template <class C> requires detail::mdspan_like<C, T, Rank>
+  template <class C>
+    requires detail::mdspan_like<C, T, Rank>
   [[gnu::always_inline]] constexpr view(C&& c) : data(c.data_handle()) {
     for (int i = 0; i < Rank; ++i) {
       extent[i] = static_cast<std::int64_t>(c.extent(static_cast<unsigned>(i)));
@@ -88,20 +96,29 @@ template <class T, int Rank = 1> struct view {
     }
   }
   /// A view of mutable elements is a view of constant ones.
-  template <class U> requires(!std::same_as<U, T> && std::convertible_to<U (*)[], T (*)[]>)
+  template <class U>
+    requires(!std::same_as<U, T> && std::convertible_to<U (*)[], T (*)[]>)
   HENCE_FN constexpr view(const view<U, Rank>& other) : data(other.data) {
     for (int i = 0; i < Rank; ++i) extent[i] = other.extent[i], stride[i] = other.stride[i];
   }
 
   /// Masks of bool are masks of bytes.
-  template <class U> requires(std::same_as<std::remove_const_t<U>, bool> && std::same_as<T, const unsigned char>)
-  HENCE_FN view(const view<U, Rank>& other) : data(reinterpret_cast<const unsigned char*>(other.data)) {
+  template <class U>
+    requires(std::same_as<std::remove_const_t<U>, bool> && std::same_as<T, const unsigned char>)
+  HENCE_FN view(const view<U, Rank>& other)
+      : data(reinterpret_cast<const unsigned char*>(other.data)) {
     for (int i = 0; i < Rank; ++i) extent[i] = other.extent[i], stride[i] = other.stride[i];
   }
 
   HENCE_FN constexpr bool present() const { return data != nullptr; }
-  HENCE_FN constexpr T& operator[](std::int64_t i) const requires(Rank == 1) { return data[i * stride[0]]; }
-  HENCE_FN constexpr T& operator()(std::int64_t i, std::int64_t j) const requires(Rank == 2) {
+  HENCE_FN constexpr T& operator[](std::int64_t i) const
+    requires(Rank == 1)
+  {
+    return data[i * stride[0]];
+  }
+  HENCE_FN constexpr T& operator()(std::int64_t i, std::int64_t j) const
+    requires(Rank == 2)
+  {
     return data[i * stride[0] + j * stride[1]];
   }
 };

@@ -4,28 +4,30 @@
 ///     status s = hence::advantages(cpu{}, advantage::grpo(1, 1e-4, advantage::singleton_zero{}),
 ///                                  groups{.cu_groups = cu}, rewards, out);
 ///
-/// Arithmetic is float64, rounded once to the executor's scalar. For finite rewards A is never NaN, rewards
-/// up to the scalar's largest do not overflow, and a constant group gets exactly +0 for every eps, 0
-/// included. |A| <= (G-1)/sqrt(G) at ddof 1 and sqrt(G-1) at ddof 0, + 1 ulp of fp32. For fp32 rewards
-/// |A - exact| <= 0.5 ulp + 2^-50 (max - min)/(sigma + eps).
+/// Arithmetic is float64, rounded once to the executor's scalar. For finite rewards A is never NaN,
+/// rewards up to the scalar's largest do not overflow, and a constant group gets exactly +0 for
+/// every eps, 0 included. |A| <= (G-1)/sqrt(G) at ddof 1 and sqrt(G-1) at ddof 0, + 1 ulp of fp32.
+/// For fp32 rewards |A - exact| <= 0.5 ulp + 2^-50 (max - min)/(sigma + eps).
 ///
-/// Bits: the same for `reference<float>`, `cpu`, any pool, any order of the groups and of the rows in a
-/// group. `reference<double>` is as free of order. Reads 4 bytes and writes 4 bytes per row.
+/// Bits: the same for `reference<float>`, `cpu`, any pool, any order of the groups and of the rows
+/// in a group. `reference<double>` is as free of order. Reads 4 bytes and writes 4 bytes per row.
 ///
-/// A NaN or infinity makes its whole group NaN and sets `status::non_finite`; other groups stay right. The
-/// same status tells of an advantage beyond the scalar's range, which is infinite. No row: `status::empty`.
+/// A NaN or infinity makes its whole group NaN and sets `status::non_finite`; other groups stay
+/// right. The same status tells of an advantage beyond the scalar's range, which is infinite. No
+/// row: `status::empty`.
 #pragma once
 
 #include <hence/policy/advantage_checks.hpp>
 #if defined(__CUDACC__)
-#include <hence/policy/advantage_reference.hpp>  // hence::cpu is absent, see execute.hpp
+#  include <hence/policy/advantage_reference.hpp>  // hence::cpu is absent, see execute.hpp
 #else
-#include <hence/policy/advantage_cpu.hpp>
+#  include <hence/policy/advantage_cpu.hpp>
 #endif
 
 namespace hence::inline v0 {
 
-/// The row-range form, for a host's own threads: groups [begin, end), whose rows alone are written. The parameters are those of `advantages`; or the statuses together.
+/// The row-range form, for a host's own threads: groups [begin, end), whose rows alone are written.
+/// The parameters are those of `advantages`; or the statuses together.
 template <class Executor, class Rule>
 status advantages_groups(const Executor&, const Rule& rule, const groups& batch,
                          view<const typename Executor::scalar> rewards,  // [rows]
@@ -37,7 +39,8 @@ status advantages_groups(const Executor&, const Rule& rule, const groups& batch,
     detail::check_advantage_arrays(rule, batch.cu_groups, rewards, out);
     if (begin == end || batch.cu_groups[begin] == batch.cu_groups[end]) return status::empty;
     detail::with_concrete_parts(rule, [&](const auto& concrete) {
-      found = detail::group_engine<Executor>::run(concrete, batch.cu_groups, rewards, out, begin, end);
+      found =
+          detail::group_engine<Executor>::run(concrete, batch.cu_groups, rewards, out, begin, end);
     });
   }
   return found;
@@ -45,7 +48,8 @@ status advantages_groups(const Executor&, const Rule& rule, const groups& batch,
 
 /// The advantages of all groups.
 /// \param executor `cpu{}`, `cpu{pool}`, `reference<float>{}`, `reference<double>{}`.
-/// \param rule an `advantage::group_baseline`, e.g. from `advantage::grpo` or `advantage::dr_grpo`; its
+/// \param rule an `advantage::group_baseline`, e.g. from `advantage::grpo` or `advantage::dr_grpo`;
+/// its
 ///   parts may be `std::variant`s of parts.
 /// \param batch where each group's rows lie. Groups may be empty.
 /// \param rewards `[rows]`, of any stride.
@@ -63,13 +67,16 @@ status advantages(const Executor& executor, const Rule& rule, const groups& batc
     if (count == 0 || cu[count] == 0) return status::empty;
     detail::with_concrete_parts(rule, [&](const auto& concrete) {
       const auto run = [&](std::int64_t begin, std::int64_t end) {
-        const status s = detail::group_engine<Executor>::run(concrete, cu, rewards, out, begin, end);
-        if (s != status::ok) __atomic_fetch_or(&found, static_cast<std::uint32_t>(s), __ATOMIC_RELAXED);
+        const status s =
+            detail::group_engine<Executor>::run(concrete, cu, rewards, out, begin, end);
+        if (s != status::ok)
+          __atomic_fetch_or(&found, static_cast<std::uint32_t>(s), __ATOMIC_RELAXED);
       };
       if constexpr (Executor::is_parallel) {
         const std::int64_t chunks = detail::group_chunks(cu);
         executor.pool->parallel_for(chunks, [&](std::int64_t i) {
-          run(detail::group_chunk_begin(cu, i, chunks), detail::group_chunk_begin(cu, i + 1, chunks));
+          run(detail::group_chunk_begin(cu, i, chunks),
+              detail::group_chunk_begin(cu, i + 1, chunks));
         });
       } else {
         run(0, count);
@@ -84,7 +91,8 @@ template <class Executor, class Rule, class Rewards, class Out>
   requires(!detail::arrays_of<typename Executor::scalar, Rewards, Out>)
 status advantages(const Executor&, const Rule&, const groups&, const Rewards&, Out&&) {
   static_assert(detail::always_false<Executor>::value,
-                "hence: rewards and out are one-dimensional arrays of the executor's scalar: float for cpu and "
+                "hence: rewards and out are one-dimensional arrays of the executor's scalar: float "
+                "for cpu and "
                 "reference<float>, double for reference<double>; out is not constant");
   return status::ok;
 }
@@ -92,8 +100,8 @@ status advantages(const Executor&, const Rule&, const groups&, const Rewards&, O
 /// Chosen when the arrays are not of the executor's scalar.
 template <class Executor, class Rule, class Rewards, class Out>
   requires(!detail::arrays_of<typename Executor::scalar, Rewards, Out>)
-status advantages_groups(const Executor& executor, const Rule& rule, const groups& batch, const Rewards& rewards,
-                         Out&& out, std::int64_t, std::int64_t) {
+status advantages_groups(const Executor& executor, const Rule& rule, const groups& batch,
+                         const Rewards& rewards, Out&& out, std::int64_t, std::int64_t) {
   return advantages(executor, rule, batch, rewards, out);
 }
 

@@ -8,7 +8,8 @@
 namespace hence::inline v0::detail {
 
 template <class S, class Rewards, class Out>
-concept arrays_of = std::convertible_to<const Rewards&, view<const S>> && std::convertible_to<Out, view<S>>;
+concept arrays_of =
+    std::convertible_to<const Rewards&, view<const S>> && std::convertible_to<Out, view<S>>;
 
 /// A `std::variant`, recognised by its members so that `<variant>` need not be included.
 template <class X>
@@ -18,30 +19,43 @@ concept variant_part = requires(const X& x) {
 };
 
 /// Calls f with the rule's alternatives in place of its variants: one visit per part and call.
-template <class Rule, class F>
-void with_concrete_parts(const Rule& rule, F&& f) {
+template <class Rule, class F> void with_concrete_parts(const Rule& rule, F&& f) {
   using advantage::group_baseline;
   if constexpr (variant_part<std::remove_cvref_t<decltype(rule.baseline)>>)
-    visit([&](const auto& b) { with_concrete_parts(group_baseline{b, rule.scale, rule.singleton}, f); }, rule.baseline);
+    visit(
+        [&](const auto& b) {
+          with_concrete_parts(group_baseline{b, rule.scale, rule.singleton}, f);
+        },
+        rule.baseline);
   else if constexpr (variant_part<std::remove_cvref_t<decltype(rule.scale)>>)
-    visit([&](const auto& s) { with_concrete_parts(group_baseline{rule.baseline, s, rule.singleton}, f); }, rule.scale);
+    visit(
+        [&](const auto& s) {
+          with_concrete_parts(group_baseline{rule.baseline, s, rule.singleton}, f);
+        },
+        rule.scale);
   else if constexpr (variant_part<std::remove_cvref_t<decltype(rule.singleton)>>)
-    visit([&](const auto& o) { with_concrete_parts(group_baseline{rule.baseline, rule.scale, o}, f); }, rule.singleton);
+    visit(
+        [&](const auto& o) {
+          with_concrete_parts(group_baseline{rule.baseline, rule.scale, o}, f);
+        },
+        rule.singleton);
   else
     f(rule);
 }
 
 using rule_number = num<double>;
 template <class B>
-concept baseline_part = variant_part<B> || requires(const B& b, rule_number x, advantage::moments<rule_number> g) {
-  { b(x, g) } -> std::same_as<rule_number>;
-};
+concept baseline_part =
+    variant_part<B> || requires(const B& b, rule_number x, advantage::moments<rule_number> g) {
+      { b(x, g) } -> std::same_as<rule_number>;
+    };
 template <class S>
-concept scale_part = variant_part<S> || requires(const S& s, rule_number r, advantage::moments<rule_number> g) {
-  { s(g) } -> std::same_as<rule_number>;
-  { s.single(r) } -> std::same_as<rule_number>;
-  { S::reads_squares } -> std::convertible_to<bool>;
-};
+concept scale_part =
+    variant_part<S> || requires(const S& s, rule_number r, advantage::moments<rule_number> g) {
+      { s(g) } -> std::same_as<rule_number>;
+      { s.single(r) } -> std::same_as<rule_number>;
+      { S::reads_squares } -> std::convertible_to<bool>;
+    };
 template <class O>
 concept singleton_part = variant_part<O> || requires(const O& o, rule_number r) {
   { o(r) } -> std::same_as<rule_number>;
@@ -56,32 +70,38 @@ concept advantage_rule = requires(const R& r) {
 };
 
 /// Layered: the first fault speaks, the rest is not instantiated.
-template <class Rule>
-constexpr bool check_advantage_rule() {
+template <class Rule> constexpr bool check_advantage_rule() {
   static_assert(advantage_rule<Rule>,
-                "hence: a rule for advantages is a group_baseline{baseline, scale, singleton}, e.g. advantage::grpo(...)");
+                "hence: a rule for advantages is a group_baseline{baseline, scale, singleton}, "
+                "e.g. advantage::grpo(...)");
   if constexpr (advantage_rule<Rule>) {
     constexpr bool baseline = baseline_part<std::remove_cvref_t<decltype(Rule::baseline)>>;
     constexpr bool scale = scale_part<std::remove_cvref_t<decltype(Rule::scale)>>;
     constexpr bool singleton = singleton_part<std::remove_cvref_t<decltype(Rule::singleton)>>;
-    static_assert(baseline, "hence: the baseline of an advantage is called with (x, moments) and returns a number: baseline_group");
-    static_assert(!baseline || scale, "hence: the scale of an advantage is scale_group, scale_none or a functor of moments like them");
-    static_assert(!baseline || !scale || singleton,
-                  "hence: the policy for a group of one is singleton_zero, singleton_raw or singleton_error");
+    static_assert(baseline,
+                  "hence: the baseline of an advantage is called with (x, moments) and returns a "
+                  "number: baseline_group");
+    static_assert(!baseline || scale,
+                  "hence: the scale of an advantage is scale_group, scale_none or a functor of "
+                  "moments like them");
+    static_assert(
+        !baseline || !scale || singleton,
+        "hence: the policy for a group of one is singleton_zero, singleton_raw or singleton_error");
     return baseline && scale && singleton;
   }
   return false;
 }
 
 /// The numbers of a scale; a variant is checked through its alternative.
-template <class Isa = native_isa, class Scale>
-void check_scale(const Scale& scale) {
+template <class Isa = native_isa, class Scale> void check_scale(const Scale& scale) {
   if constexpr (variant_part<Scale>) {
     visit([](const auto& s) { check_scale(s); }, scale);
   } else if constexpr (std::same_as<Scale, advantage::scale_group>) {
-    if (scale.ddof < 0) refuse(message() << "hence: scale_group.ddof is " << scale.ddof << ", expected 0 or more");
+    if (scale.ddof < 0)
+      refuse(message() << "hence: scale_group.ddof is " << scale.ddof << ", expected 0 or more");
     if (!(scale.eps >= 0) || scale.eps > 1.7e308)
-      refuse(message() << "hence: scale_group.eps is " << scale.eps << ", expected a finite number, 0 or more");
+      refuse(message() << "hence: scale_group.eps is " << scale.eps
+                       << ", expected a finite number, 0 or more");
   }
 }
 
@@ -92,23 +112,24 @@ void check_rising(const offsets& cu, std::int64_t begin, std::int64_t end) {
   for (std::int64_t i = begin; i < end; ++i) rising &= cu[i] <= cu[i + 1];
   if (!rising) check_offsets("cu_groups", cu);
 }
-template <class Isa = native_isa>
-void check_groups(const offsets& cu) {
-  if (!cu.present() || cu.size() < 1) refuse(message() << "hence: cu_groups is empty, expected groups + 1 entries from 0");
+template <class Isa = native_isa> void check_groups(const offsets& cu) {
+  if (!cu.present() || cu.size() < 1)
+    refuse(message() << "hence: cu_groups is empty, expected groups + 1 entries from 0");
   check_rising(cu, 0, cu.rows());
 }
 /// The part of the offsets that a range of groups needs.
 template <class Isa = native_isa>
 void check_advantage_range(const offsets& cu, std::int64_t begin, std::int64_t end) {
-  if (!cu.present() || cu.size() < 1) refuse(message() << "hence: cu_groups is empty, expected groups + 1 entries from 0");
+  if (!cu.present() || cu.size() < 1)
+    refuse(message() << "hence: cu_groups is empty, expected groups + 1 entries from 0");
   if (begin < 0 || end < begin || end > cu.rows())
-    refuse(message() << "hence: groups [" << begin << ", " << end << ") are not within the batch's " << cu.rows());
+    refuse(message() << "hence: groups [" << begin << ", " << end << ") are not within the batch's "
+                     << cu.rows());
   check_rising(cu, begin, end);
 }
 
 /// Bytes from the lowest to past the highest element.
-template <class T>
-struct byte_range {
+template <class T> struct byte_range {
   const T* low;
   std::int64_t bytes;
   HENCE_FN explicit byte_range(const view<T>& v) : low(v.data), bytes(0) {
@@ -124,30 +145,39 @@ bool share_elements(const view<const T>& a, const view<const T>& b) {
   const byte_range<const T> x(a), y(b);
   if (!overlap(x.low, x.bytes, y.low, y.bytes)) return false;
   if (a.stride[0] != b.stride[0] || a.extent[0] < 2) return true;
-  const auto step = static_cast<std::int64_t>(sizeof(T)) * (a.stride[0] < 0 ? -a.stride[0] : a.stride[0]);
+  const auto step =
+      static_cast<std::int64_t>(sizeof(T)) * (a.stride[0] < 0 ? -a.stride[0] : a.stride[0]);
   if (step == 0) return true;
-  const auto apart = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(a.data) - reinterpret_cast<std::uintptr_t>(b.data));
+  const auto apart = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(a.data) -
+                                               reinterpret_cast<std::uintptr_t>(b.data));
   const std::int64_t phase = (apart % step + step) % step, size = sizeof(T);
   return phase < size || phase > step - size;
 }
 
 template <class Rule, class T, class Isa = native_isa>
-void check_advantage_arrays(const Rule& rule, const offsets& cu, const view<const T>& rewards, const view<T>& out) {
+void check_advantage_arrays(const Rule& rule, const offsets& cu, const view<const T>& rewards,
+                            const view<T>& out) {
   check_scale(rule.scale);
   const std::int64_t rows = cu[cu.rows()];
   const auto check_size = [&](const char* name, std::int64_t size, bool present) {
-    if (!present && rows > 0) refuse(message() << "hence: " << name << " is null, expected " << rows << " rows");
-    if (size != rows) refuse(message() << "hence: " << name << " has " << size << " entries, cu_groups describes " << rows << " rows");
+    if (!present && rows > 0)
+      refuse(message() << "hence: " << name << " is null, expected " << rows << " rows");
+    if (size != rows)
+      refuse(message() << "hence: " << name << " has " << size << " entries, cu_groups describes "
+                       << rows << " rows");
   };
   check_size("rewards", rewards.extent[0], rewards.present());
   check_size("out", out.extent[0], out.present());
-  if (rows > 1 && out.stride[0] == 0) refuse(message() << "hence: out has stride 0, expected another: its " << rows << " entries are one");
-  if (share_elements<T>(rewards, out)) refuse(message() << "hence: out overlaps rewards, expected separate arrays of " << rows << " rows");
+  if (rows > 1 && out.stride[0] == 0)
+    refuse(message() << "hence: out has stride 0, expected another: its " << rows
+                     << " entries are one");
+  if (share_elements<T>(rewards, out))
+    refuse(message() << "hence: out overlaps rewards, expected separate arrays of " << rows
+                     << " rows");
 }
 
 /// Chunks that a call is cut into for a pool: by its shape alone.
-template <class Isa = native_isa>
-std::int64_t group_chunks(const offsets& cu) {
+template <class Isa = native_isa> std::int64_t group_chunks(const offsets& cu) {
   std::int64_t n = cu[cu.rows()] / 8192;
   n = n < 256 ? n : 256;
   n = n < cu.rows() ? n : cu.rows();
@@ -161,8 +191,10 @@ std::int64_t group_chunk_begin(const offsets& cu, std::int64_t i, std::int64_t c
   std::int64_t low = 0, high = cu.rows();
   while (low < high) {
     const std::int64_t middle = low + (high - low) / 2;
-    if (cu[middle] < target) low = middle + 1;
-    else high = middle;
+    if (cu[middle] < target)
+      low = middle + 1;
+    else
+      high = middle;
   }
   return low;
 }

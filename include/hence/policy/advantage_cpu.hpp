@@ -1,6 +1,7 @@
 /// \file
-/// Group advantages with packs, a tile of groups at a time. Passes over rewards run along a group; what is
-/// known of the groups is computed across them, one per lane. Sizes may differ within a tile.
+/// Group advantages with packs, a tile of groups at a time. Passes over rewards run along a group;
+/// what is known of the groups is computed across them, one per lane. Sizes may differ within a
+/// tile.
 #pragma once
 
 #include <hence/policy/advantage_lanes.hpp>
@@ -18,20 +19,18 @@ template <class Isa>
   return copy;
 }
 template <class Isa>
-HENCE_FN const float* contiguous_rewards(const view<const float>& rewards, std::int64_t begin, std::int64_t n,
-                                         std::int64_t padded, float* copy) {
+HENCE_FN const float* contiguous_rewards(const view<const float>& rewards, std::int64_t begin,
+                                         std::int64_t n, std::int64_t padded, float* copy) {
   if (rewards.stride[0] == 1 && begin + padded <= rewards.extent[0]) return rewards.data + begin;
   return copied_rewards<Isa>(rewards, begin, n, padded, copy);
 }
 /// n rounded up to whole registers of floats.
-template <class Isa>
-HENCE_FN constexpr std::int64_t padded_size(std::int64_t n) {
+template <class Isa> HENCE_FN constexpr std::int64_t padded_size(std::int64_t n) {
   return (n + pack<float, Isa>::lanes - 1) & -std::int64_t{pack<float, Isa>::lanes};
 }
 
 /// Up to `slots` consecutive groups and their rewards in float64; about 36 KiB.
-template <class Isa>
-class group_tile {
+template <class Isa> class group_tile {
  public:
   using V = pack<double, Isa>;
   using F = pack<float, Isa>;
@@ -41,7 +40,8 @@ class group_tile {
   static constexpr unsigned capacity = row_writer<Isa>::capacity;
 
   /// Takes as many groups from the i-th on as fit; returns the one after them.
-  std::int64_t fill(const offsets& cu, std::int64_t i, std::int64_t end, const view<const float>& rewards) {
+  std::int64_t fill(const offsets& cu, std::int64_t i, std::int64_t end,
+                    const view<const float>& rewards) {
     const std::int64_t ahead = end - i < slots ? end - i : slots;
     std::int64_t rows[places + 1];
     for (std::int64_t j = 0; j <= ahead; ++j) rows[j] = cu[i + j];
@@ -63,24 +63,30 @@ class group_tile {
       const std::int64_t size = rows[j + 1] - rows[j], room = padded_size<Isa>(size);
       if (used_ + room > std::int64_t{capacity}) break;
       if (size == 0) continue;
-      put(taken_++, contiguous_rewards<Isa>(rewards, rows[j], size, room, copy_ + used_), used_, size);
+      put(taken_++, contiguous_rewards<Isa>(rewards, rows[j], size, room, copy_ + used_), used_,
+          size);
       used_ += room;
     }
     if (taken_ > 0)  // idle lanes repeat the last group
-      for (int k = taken_; k % lanes != 0; ++k) put(k, source_[taken_ - 1], offset_[taken_ - 1], size_[taken_ - 1]);
+      for (int k = taken_; k % lanes != 0; ++k)
+        put(k, source_[taken_ - 1], offset_[taken_ - 1], size_[taken_ - 1]);
     return i + j;
   }
   int taken() const { return taken_; }
 
   /// Writes the advantages of these groups.
-  template <class Rule>
-  status run(const Rule& rule, row_writer<Isa>& out) {
+  template <class Rule> status run(const Rule& rule, row_writer<Isa>& out) {
     switch (equal_) {
-      case 8: return run_sized<8>(rule, out);
-      case 16: return run_sized<16>(rule, out);
-      case 32: return run_sized<32>(rule, out);
-      case 64: return run_sized<64>(rule, out);
-      default: return run_sized<0>(rule, out);
+      case 8:
+        return run_sized<8>(rule, out);
+      case 16:
+        return run_sized<16>(rule, out);
+      case 32:
+        return run_sized<32>(rule, out);
+      case 64:
+        return run_sized<64>(rule, out);
+      default:
+        return run_sized<0>(rule, out);
     }
   }
 
@@ -92,15 +98,16 @@ class group_tile {
     const bool finite = find_extremes<N>(used);
     for (int k = 0; k < used; k += lanes) make_grids(k);
     for (int j = 0; j < used; ++j) {
-      const auto sums = place_lanes<Isa, N>(source<N>(j), y_ + offset<N>(j), size<N>(j), V(shift_[j]),
-                                            V(base_[j]), V(square_[j]), used_);
+      const auto sums = place_lanes<Isa, N>(source<N>(j), y_ + offset<N>(j), size<N>(j),
+                                            V(shift_[j]), V(base_[j]), V(square_[j]), used_);
       x_sums_[j] = sums.x, square_sums_[j] = sums.squares;
       out.drain(size<N>(j));
     }
     out.settle();
     V reach = 0.0;
     status found = status::ok;
-    for (int k = 0; k < used; k += lanes) {  // the divisions of one register pass while another is written
+    for (int k = 0; k < used;
+         k += lanes) {  // the divisions of one register pass while another is written
       measure<N>(rule, k, reach);
       if (k > 0) found |= write<N>(rule, k - lanes, k, finite, out);
     }
@@ -110,8 +117,7 @@ class group_tile {
   }
 
   /// To low_ and high_; false if a reward may not be finite.
-  template <int N>
-  HENCE_FN bool find_extremes(int used) {
+  template <int N> HENCE_FN bool find_extremes(int used) {
     F probe = 0.0f;
     for (int j = 0; j < used; ++j) {
       const float* r = source<N>(j);
@@ -132,20 +138,23 @@ class group_tile {
     grid.square.store(square_ + k), grid.unit.store(unit_ + k);
   }
 
-  /// Moments, means and factors of the groups of one register; reach becomes the largest |A| so far.
-  template <int N, class Rule>
-  HENCE_FN void measure(const Rule& rule, int k, V& reach) {
+  /// Moments, means and factors of the groups of one register; reach becomes the largest |A| so
+  /// far.
+  template <int N, class Rule> HENCE_FN void measure(const Rule& rule, int k, V& reach) {
     constexpr bool reads_squares = std::remove_cvref_t<decltype(rule.scale)>::reads_squares;
-    const reward_grid<V> grid{V::load(shift_ + k), V::load(base_ + k), V::load(square_ + k), V::load(unit_ + k)};
+    const reward_grid<V> grid{V::load(shift_ + k), V::load(base_ + k), V::load(square_ + k),
+                              V::load(unit_ + k)};
     units sizes = units{} + static_cast<std::uint64_t>(N);
     if constexpr (N == 0) __builtin_memcpy(&sizes, size_ + k, sizeof(sizes));
     const V count = N > 0 ? V(static_cast<double>(N)) : as_number(sizes);
     const V squares = reads_squares ? units_above(grid.square, sizes, square_sums_ + k) : V(0.0);
     V mean;
-    const auto g = moments_of(grid, count, units_above(grid.base, sizes, x_sums_ + k), squares, reads_squares, mean);
+    const auto g = moments_of(grid, count, units_above(grid.base, sizes, x_sums_ + k), squares,
+                              reads_squares, mean);
     const V factor = rule.scale(g);
     for (const double* end : {low_ + k, high_ + k})
-      reach = greater(abs(rule.baseline(((V::load(end) + grid.shift) - grid.base) - mean, g) * factor), reach);
+      reach = greater(
+          abs(rule.baseline(((V::load(end) + grid.shift) - grid.base) - mean, g) * factor), reach);
     mean.store(mean_ + k), factor.store(factor_ + k);
     g.count.store(count_ + k), g.mean.store(mu_ + k), g.squares.store(squares_ + k);
   }
@@ -174,15 +183,13 @@ class group_tile {
     }
     return found;
   }
-  template <int N, class Rule>
-  HENCE_FN void write_group(const Rule& rule, int j, float* to) {
+  template <int N, class Rule> HENCE_FN void write_group(const Rule& rule, int j, float* to) {
     const advantage::moments<V> g{V(count_[j]), V(mu_[j]), V(squares_[j]), V(1.0)};
     write_lanes<Isa, N>(rule, y_ + offset<N>(j), to, size<N>(j), V(mean_[j]), g, V(factor_[j]));
   }
 
   /// Lane j of the result is op over row j.
-  template <class Op>
-  static HENCE_FN V fold_halves(const F* rows, Op op) {
+  template <class Op> static HENCE_FN V fold_halves(const F* rows, Op op) {
     alignas(64) float both[static_cast<unsigned>(F::lanes)];
     fold_rows<F::lanes, lanes>(rows, op).store(both);
     return op(widen<Isa>(both), widen<Isa>(both + lanes));
@@ -192,24 +199,18 @@ class group_tile {
   }
   /// The groups' sums in units, from sums of bits: less those of `base`, once per term.
   static HENCE_FN V units_above(V base, units sizes, const units* sums) {
-    return as_number(fold_rows<lanes, lanes>(sums, [](units a, units b) { return a + b; }) - sizes * (units)base.v);
+    return as_number(fold_rows<lanes, lanes>(sums, [](units a, units b) { return a + b; }) -
+                     sizes * (units)base.v);
   }
 
   void put(int j, const float* source, std::int64_t offset, std::int64_t size) {
     source_[j] = source, offset_[j] = offset, size_[j] = size;
   }
-  template <int N>
-  HENCE_FN const float* source(int j) const {
+  template <int N> HENCE_FN const float* source(int j) const {
     return N > 0 ? first_ + N * j : source_[j];
   }
-  template <int N>
-  HENCE_FN std::int64_t offset(int j) const {
-    return N > 0 ? N * j : offset_[j];
-  }
-  template <int N>
-  HENCE_FN std::int64_t size(int j) const {
-    return N > 0 ? N : size_[j];
-  }
+  template <int N> HENCE_FN std::int64_t offset(int j) const { return N > 0 ? N * j : offset_[j]; }
+  template <int N> HENCE_FN std::int64_t size(int j) const { return N > 0 ? N : size_[j]; }
 
   static constexpr unsigned places = static_cast<unsigned>(slots);
   std::int64_t used_ = 0, equal_ = 0;
@@ -218,7 +219,8 @@ class group_tile {
   const float* source_[places];
   std::int64_t offset_[places];
   alignas(64) std::int64_t size_[places];
-  alignas(64) double low_[places], high_[places], shift_[places], base_[places], square_[places], unit_[places];
+  alignas(64) double low_[places], high_[places], shift_[places], base_[places], square_[places],
+      unit_[places];
   alignas(64) double mean_[places], factor_[places], count_[places], mu_[places], squares_[places];
   F lows_[places], highs_[places];
   units x_sums_[places], square_sums_[places];
@@ -228,8 +230,8 @@ class group_tile {
 
 /// One group that need not fit a tile: every pass fetches its rewards anew.
 template <class Isa, class Rule>
-status large_group(const Rule& rule, const view<const float>& rewards, std::int64_t begin, std::int64_t end,
-                   row_writer<Isa>& out) {
+status large_group(const Rule& rule, const view<const float>& rewards, std::int64_t begin,
+                   std::int64_t end, row_writer<Isa>& out) {
   using N = num<double, Isa>;
   using V = pack<double, Isa>;
   using F = pack<float, Isa>;
@@ -275,7 +277,8 @@ status large_group(const Rule& rule, const view<const float>& rewards, std::int6
     squares.add(units_above(grid.square, sums.squares, n));
   });
   N mean;
-  const auto g = moments_of(grid, N(static_cast<double>(end - begin)), sum.value(), squares.value(), reads_squares, mean);
+  const auto g = moments_of(grid, N(static_cast<double>(end - begin)), sum.value(), squares.value(),
+                            reads_squares, mean);
   const N factor = rule.scale(g);
   const advantage::moments<V> lanes{V(g.count), V(g.mean), V(g.squares), V(1.0)};
   for_blocks([&](const float* r, std::int64_t n) {
@@ -284,14 +287,14 @@ status large_group(const Rule& rule, const view<const float>& rewards, std::int6
     write_lanes<Isa>(rule, y, out.take(n), n, V(mean), lanes, V(factor));
   });
   const auto centred = [&](N r) { return ((r + grid.shift) - grid.base) - mean; };
-  return within_range<float>(rule, g, factor, centred(low), centred(high)) ? status::ok : status::non_finite;
+  return within_range<float>(rule, g, factor, centred(low), centred(high)) ? status::ok
+                                                                           : status::non_finite;
 }
 
-template <class Pool, class Isa>
-struct group_engine<cpu<Pool, Isa>> {
+template <class Pool, class Isa> struct group_engine<cpu<Pool, Isa>> {
   template <class Rule>
-  static status run(const Rule& rule, const offsets& cu_groups, const view<const float>& rewards, const view<float>& out,
-                    std::int64_t begin, std::int64_t end) {
+  static status run(const Rule& rule, const offsets& cu_groups, const view<const float>& rewards,
+                    const view<float>& out, std::int64_t begin, std::int64_t end) {
     const offsets cu = cu_groups;
     row_writer<Isa> writer(out, cu[begin], cu[end]);
     group_tile<Isa> tile;

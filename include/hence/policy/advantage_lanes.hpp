@@ -1,6 +1,6 @@
 /// \file
-/// Loops along one group's rewards with packs, and the turn from one group per register to one group per
-/// lane. The sums are those of advantage_sums.hpp, in lanes.
+/// Loops along one group's rewards with packs, and the turn from one group per register to one
+/// group per lane. The sums are those of advantage_sums.hpp, in lanes.
 #pragma once
 
 #include <hence/policy/advantage_sums.hpp>
@@ -10,16 +10,14 @@
 namespace hence::inline v0::detail {
 
 /// Vectors with as many lanes as `pack<double, Isa>`.
-template <class Isa>
-struct reward_vectors {
+template <class Isa> struct reward_vectors {
   typedef float floats __attribute__((vector_size(register_bytes<Isa> / 2)));
   typedef std::int64_t ints __attribute__((vector_size(register_bytes<Isa>)));
   typedef std::uint64_t units __attribute__((vector_size(register_bytes<Isa>)));  // wrap
 };
 
 /// `lanes` floats, widened; and back, each rounded once.
-template <class Isa>
-HENCE_FN pack<double, Isa> widen(const float* p) {
+template <class Isa> HENCE_FN pack<double, Isa> widen(const float* p) {
   typename reward_vectors<Isa>::floats x;
   __builtin_memcpy(&x, p, sizeof(x));
 #if defined(__AVX__)
@@ -30,21 +28,20 @@ HENCE_FN pack<double, Isa> widen(const float* p) {
   return {__builtin_convertvector(x, typename pack<double, Isa>::vector)};
 #endif
 }
-template <class Isa>
-HENCE_FN void narrow(pack<double, Isa> x, float* p) {
+template <class Isa> HENCE_FN void narrow(pack<double, Isa> x, float* p) {
   const auto y = __builtin_convertvector(x.v, typename reward_vectors<Isa>::floats);
   __builtin_memcpy(p, &y, sizeof(y));
 }
 
 /// The first n lanes.
-template <class V>
-HENCE_FN auto first_lanes(std::int64_t n) {
+template <class V> HENCE_FN auto first_lanes(std::int64_t n) {
   typename V::vector index;
   for (int i = 0; i < V::lanes; ++i) index[i] = static_cast<typename V::scalar>(i);
   return V(index) < V(static_cast<typename V::scalar>(n));
 }
 
-/// Lane l from a where bit D of l is 0, else from b; of lane l itself (Flip = 0) or of lane l ^ D (Flip = D).
+/// Lane l from a where bit D of l is 0, else from b; of lane l itself (Flip = 0) or of lane l ^ D
+/// (Flip = D).
 template <int D, int Flip, class Vector, int... L>
 HENCE_FN Vector mingle(Vector a, Vector b, std::integer_sequence<int, L...>) {
   constexpr int lanes = sizeof...(L);
@@ -69,17 +66,15 @@ HENCE_FN Vector fold_rows(const Vector* rows, Op op) {
 
 /// Calls f(i, keep) for the registers of n values; keep(units) drops those of lanes past the end.
 /// \tparam N n if it is known at compile time and fills whole registers, else 0.
-template <class V, int N, class F>
-HENCE_FN void for_registers(std::int64_t n, F&& f) {
+template <class V, int N, class F> HENCE_FN void for_registers(std::int64_t n, F&& f) {
   const auto all = [](auto u) __attribute__((always_inline)) { return u; };
   if constexpr (N == 0) {
     std::int64_t i = 0;
     for (; i + 2 * V::lanes <= n; i += 2 * V::lanes) f(i, all), f(i + V::lanes, all);
     if (i + V::lanes <= n) f(i, all), i += V::lanes;
     if (i < n)
-      f(i, [live = first_lanes<V>(n - i)](auto u) __attribute__((always_inline)) {
-        return decltype(u)(u & (decltype(u))live.m);
-      });
+      f(i, [live = first_lanes<V>(n - i)](auto u)
+               __attribute__((always_inline)) { return decltype(u)(u & (decltype(u))live.m); });
   } else if constexpr (N > V::lanes) {
     for_registers<V, N - V::lanes>(n, f);
     f(N - V::lanes, all);
@@ -88,39 +83,40 @@ HENCE_FN void for_registers(std::int64_t n, F&& f) {
   }
 }
 
-/// The least and the largest of p[0..n), lane by lane, and a probe that is finite only if they all are (it
-/// may overflow where they are). Whole registers are readable.
-template <class F>
-struct extremes {
+/// The least and the largest of p[0..n), lane by lane, and a probe that is finite only if they all
+/// are (it may overflow where they are). Whole registers are readable.
+template <class F> struct extremes {
   F low, high, probe;
-  template <int N = 0>
-  HENCE_FN void read(const float* p, std::int64_t n) {
-    for_registers<F, N / F::lanes * F::lanes>(n, [&](std::int64_t i, auto keep) __attribute__((always_inline)) {
-      using bits = typename F::ints;
-      F r = F::load(p + i);
-      // past the end: the first reward again
-      r = from_bits(r, keep(to_bits(r)) | (to_bits(F(*p)) & ~keep(~bits{})));
-      low = lesser(r, low);
-      high = greater(r, high);
-      probe = probe + r;
-    });
+  template <int N = 0> HENCE_FN void read(const float* p, std::int64_t n) {
+    for_registers<F, N / F::lanes * F::lanes>(
+        n, [&](std::int64_t i, auto keep) __attribute__((always_inline)) {
+          using bits = typename F::ints;
+          F r = F::load(p + i);
+          // past the end: the first reward again
+          r = from_bits(r, keep(to_bits(r)) | (to_bits(F(*p)) & ~keep(~bits{})));
+          low = lesser(r, low);
+          high = greater(r, high);
+          probe = probe + r;
+        });
   }
 };
 
 /// Asks for rewards that the tile after the present one reads, while there is work to do.
 HENCE_FN void prefetch_rewards(const float* r, std::int64_t ahead) {
-  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(r) + static_cast<std::uintptr_t>(ahead) * 4), 0, 2);
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(r) +
+                                                   static_cast<std::uintptr_t>(ahead) * 4),
+                     0, 2);
 }
 
 /// Sums of bits, by lanes, modulo 2^64.
-template <class Isa>
-struct lane_sums {
+template <class Isa> struct lane_sums {
   typename reward_vectors<Isa>::units x{}, squares{};
 };
 /// y = (r + shift) - base, and the sums of x = r + shift and of y^2 + square.
 template <class Isa, int N = 0>
-HENCE_FN lane_sums<Isa> place_lanes(const float* r, double* y, std::int64_t n, pack<double, Isa> shift,
-                                    pack<double, Isa> base, pack<double, Isa> square, std::int64_t ahead) {
+HENCE_FN lane_sums<Isa> place_lanes(const float* r, double* y, std::int64_t n,
+                                    pack<double, Isa> shift, pack<double, Isa> base,
+                                    pack<double, Isa> square, std::int64_t ahead) {
   using V = pack<double, Isa>;
   using units = typename reward_vectors<Isa>::units;
   lane_sums<Isa> sums;
@@ -135,8 +131,9 @@ HENCE_FN lane_sums<Isa> place_lanes(const float* r, double* y, std::int64_t n, p
 }
 /// A = baseline(y - mean) factor. Writes whole registers.
 template <class Isa, int N = 0, class Rule>
-HENCE_FN void write_lanes(const Rule& rule, const double* y, float* out, std::int64_t n, pack<double, Isa> mean,
-                          const advantage::moments<pack<double, Isa>>& g, pack<double, Isa> factor) {
+HENCE_FN void write_lanes(const Rule& rule, const double* y, float* out, std::int64_t n,
+                          pack<double, Isa> mean, const advantage::moments<pack<double, Isa>>& g,
+                          pack<double, Isa> factor) {
   for_registers<pack<double, Isa>, N>(n, [&](std::int64_t i, auto) __attribute__((always_inline)) {
     narrow(rule.baseline(pack<double, Isa>::load(y + i) - mean, g) * factor, out + i);
   });

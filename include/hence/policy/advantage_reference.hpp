@@ -23,8 +23,7 @@ bool within_range(const Rule& rule, const advantage::moments<V>& g, V factor, V 
 }
 
 /// The advantage of a group of one.
-template <class S, class Isa, class Rule>
-status write_single(const Rule& rule, S reward, S& out) {
+template <class S, class Isa, class Rule> status write_single(const Rule& rule, S reward, S& out) {
   using V = num<double, Isa>;
   constexpr status condition = std::remove_cvref_t<decltype(rule.singleton)>::condition;
   if (reward - reward != 0) {
@@ -64,11 +63,9 @@ status group_by_reference(const Rule& rule, view<const S> rewards, view<S> out, 
 }
 
 /// How an executor runs groups [begin, end).
-template <class Executor>
-struct group_engine;
+template <class Executor> struct group_engine;
 
-template <class S, class Isa>
-struct group_engine<reference<S, Isa>> {
+template <class S, class Isa> struct group_engine<reference<S, Isa>> {
   template <class Rule>
   static status run(const Rule& rule, const offsets& cu, view<const S> rewards, view<S> out,
                     std::int64_t begin, std::int64_t end) {

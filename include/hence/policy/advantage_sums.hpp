@@ -1,14 +1,14 @@
 /// \file
 /// The sums behind group advantages, free of any order: of rows in a group, of lanes, of threads.
 ///
-/// fp32 rewards are placed, in float64, on a grid made from the group's own range: with c the power of two
-/// above max - min and m the middle of the range, x = r + (1.5 c - m) lies in [c, 2c], where doubles are
-/// q = 2^-52 c apart. The bits of x, read as a whole number, count units of q, and whole numbers add up
-/// exactly. Likewise y^2 + c^2/4 in [c^2/4, c^2/2], y = x - 1.5 c. A placed reward is off by q/2 at most,
-/// a square by 2^-55 c^2. In a constant group every y is 0.
+/// fp32 rewards are placed, in float64, on a grid made from the group's own range: with c the power
+/// of two above max - min and m the middle of the range, x = r + (1.5 c - m) lies in [c, 2c], where
+/// doubles are q = 2^-52 c apart. The bits of x, read as a whole number, count units of q, and
+/// whole numbers add up exactly. Likewise y^2 + c^2/4 in [c^2/4, c^2/2], y = x - 1.5 c. A placed
+/// reward is off by q/2 at most, a square by 2^-55 c^2. In a constant group every y is 0.
 ///
-/// The middle is within max - min of the mean, so sum (y - mean)^2 = sum y^2 - (sum y)^2/G loses at most
-/// log2(G/2) bits of the 53.
+/// The middle is within max - min of the mean, so sum (y - mean)^2 = sum y^2 - (sum y)^2/G loses at
+/// most log2(G/2) bits of the 53.
 #pragma once
 
 #include <hence/core/execute.hpp>
@@ -17,32 +17,27 @@
 
 namespace hence::inline v0::detail {
 
-template <class Isa>
-HENCE_FN constexpr std::uint64_t bits_of(num<double, Isa> x) {
+template <class Isa> HENCE_FN constexpr std::uint64_t bits_of(num<double, Isa> x) {
   return __builtin_bit_cast(std::uint64_t, x.v);
 }
 /// The power of two just above x >= 0; 2^-1022 for 0.
-template <class Isa>
-HENCE_FN constexpr num<double, Isa> power_above(num<double, Isa> x) {
+template <class Isa> HENCE_FN constexpr num<double, Isa> power_above(num<double, Isa> x) {
   return {__builtin_bit_cast(double, (bits_of(x) & 0x7ff0000000000000u) + 0x0010000000000000u)};
 }
-template <class Isa>
-HENCE_FN pack<double, Isa> power_above(pack<double, Isa> x) {
+template <class Isa> HENCE_FN pack<double, Isa> power_above(pack<double, Isa> x) {
   typedef std::uint64_t units __attribute__((vector_size(register_bytes<Isa>)));
   const units bits = ((units)x.v & 0x7ff0000000000000u) + 0x0010000000000000u;
   return {(typename pack<double, Isa>::vector)bits};
 }
 
 /// A group's grid. \tparam V `num<double>`, or `pack<double>` with one group per lane.
-template <class V>
-struct reward_grid {
+template <class V> struct reward_grid {
   V shift;   ///< x = r + shift
   V base;    ///< y = x - base
   V square;  ///< added to y^2
   V unit;    ///< of x; that of squares is square 2^-52
 };
-template <class V>
-HENCE_FN reward_grid<V> grid_of(V low, V high) {
+template <class V> HENCE_FN reward_grid<V> grid_of(V low, V high) {
   const V spread = high - low;
   const V c = power_above(select(spread > V(0.0), spread, abs(low)));
   const V base = c * V(1.5), half = c * V(0.5);
@@ -60,8 +55,7 @@ HENCE_FN advantage::moments<V> moments_of(const reward_grid<V>& grid, V count, V
 }
 
 /// A sum of whole numbers up to 2^53, exact for 2^31 of them; rounded once.
-template <class Isa>
-class unit_sum {
+template <class Isa> class unit_sum {
  public:
   HENCE_FN void add(std::int64_t n) {
     low_ += n & 0xffffffff;
@@ -78,8 +72,7 @@ class unit_sum {
 };
 
 /// One group in scalars, on the grid.
-template <class S, class Isa>
-class measured_group {
+template <class S, class Isa> class measured_group {
  public:
   using V = num<double, Isa>;
   /// \param at calls f(r) for each reward.
@@ -89,7 +82,8 @@ class measured_group {
     at([&](V r) {
       const V x = r + grid_.shift, y = x - grid_.base;
       sum.add(static_cast<std::int64_t>(bits_of(x) - bits_of(grid_.base)));
-      squares.add(static_cast<std::int64_t>(bits_of(fma(y, y, grid_.square)) - bits_of(grid_.square)));
+      squares.add(
+          static_cast<std::int64_t>(bits_of(fma(y, y, grid_.square)) - bits_of(grid_.square)));
     });
     moments = moments_of(grid_, count, sum.value(), squares.value(), reads_squares, mean_);
   }
@@ -103,16 +97,18 @@ class measured_group {
   V mean_;
 };
 
-/// float64 rewards: scaled by a power of two to magnitude 1, so that squares neither overflow nor vanish;
-/// two passes, each summed exactly.
-template <class Isa>
-class measured_group<double, Isa> {
+/// float64 rewards: scaled by a power of two to magnitude 1, so that squares neither overflow nor
+/// vanish; two passes, each summed exactly.
+template <class Isa> class measured_group<double, Isa> {
  public:
   using V = num<double, Isa>;
   template <class F>
   measured_group(V low, V high, V count, bool reads_squares, F&& at)
-      : unit_(greater(lesser(power_above(lesser(greater(abs(low), abs(high)), V(0x1p1000))), V(0x1p1000)), V(0x1p-1000))),
-        low_(low / unit_), mean_(0.0) {
+      : unit_(greater(
+            lesser(power_above(lesser(greater(abs(low), abs(high)), V(0x1p1000))), V(0x1p1000)),
+            V(0x1p-1000))),
+        low_(low / unit_),
+        mean_(0.0) {
     exact_sum sum, squares;
     at([&](V r) { sum.add(centred(r).v); });  // of r / unit - low, the mean being 0 still
     mean_ = V(sum.value()) / count;

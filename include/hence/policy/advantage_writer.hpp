@@ -1,7 +1,7 @@
 /// \file
-/// Where a thread's advantages go: gathered in a buffer, then stored line by line. Large results pass the
-/// caches by (non-temporal stores): they are not read again soon, and a line that is written whole need
-/// not be fetched first.
+/// Where a thread's advantages go: gathered in a buffer, then stored line by line. Large results
+/// pass the caches by (non-temporal stores): they are not read again soon, and a line that is
+/// written whole need not be fetched first.
 #pragma once
 
 #include <hence/core/pack.hpp>
@@ -9,13 +9,13 @@
 
 namespace hence::inline v0::detail {
 
-/// Results of so many bytes and more bypass the caches: the second-level cache of one core. On the machine
-/// of the benchmark a copy ran at 27 GB/s so, and at 17 GB/s with regular stores.
+/// Results of so many bytes and more bypass the caches: the second-level cache of one core. On the
+/// machine of the benchmark a copy ran at 27 GB/s so, and at 17 GB/s with regular stores.
 constexpr std::int64_t streaming_bytes = 2 << 20;
 
-/// One 16-float line, past the caches where there is an instruction for it. \param to aligned to 64.
-template <class Isa>
-HENCE_FN void stream_line(const float* from, float* to) {
+/// One 16-float line, past the caches where there is an instruction for it. \param to aligned
+/// to 64.
+template <class Isa> HENCE_FN void stream_line(const float* from, float* to) {
   using F = pack<float, Isa>;
   for (int i = 0; i < 16; i += F::lanes) {
     const F x = F::load(from + i);
@@ -30,13 +30,15 @@ HENCE_FN void stream_line(const float* from, float* to) {
 }
 
 /// Rows are written in order, from `begin` to `end`.
-template <class Isa>
-class row_writer {
+template <class Isa> class row_writer {
  public:
   static constexpr unsigned capacity = 2048;  // rows between two calls of `settle`
 
   row_writer(const view<float>& out, std::int64_t begin, std::int64_t end)
-      : out_(out), next_(begin), end_(end), contiguous_(out.stride[0] == 1),
+      : out_(out),
+        next_(begin),
+        end_(end),
+        contiguous_(out.stride[0] == 1),
         streams_(contiguous_ && out.extent[0] * 4 >= streaming_bytes) {}
 
   /// Where the next n rows go; whole registers may be written, as the rows after them come later.
@@ -82,7 +84,9 @@ class row_writer {
   }
 
  private:
-  HENCE_FN bool aligned() const { return reinterpret_cast<std::uintptr_t>(out_.data + next_) % 64 == 0; }
+  HENCE_FN bool aligned() const {
+    return reinterpret_cast<std::uintptr_t>(out_.data + next_) % 64 == 0;
+  }
   void store() {
     while (done_ < held_) out_[next_++] = buffer_[done_++];
     done_ = 0, held_ = 0;

@@ -15,7 +15,8 @@ struct token_mean {
   static HENCE_FN constexpr double row_divisor(std::int64_t) { return 1.0; }
 };
 
-/// Which rows a sequence mean counts: all of them (TRL, Liger), or those with a live token (verl, OpenRLHF).
+/// Which rows a sequence mean counts: all of them (TRL, Liger), or those with a live token (verl,
+/// OpenRLHF).
 struct all_rows {};
 struct non_empty_rows {};
 
@@ -26,16 +27,21 @@ template <class Rows = all_rows> struct sequence_mean_token_mean {
                 "hence: a sequence mean counts aggregate::all_rows or aggregate::non_empty_rows");
   Rows rows{};
   static constexpr bool divides_rows = true;
-  static HENCE_FN constexpr double row_divisor(std::int64_t n) { return n > 0 ? static_cast<double>(n) : 1.0; }
+  static HENCE_FN constexpr double row_divisor(std::int64_t n) {
+    return n > 0 ? static_cast<double>(n) : 1.0;
+  }
 };
 sequence_mean_token_mean() -> sequence_mean_token_mean<all_rows>;
 template <class R> sequence_mean_token_mean(R) -> sequence_mean_token_mean<R>;
 
-/// As `sequence_mean_token_mean`, with R a number that the caller knows, e.g. prompts per step times G.
+/// As `sequence_mean_token_mean`, with R a number that the caller knows, e.g. prompts per step
+/// times G.
 struct sequence_mean_token_mean_over {
   double rows;
   static constexpr bool divides_rows = true;
-  static HENCE_FN constexpr double row_divisor(std::int64_t n) { return n > 0 ? static_cast<double>(n) : 1.0; }
+  static HENCE_FN constexpr double row_divisor(std::int64_t n) {
+    return n > 0 ? static_cast<double>(n) : 1.0;
+  }
 };
 
 /// sum of x / value, e.g. rows times the longest completion. Dr. GRPO, arXiv:2503.20783.
@@ -68,21 +74,27 @@ namespace detail {
 
 HENCE_FN double at_least_one(std::int64_t n) { return n > 1 ? static_cast<double>(n) : 1.0; }
 [[gnu::always_inline]] inline double positive(const char* name, double x) {
-  if (!(x > 0) || x > 1.7e308) refuse(message() << "hence: " << name << " is " << x << ", expected a positive number");
+  if (!(x > 0) || x > 1.7e308)
+    refuse(message() << "hence: " << name << " is " << x << ", expected a positive number");
   return x;
 }
 HENCE_FN double divisor(aggregate::token_mean, const counts& c) { return at_least_one(c.tokens); }
-template <class Rows> HENCE_FN double divisor(aggregate::sequence_mean_token_mean<Rows>, const counts& c) {
+template <class Rows>
+HENCE_FN double divisor(aggregate::sequence_mean_token_mean<Rows>, const counts& c) {
   return at_least_one(std::same_as<Rows, aggregate::all_rows> ? c.rows : c.non_empty_rows);
 }
-[[gnu::always_inline]] inline double divisor(aggregate::sequence_mean_token_mean_over a, const counts&) {
+[[gnu::always_inline]] inline double divisor(aggregate::sequence_mean_token_mean_over a,
+                                             const counts&) {
   return positive("sequence_mean_token_mean_over.rows", a.rows);
 }
-[[gnu::always_inline]] inline double divisor(aggregate::constant a, const counts&) { return positive("constant.value", a.value); }
+[[gnu::always_inline]] inline double divisor(aggregate::constant a, const counts&) {
+  return positive("constant.value", a.value);
+}
 
 /// Whether the divisor depends on the batch.
 template <class A> constexpr bool divisor_is_counted = true;
-template <> inline constexpr bool divisor_is_counted<aggregate::sequence_mean_token_mean_over> = false;
+template <>
+inline constexpr bool divisor_is_counted<aggregate::sequence_mean_token_mean_over> = false;
 template <> inline constexpr bool divisor_is_counted<aggregate::constant> = false;
 
 template <class A>
@@ -94,12 +106,15 @@ concept aggregation = requires(A a, counts c) {
 }  // namespace detail
 
 /// The denominator of one optimizer step: `c` is the sum of the micro-batches' counts.
-template <detail::aggregation A> [[gnu::always_inline]] inline denominator<A, scope::window> over_window(A a, const counts& c) {
+template <detail::aggregation A>
+[[gnu::always_inline]] inline denominator<A, scope::window> over_window(A a, const counts& c) {
   return {detail::divisor(a, c)};
 }
-/// The denominator of one optimizer step over all ranks: `c` is summed over micro-batches and ranks.
-/// Gradients then add up over ranks; a data-parallel wrapper that averages them needs a factor of its size.
-template <detail::aggregation A> [[gnu::always_inline]] inline denominator<A, scope::ranks> over_all_ranks(A a, const counts& c) {
+/// The denominator of one optimizer step over all ranks: `c` is summed over micro-batches and
+/// ranks. Gradients then add up over ranks; a data-parallel wrapper that averages them needs a
+/// factor of its size.
+template <detail::aggregation A>
+[[gnu::always_inline]] inline denominator<A, scope::ranks> over_all_ranks(A a, const counts& c) {
   return {detail::divisor(a, c)};
 }
 

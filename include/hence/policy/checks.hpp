@@ -11,11 +11,23 @@ namespace hence::inline v0::detail {
 /// Calls f with the loss's alternatives in place of its variants: one visit per rule and call.
 template <class Loss, class F> void with_concrete_rules(const Loss& loss, F&& f) {
   if constexpr (variant_like<std::remove_cvref_t<decltype(loss.ratio)>>)
-    visit([&](const auto& r) { with_concrete_rules(policy_loss{r, loss.surrogate, loss.kl, loss.aggregation}, f); }, loss.ratio);
+    visit(
+        [&](const auto& r) {
+          with_concrete_rules(policy_loss{r, loss.surrogate, loss.kl, loss.aggregation}, f);
+        },
+        loss.ratio);
   else if constexpr (variant_like<std::remove_cvref_t<decltype(loss.surrogate)>>)
-    visit([&](const auto& s) { with_concrete_rules(policy_loss{loss.ratio, s, loss.kl, loss.aggregation}, f); }, loss.surrogate);
+    visit(
+        [&](const auto& s) {
+          with_concrete_rules(policy_loss{loss.ratio, s, loss.kl, loss.aggregation}, f);
+        },
+        loss.surrogate);
   else if constexpr (variant_like<std::remove_cvref_t<decltype(loss.kl)>>)
-    visit([&](const auto& k) { with_concrete_rules(policy_loss{loss.ratio, loss.surrogate, k, loss.aggregation}, f); }, loss.kl);
+    visit(
+        [&](const auto& k) {
+          with_concrete_rules(policy_loss{loss.ratio, loss.surrogate, k, loss.aggregation}, f);
+        },
+        loss.kl);
   else
     f(loss);
 }
@@ -36,31 +48,54 @@ template <class A, class S> struct denominator_traits<denominator<A, S>> {
   using scope = S;
 };
 
-template <class L> concept composition = requires(const L& l) { l.ratio; l.surrogate; l.kl; l.aggregation; };
+template <class L>
+concept composition = requires(const L& l) {
+  l.ratio;
+  l.surrogate;
+  l.kl;
+  l.aggregation;
+};
 /// The loss's aggregation; of what is no composition, none.
-template <class L> struct aggregation_in { using type = void; };
-template <composition L> struct aggregation_in<L> { using type = std::remove_cvref_t<decltype(L::aggregation)>; };
+template <class L> struct aggregation_in {
+  using type = void;
+};
+template <composition L> struct aggregation_in<L> {
+  using type = std::remove_cvref_t<decltype(L::aggregation)>;
+};
 template <class L> using aggregation_of = typename aggregation_in<L>::type;
-template <class R> concept ratio_rule = requires(const R& r) { r.clamp; { R::pooled } -> std::convertible_to<bool>; };
+template <class R>
+concept ratio_rule = requires(const R& r) {
+  r.clamp;
+  { R::pooled } -> std::convertible_to<bool>;
+};
 
 /// The token that a rule of this ratio sees in arithmetic of S.
 template <class V, class Ratio> struct token_for {
-  using log_ratio = decltype(std::declval<const Ratio&>().clamp(std::declval<dual<V, one, zero>>()));
+  using log_ratio =
+      decltype(std::declval<const Ratio&>().clamp(std::declval<dual<V, one, zero>>()));
   using ratio = decltype(exp(std::declval<log_ratio>()));
   using type = token<ratio, log_ratio, dual<V, zero, one>, V>;
 };
 
 template <class Rule, class Token, class V>
 concept takes_two = std::invocable<const Rule&, const decltype(Token::ratio)&, const V&>;
-template <class Rule, class Token> concept takes_token = std::invocable<const Rule&, const Token&>;
+template <class Rule, class Token>
+concept takes_token = std::invocable<const Rule&, const Token&>;
 
-template <class K> concept kl_rule = std::same_as<K, kl::none> || requires(const K& k) { k.coef; k.gradient; };
+template <class K>
+concept kl_rule = std::same_as<K, kl::none> || requires(const K& k) {
+  k.coef;
+  k.gradient;
+};
 
 /// Whether a part's numbers are no wider than the executor's.
 template <class S, class Part> constexpr bool numbers_fit() {
-  if constexpr (requires(Part p) { p.low; }) return sizeof(Part::low) <= sizeof(S);
-  else if constexpr (requires(Part p) { p.coef; }) return sizeof(Part::coef) <= sizeof(S);
-  else return true;
+  if constexpr (requires(Part p) { p.low; })
+    return sizeof(Part::low) <= sizeof(S);
+  else if constexpr (requires(Part p) { p.coef; })
+    return sizeof(Part::coef) <= sizeof(S);
+  else
+    return true;
 }
 
 template <class V, class Ratio, class Rule> constexpr bool check_call(const Rule*);
@@ -68,20 +103,29 @@ template <class V, class Ratio, class Rule> constexpr bool check_call(const Rule
 /// A surrogate that is not a variant, or each alternative of one.
 template <class V, class Ratio, class Rule> constexpr bool check_surrogate(const Rule*) {
   constexpr bool fit = numbers_fit<typename V::scalar, Rule>();
-  static_assert(fit, "hence: the surrogate's numbers are double, the executor computes in float: write 0.8f");
-  if constexpr (fit) return check_call<V, Ratio>(static_cast<const Rule*>(nullptr));
-  else return false;
+  static_assert(
+      fit, "hence: the surrogate's numbers are double, the executor computes in float: write 0.8f");
+  if constexpr (fit)
+    return check_call<V, Ratio>(static_cast<const Rule*>(nullptr));
+  else
+    return false;
 }
 template <class V, class Ratio, class Rule> constexpr bool check_call(const Rule*) {
   using token_t = typename token_for<V, Ratio>::type;
   constexpr bool two = takes_two<Rule, token_t, V>;
   constexpr bool callable = two || takes_token<Rule, token_t>;
-  static_assert(callable, "hence: a surrogate is called with (ratio, advantage) or with one token; this one takes neither, or its body does not compile for hence's numbers (errors above)");
+  static_assert(callable,
+                "hence: a surrogate is called with (ratio, advantage) or with one token; this one "
+                "takes neither, or its body does not compile for hence's numbers (errors above)");
   if constexpr (callable) {
-    using result = std::remove_cvref_t<decltype(apply_rule(std::declval<const Rule&>(), std::declval<const token_t&>()))>;
+    using result = std::remove_cvref_t<decltype(apply_rule(std::declval<const Rule&>(),
+                                                           std::declval<const token_t&>()))>;
     constexpr bool number = dual_v<result> || is_number<result>;
-    static_assert(number, "hence: a surrogate returns a number made from its arguments; this one returns something else (a built-in float?)");
-    static_assert(!number || dual_v<result>, "hence: the surrogate has no gradient: every path to the log-probs is detached");
+    static_assert(number,
+                  "hence: a surrogate returns a number made from its arguments; this one returns "
+                  "something else (a built-in float?)");
+    static_assert(!number || dual_v<result>,
+                  "hence: the surrogate has no gradient: every path to the log-probs is detached");
     return dual_v<result>;
   }
   return callable;
@@ -93,19 +137,27 @@ constexpr bool check_surrogate(const Variant<Rules...>*) {
 }
 
 /// The ratio with which the surrogate is tried: the first of a variant.
-template <class R> struct first_alternative { using type = R; };
+template <class R> struct first_alternative {
+  using type = R;
+};
 template <template <class...> class Variant, class R, class... Rest>
   requires variant_like<Variant<R, Rest...>>
-struct first_alternative<Variant<R, Rest...>> { using type = R; };
+struct first_alternative<Variant<R, Rest...>> {
+  using type = R;
+};
 
 template <class S, class K> constexpr bool check_kl(const K*) {
   constexpr bool fit = numbers_fit<S, K>();
-  static_assert(fit, "hence: the KL coefficient is a double, the executor computes in float: write 0.04f");
+  static_assert(
+      fit, "hence: the KL coefficient is a double, the executor computes in float: write 0.04f");
   constexpr bool sound = kl_rule<K>;  // a variable: of a concept the compiler would list every part
-  static_assert(sound, "hence: the KL term is kl::none, kl::k1, kl::k2, kl::k3 or an estimator with coef and gradient members");
+  static_assert(sound,
+                "hence: the KL term is kl::none, kl::k1, kl::k2, kl::k3 or an estimator with coef "
+                "and gradient members");
   return sound && fit;
 }
-template <class S, template <class...> class Variant, class... Ks> requires variant_like<Variant<Ks...>>
+template <class S, template <class...> class Variant, class... Ks>
+  requires variant_like<Variant<Ks...>>
 constexpr bool check_kl(const Variant<Ks...>*) {
   return (check_kl<S>(static_cast<const Ks*>(nullptr)) && ...);
 }
@@ -120,34 +172,52 @@ template <class Loss, class S, class D> constexpr bool check_composition() {
     using kl_t = std::remove_cvref_t<decltype(Loss::kl)>;
     using aggregation_t = std::remove_cvref_t<decltype(Loss::aggregation)>;
     constexpr bool sound_ratio = ratio_rule<ratio_t>;
-    static_assert(sound_ratio, "hence: the first part of a policy_loss is a ratio: ratio::token or ratio::sequence");
+    static_assert(
+        sound_ratio,
+        "hence: the first part of a policy_loss is a ratio: ratio::token or ratio::sequence");
     constexpr bool sound_aggregation = aggregation<aggregation_t>;
-    static_assert(sound_aggregation, "hence: the last part of a policy_loss is an aggregation: aggregate::token_mean, ...");
+    static_assert(
+        sound_aggregation,
+        "hence: the last part of a policy_loss is an aggregation: aggregate::token_mean, ...");
     constexpr bool is_denominator = denominator_traits<D>::is_one;
-    static_assert(is_denominator, "hence: a denominator is over_this_call, over_window(...) or over_all_ranks(...), never a bare number");
-    constexpr bool same = std::same_as<typename denominator_traits<D>::aggregation, aggregation_t> || std::same_as<D, over_this_call_t>;
-    static_assert(!is_denominator || same, "hence: the denominator was made for another aggregation than the loss's");
+    static_assert(is_denominator,
+                  "hence: a denominator is over_this_call, over_window(...) or "
+                  "over_all_ranks(...), never a bare number");
+    constexpr bool same =
+        std::same_as<typename denominator_traits<D>::aggregation, aggregation_t> ||
+        std::same_as<D, over_this_call_t>;
+    static_assert(!is_denominator || same,
+                  "hence: the denominator was made for another aggregation than the loss's");
     if constexpr (sound_ratio && sound_aggregation && is_denominator && same)
-      return check_kl<S>(static_cast<const kl_t*>(nullptr)) && check_surrogate<num<S>, ratio_t>(static_cast<const surrogate_t*>(nullptr));
+      return check_kl<S>(static_cast<const kl_t*>(nullptr)) &&
+             check_surrogate<num<S>, ratio_t>(static_cast<const surrogate_t*>(nullptr));
   }
   return false;
 }
 
-template <class Loss, class A, class Scope> [[gnu::always_inline]] inline void check_denominator(const Loss& loss, const denominator<A, Scope>& d) {
+template <class Loss, class A, class Scope>
+[[gnu::always_inline]] inline void check_denominator(const Loss& loss,
+                                                     const denominator<A, Scope>& d) {
   positive("denominator", d.value);
   if constexpr (requires { loss.aggregation.value; }) {
     if (loss.aggregation.value != d.value)
-      refuse(message() << "hence: the loss divides by the constant " << loss.aggregation.value << ", the denominator is " << d.value);
+      refuse(message() << "hence: the loss divides by the constant " << loss.aggregation.value
+                       << ", the denominator is " << d.value);
   } else if constexpr (std::same_as<A, aggregate::sequence_mean_token_mean_over>) {
     if (loss.aggregation.rows != d.value)
-      refuse(message() << "hence: the loss counts " << loss.aggregation.rows << " rows, the denominator is " << d.value);
+      refuse(message() << "hence: the loss counts " << loss.aggregation.rows
+                       << " rows, the denominator is " << d.value);
   }
 }
 
-template <class Isa = native_isa> void check_workspace(const view<std::byte>& w, std::int64_t bytes) {
+template <class Isa = native_isa>
+void check_workspace(const view<std::byte>& w, std::int64_t bytes) {
   if (!w.present()) return;
-  if (w.extent[0] < bytes) refuse(message() << "hence: workspace has " << w.extent[0] << " bytes, expected at least " << bytes);
-  if (reinterpret_cast<std::uintptr_t>(w.data) % 64 != 0) refuse(message() << "hence: workspace is not aligned to 64 bytes");
+  if (w.extent[0] < bytes)
+    refuse(message() << "hence: workspace has " << w.extent[0] << " bytes, expected at least "
+                     << bytes);
+  if (reinterpret_cast<std::uintptr_t>(w.data) % 64 != 0)
+    refuse(message() << "hence: workspace is not aligned to 64 bytes");
   if (w.stride[0] != 1) refuse(message() << "hence: workspace is not contiguous");
 }
 

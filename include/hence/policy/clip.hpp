@@ -1,11 +1,12 @@
 /// \file
 /// Surrogates (clip rules): the per-token policy term, to be minimised, as a function of the ratio.
 ///
-/// A rule is a functor of `(ratio, advantage)` or of a `token` (policy/term.hpp). It returns its value
-/// as the paper writes it; the gradient follows. A rule that is 0 wherever the advantage is 0 says so
-/// with `vanishes_with_advantage`: then an overflowing ratio times 0 is 0 and not NaN. A rule with
-/// `low` and `high` members has clip fractions in the metrics; one that reads `token::score` says
-/// `reads_scores`; a `check()` member refuses numbers that make no sense, once per call.
+/// A rule is a functor of `(ratio, advantage)` or of a `token` (policy/term.hpp). It returns its
+/// value as the paper writes it; the gradient follows. A rule that is 0 wherever the advantage is 0
+/// says so with `vanishes_with_advantage`: then an overflowing ratio times 0 is 0 and not NaN. A
+/// rule with `low` and `high` members has clip fractions in the metrics; one that reads
+/// `token::score` says `reads_scores`; a `check()` member refuses numbers that make no sense, once
+/// per call.
 #pragma once
 
 #include <hence/core/check.hpp>
@@ -13,14 +14,19 @@
 
 namespace hence::inline v0::clip {
 
-/// Refuses bounds that are no bounds of a ratio: NaN, or apart from 1, as the epsilons themselves are.
-template <class S> [[gnu::always_inline]] inline void check_bounds(const char* rule, S low, S high) {
+/// Refuses bounds that are no bounds of a ratio: NaN, or apart from 1, as the epsilons themselves
+/// are.
+template <class S>
+[[gnu::always_inline]] inline void check_bounds(const char* rule, S low, S high) {
   if (!(low <= S(1) && high >= S(1)))
-    detail::refuse(detail::message() << "hence: " << rule << " has bounds [" << static_cast<double>(low) << ", " << static_cast<double>(high)
-                                     << "] without 1 in them; they are bounds of the ratio, e.g. 0.8 and 1.28");
+    detail::refuse(detail::message()
+                   << "hence: " << rule << " has bounds [" << static_cast<double>(low) << ", "
+                   << static_cast<double>(high)
+                   << "] without 1 in them; they are bounds of the ratio, e.g. 0.8 and 1.28");
 }
 
-/// Two-sided PPO clip, -min(r A, clamp(r, [low, high]) A). arXiv:1707.06347 eq. 7; asymmetric bounds
+/// Two-sided PPO clip, -min(r A, clamp(r, [low, high]) A). arXiv:1707.06347 eq. 7; asymmetric
+/// bounds
 /// ("clip-higher"): DAPO, arXiv:2503.14476 eq. 10. At a bound the gradient passes.
 template <class S = float> struct two_sided {
   S low, high;  // bounds of the ratio, e.g. 0.8 and 1.2; an absent one is an infinity

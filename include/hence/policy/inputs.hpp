@@ -8,19 +8,21 @@
 
 namespace hence::inline v0 {
 
-/// The arrays of one batch. \tparam T the executor's scalar: `float`, or `double` for `reference<double>`.
+/// The arrays of one batch. \tparam T the executor's scalar: `float`, or `double` for
+/// `reference<double>`.
 template <class T = float> struct policy_inputs {
-  logprobs<T> logp{};                     ///< log pi of the sampled tokens; the gradient is with respect to it
-  logprobs<T> old{};                      ///< log pi_old: what the ratio is taken against
-  logprobs<T> ref{};                      ///< log pi_ref; only with a KL term
-  view<const T> advantages{};             ///< `[rows]`, one per sequence; or
+  logprobs<T> logp{};          ///< log pi of the sampled tokens; the gradient is with respect to it
+  logprobs<T> old{};           ///< log pi_old: what the ratio is taken against
+  logprobs<T> ref{};           ///< log pi_ref; only with a KL term
+  view<const T> advantages{};  ///< `[rows]`, one per sequence; or
   per_token<const T> token_advantages{};  ///< `[tokens]` or `[rows, width]`; exactly one of the two
-  view<const T> scores{};                 ///< `[rows]`, raw rewards for rules that read `token::score`
+  view<const T> scores{};  ///< `[rows]`, raw rewards for rules that read `token::score`
 
   /// Refused in one sentence: arrays are never converted.
   template <class U> operator policy_inputs<U>() const {
     static_assert(std::is_same_v<U, T>,
-                  "hence: the inputs are of another scalar than the executor's; float64 arrays go with reference<double>");
+                  "hence: the inputs are of another scalar than the executor's; float64 arrays go "
+                  "with reference<double>");
     return {};
   }
 };
@@ -37,7 +39,8 @@ template <class T> struct row_data {
 };
 
 template <class T>
-HENCE_FN row_data<T> row_of(const policy_inputs<T>& in, const layout& b, const per_token<T>& gradient, std::int64_t i) {
+HENCE_FN row_data<T> row_of(const policy_inputs<T>& in, const layout& b,
+                            const per_token<T>& gradient, std::int64_t i) {
   return {b.row(in.logp.values, i), b.row(in.old.values, i), b.row(in.ref.values, i),
           b.row(in.token_advantages, i),
           // an absent advantage stays unread until the row proves to have a live token
@@ -52,58 +55,79 @@ template <class T> std::int64_t bytes_of(const per_token<T>& a, const layout& b)
 /// Whether two padded blocks of one row stride lie side by side, as the halves of one buffer do.
 template <class T, class U>
 HENCE_FN bool side_by_side(const per_token<T>& a, const per_token<U>& b, std::int64_t width) {
-  if constexpr (sizeof(T) != sizeof(U)) return false;
+  if constexpr (sizeof(T) != sizeof(U))
+    return false;
   else {
-    if (!a.is_padded || !b.is_padded || a.row_stride != b.row_stride || a.row_stride < 2 * width) return false;
-    const auto bytes = reinterpret_cast<std::intptr_t>(b.data) - reinterpret_cast<std::intptr_t>(a.data);
+    if (!a.is_padded || !b.is_padded || a.row_stride != b.row_stride || a.row_stride < 2 * width)
+      return false;
+    const auto bytes =
+        reinterpret_cast<std::intptr_t>(b.data) - reinterpret_cast<std::intptr_t>(a.data);
     const std::int64_t row = a.row_stride * static_cast<std::int64_t>(sizeof(T));
-    const std::int64_t shift = (bytes % row + row) % row, room = width * static_cast<std::int64_t>(sizeof(T));
+    const std::int64_t shift = (bytes % row + row) % row,
+                       room = width * static_cast<std::int64_t>(sizeof(T));
     return shift >= room && row - shift >= room;
   }
 }
 template <class T, class U>
-void check_apart(const char* name, const per_token<T>& gradient, const per_token<U>& input, const layout& b) {
-  if (overlap(gradient.data, bytes_of(gradient, b), input.data, bytes_of(input, b)) && !side_by_side(gradient, input, b.width))
+void check_apart(const char* name, const per_token<T>& gradient, const per_token<U>& input,
+                 const layout& b) {
+  if (overlap(gradient.data, bytes_of(gradient, b), input.data, bytes_of(input, b)) &&
+      !side_by_side(gradient, input, b.width))
     refuse(message() << "hence: gradient overlaps " << name << "; they are separate arrays");
 }
 /// The same for an array of one dimension, whose stride may be anything.
 template <class T, class U>
-void check_apart(const char* name, const per_token<T>& gradient, const view<const U>& input, const layout& b) {
+void check_apart(const char* name, const per_token<T>& gradient, const view<const U>& input,
+                 const layout& b) {
   if (!input.present() || input.extent[0] < 1) return;
   const U *first = input.data, *last = input.data + (input.extent[0] - 1) * input.stride[0];
   const U *low = last < first ? last : first, *high = last < first ? first : last;
-  if (overlap(gradient.data, bytes_of(gradient, b), low, (high - low + 1) * static_cast<std::int64_t>(sizeof(U))))
+  if (overlap(gradient.data, bytes_of(gradient, b), low,
+              (high - low + 1) * static_cast<std::int64_t>(sizeof(U))))
     refuse(message() << "hence: gradient overlaps " << name << "; they are separate arrays");
 }
-template <class Isa = native_isa> void check_like(const char* name, const sampled& a, const sampled& b) {
+template <class Isa = native_isa>
+void check_like(const char* name, const sampled& a, const sampled& b) {
   for (const double t : {a.temperature, b.temperature})
-    if (!(t > 0) || t > 1e30) refuse(message() << "hence: the temperature of logp or " << name << " is " << t << ", expected a positive number");
+    if (!(t > 0) || t > 1e30)
+      refuse(message() << "hence: the temperature of logp or " << name << " is " << t
+                       << ", expected a positive number");
   if (static_cast<float>(a.temperature) != static_cast<float>(b.temperature))
-    refuse(message() << "hence: logp was computed at temperature " << a.temperature << ", " << name << " at " << b.temperature
-                     << "; their ratio means nothing");
+    refuse(message() << "hence: logp was computed at temperature " << a.temperature << ", " << name
+                     << " at " << b.temperature << "; their ratio means nothing");
   if (a.sampling_mask != b.sampling_mask)
-    refuse(message() << "hence: logp and " << name << " were computed with different sampling masks ("
-                     << static_cast<std::int64_t>(a.sampling_mask) << " and " << static_cast<std::int64_t>(b.sampling_mask) << ")");
+    refuse(message() << "hence: logp and " << name
+                     << " were computed with different sampling masks ("
+                     << static_cast<std::int64_t>(a.sampling_mask) << " and "
+                     << static_cast<std::int64_t>(b.sampling_mask) << ")");
 }
 
-/// Refuses a part whose numbers make no sense, if it has a `check()`; a variant checks its alternative.
+/// Refuses a part whose numbers make no sense, if it has a `check()`; a variant checks its
+/// alternative.
 template <class Part> [[gnu::always_inline]] inline void check_part(const Part& part) {
-  if constexpr (variant_like<Part>) visit([](const auto& p) { check_part(p); }, part);
-  else if constexpr (requires { part.check(); }) part.check();
+  if constexpr (variant_like<Part>)
+    visit([](const auto& p) { check_part(p); }, part);
+  else if constexpr (requires { part.check(); })
+    part.check();
 }
 /// Whether the rule reads `token::score`; it says so with `reads_scores`.
 template <class Rule> [[gnu::always_inline]] inline bool asks_for_scores(const Rule& rule) {
-  if constexpr (variant_like<Rule>) return visit([](const auto& r) { return asks_for_scores(r); }, rule);
-  else return requires { requires Rule::reads_scores; };
+  if constexpr (variant_like<Rule>)
+    return visit([](const auto& r) { return asks_for_scores(r); }, rule);
+  else
+    return requires { requires Rule::reads_scores; };
 }
 /// Whether the KL term asks for the reference's log-probs; a variant answers for its alternative.
 template <class K> [[gnu::always_inline]] inline bool reads_reference(const K& kl) {
-  if constexpr (variant_like<K>) return visit([](const auto& k) { return reads_reference(k); }, kl);
-  else return has_kl<K>;
+  if constexpr (variant_like<K>)
+    return visit([](const auto& k) { return reads_reference(k); }, kl);
+  else
+    return has_kl<K>;
 }
 
 template <class Loss, class T>
-void check_inputs(const Loss& loss, const layout& b, const policy_inputs<T>& in, const per_token<T>& gradient) {
+void check_inputs(const Loss& loss, const layout& b, const policy_inputs<T>& in,
+                  const per_token<T>& gradient) {
   check_layout(b);
   check_part(loss.ratio), check_part(loss.surrogate), check_part(loss.kl);
   check_shape("logp", in.logp.values, b);
@@ -114,19 +138,24 @@ void check_inputs(const Loss& loss, const layout& b, const policy_inputs<T>& in,
     check_like("ref", in.logp.how, in.ref.how);
   }
   if (in.advantages.present() && in.token_advantages.present())
-    refuse(message() << "hence: advantages [rows] and token_advantages are both given, expected one of them");
+    refuse(message()
+           << "hence: advantages [rows] and token_advantages are both given, expected one of them");
   if (in.token_advantages.present()) {
     check_shape("token_advantages", in.token_advantages, b);
   } else if (in.advantages.present() || b.tokens() > 0) {
     if (!in.advantages.present())
-      refuse(message() << "hence: advantages is null, expected " << b.rows << " rows (or token_advantages)");
+      refuse(message() << "hence: advantages is null, expected " << b.rows
+                       << " rows (or token_advantages)");
     if (in.advantages.extent[0] != b.rows)
-      refuse(message() << "hence: advantages has " << in.advantages.extent[0] << " entries, the batch has " << b.rows << " rows");
+      refuse(message() << "hence: advantages has " << in.advantages.extent[0]
+                       << " entries, the batch has " << b.rows << " rows");
   }
   if (!in.scores.present() && asks_for_scores(loss.surrogate) && b.tokens() > 0)
-    refuse(message() << "hence: scores is null, and the surrogate reads them; expected " << b.rows << " rows");
+    refuse(message() << "hence: scores is null, and the surrogate reads them; expected " << b.rows
+                     << " rows");
   if (in.scores.present() && in.scores.extent[0] != b.rows)
-    refuse(message() << "hence: scores has " << in.scores.extent[0] << " entries, the batch has " << b.rows << " rows");
+    refuse(message() << "hence: scores has " << in.scores.extent[0] << " entries, the batch has "
+                     << b.rows << " rows");
   check_shape("gradient", gradient, b);
   check_apart("logp", gradient, in.logp.values, b);
   check_apart("old", gradient, in.old.values, b);

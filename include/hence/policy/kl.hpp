@@ -1,5 +1,6 @@
 /// \file
-/// Estimators of KL(pi || pi_ref) per token, u = log pi_ref - log pi, as value and gradient policies.
+/// Estimators of KL(pi || pi_ref) per token, u = log pi_ref - log pi, as value and gradient
+/// policies.
 ///
 /// The gradient of k1 has mean zero and that of k3 is not the reverse KL's; only k2's is, on-policy
 /// (OpenRLHF#1309, trl#4638, verl#2953). So the gradient is a policy of its own: `own`, or `as_k2`.
@@ -19,7 +20,8 @@ struct as_k2 {};
 /// Refuses a coefficient that is NaN or infinite.
 template <class S> [[gnu::always_inline]] inline void check_coef(const char* estimator, S coef) {
   if (!(coef - coef == S(0)))
-    detail::refuse(detail::message() << "hence: " << estimator << " has coefficient " << static_cast<double>(coef) << ", expected a finite number");
+    detail::refuse(detail::message() << "hence: " << estimator << " has coefficient "
+                                     << static_cast<double>(coef) << ", expected a finite number");
 }
 
 /// No KL term; the reference's log-probs are not asked for.
@@ -41,7 +43,8 @@ template <class S = float, class Gradient = own> struct k2 {
   [[gnu::always_inline]] void check() const { check_coef("kl::k2", coef); }
 };
 
-/// k3 = e^u - 1 - u: unbiased and never negative. DeepSeekMath, arXiv:2402.03300 eq. 4; DeepSeek-R1 eq. 2.
+/// k3 = e^u - 1 - u: unbiased and never negative. DeepSeekMath, arXiv:2402.03300 eq. 4; DeepSeek-R1
+/// eq. 2.
 template <class S = float, class Gradient = own> struct k3 {
   S coef;
   Gradient gradient{};
@@ -58,7 +61,8 @@ template <class S, class G> k3(S, G) -> k3<S, G>;
 
 /// The estimate at u with the gradient that the estimator's policy names.
 /// \tparam Estimator one of the above, or a user's with the same members.
-template <class Estimator> HENCE_FN constexpr auto estimate(const Estimator& estimator, const auto& u) {
+template <class Estimator>
+HENCE_FN constexpr auto estimate(const Estimator& estimator, const auto& u) {
   if constexpr (std::same_as<decltype(Estimator::gradient), as_k2>) {
     using S = decltype(Estimator::coef);
     return with_gradient_of(estimator(u), k2<S>{S(0)}(u));

@@ -1,12 +1,13 @@
 /// \file
-/// `loss_and_gradient`: a policy loss and its gradient with respect to the log-probs, on any executor.
+/// `loss_and_gradient`: a policy loss and its gradient with respect to the log-probs, on any
+/// executor.
 ///
 ///     loss = (1/D) sum_i (1/d_i) sum_t [ surrogate(r_it, A_it) + coef kl(log pi_ref - log pi) ]
 ///
 /// D is the denominator, d_i the aggregation's row divisor. Bits: the same for `reference<float>`,
-/// `cpu`, any pool, any split into rows, padded or ragged, any row order; sums over tokens and rows are
-/// exact (core/sum.hpp). Reads 12 to 16 bytes and writes 4 bytes per token. Dead positions are not read
-/// and get gradient 0. A live NaN or infinity in an input makes the loss NaN and sets
+/// `cpu`, any pool, any split into rows, padded or ragged, any row order; sums over tokens and rows
+/// are exact (core/sum.hpp). Reads 12 to 16 bytes and writes 4 bytes per token. Dead positions are
+/// not read and get gradient 0. A live NaN or infinity in an input makes the loss NaN and sets
 /// `status::non_finite`; other rows' gradients stay right.
 #pragma once
 
@@ -19,7 +20,8 @@
 
 namespace hence::inline v0 {
 
-/// Asks for the metrics of the pass, as the argument after the gradient; they cost about as much again.
+/// Asks for the metrics of the pass, as the argument after the gradient; they cost about as much
+/// again.
 struct with_metrics_t {};
 inline constexpr with_metrics_t with_metrics{};
 struct without_metrics_t {};
@@ -27,7 +29,8 @@ struct without_metrics_t {};
 namespace detail {
 
 template <class S, class Choice>
-using metrics_for = std::conditional_t<std::same_as<Choice, with_metrics_t>, policy_metrics<S>, no_metrics>;
+using metrics_for =
+    std::conditional_t<std::same_as<Choice, with_metrics_t>, policy_metrics<S>, no_metrics>;
 
 template <class S> HENCE_FN bool is_finite(const sum_of<S>& s) {
   const auto v = s.value();
@@ -39,18 +42,21 @@ struct row_aggregation {
   bool divides_rows;
   double (*row_divisor)(std::int64_t);
 };
-template <class A, class Isa = native_isa> double row_divisor_of(std::int64_t n) { return A::row_divisor(n); }
+template <class A, class Isa = native_isa> double row_divisor_of(std::int64_t n) {
+  return A::row_divisor(n);
+}
 template <class Loss> HENCE_FN auto with_row_aggregation(const Loss& loss) {
   using A = std::remove_cvref_t<decltype(loss.aggregation)>;
-  return policy_loss{loss.ratio, loss.surrogate, loss.kl, row_aggregation{A::divides_rows, &row_divisor_of<A>}};
+  return policy_loss{loss.ratio, loss.surrogate, loss.kl,
+                     row_aggregation{A::divides_rows, &row_divisor_of<A>}};
 }
 
 /// Rows [begin, end) on one thread. \param loss `with_row_aggregation`, its rules concrete.
 template <class Executor, class Loss, class Metrics>
 void run_rows(const Executor&, const Loss& loss, const layout& b,
               const policy_inputs<typename Executor::scalar>& in, double divisor,
-              const per_token<typename Executor::scalar>& gradient, std::int64_t begin, std::int64_t end,
-              sums<typename Executor::scalar, Metrics>& out) {
+              const per_token<typename Executor::scalar>& gradient, std::int64_t begin,
+              std::int64_t end, sums<typename Executor::scalar, Metrics>& out) {
   using S = typename Executor::scalar;
   using W = decltype(mean_divisor<S>(0));
   using engine = row_engine<Executor>;
@@ -84,7 +90,9 @@ struct workspace_or_own {
   bool own;
 
   HENCE_FN workspace_or_own(const view<std::byte>& w, std::int64_t bytes)
-      : data(w.present() ? w.data : ::operator new(static_cast<std::size_t>(bytes), std::align_val_t{64})), own(!w.present()) {}
+      : data(w.present() ? w.data
+                         : ::operator new(static_cast<std::size_t>(bytes), std::align_val_t{64})),
+        own(!w.present()) {}
   workspace_or_own(const workspace_or_own&) = delete;
   workspace_or_own& operator=(const workspace_or_own&) = delete;
   HENCE_FN ~workspace_or_own() {
@@ -105,25 +113,29 @@ inline std::int64_t chunks_of(const layout& b) {
 /// Bytes of workspace that `loss_and_gradient` needs for this batch, to be aligned to 64.
 template <class Executor, class Loss, class Batch, class Choice = without_metrics_t>
 std::int64_t workspace_bytes(const Executor&, const Loss&, const Batch& batch, Choice = {}) {
-  if constexpr (!Executor::is_parallel) return 0;
+  if constexpr (!Executor::is_parallel)
+    return 0;
   else {
-    using sums_t = detail::sums<typename Executor::scalar, detail::metrics_for<typename Executor::scalar, Choice>>;
+    using sums_t = detail::sums<typename Executor::scalar,
+                                detail::metrics_for<typename Executor::scalar, Choice>>;
     return detail::chunks_of(detail::layout(batch)) * static_cast<std::int64_t>(sizeof(sums_t));
   }
 }
 
-/// The row-range form, for a host's own threads: rows [begin, end) of the batch, whose gradient alone is
-/// written. Add the results up; they and the gradient are those of one call, to the bit.
+/// The row-range form, for a host's own threads: rows [begin, end) of the batch, whose gradient
+/// alone is written. Add the results up; they and the gradient are those of one call, to the bit.
 /// \param executor, loss, batch, in, gradient as in `loss_and_gradient`.
 /// \param d from `over_window` or `over_all_ranks`: a range cannot count the whole call.
 /// \param begin, end the rows.
 template <class Executor, class Loss, class Batch, class D, class Choice = without_metrics_t>
-auto loss_and_gradient_rows(const Executor& executor, const Loss& loss, const Batch& batch,
-                            const policy_inputs<typename Executor::scalar>& in, const D& d,
-                            per_token<typename Executor::scalar> gradient,  // [tokens] or [rows, width]
-                            std::int64_t begin, std::int64_t end, Choice = {}) {
-  static_assert(!std::same_as<D, over_this_call_t>,
-                "hence: a range of rows cannot count its whole call; make the denominator with over_window");
+auto loss_and_gradient_rows(
+    const Executor& executor, const Loss& loss, const Batch& batch,
+    const policy_inputs<typename Executor::scalar>& in, const D& d,
+    per_token<typename Executor::scalar> gradient,  // [tokens] or [rows, width]
+    std::int64_t begin, std::int64_t end, Choice = {}) {
+  static_assert(
+      !std::same_as<D, over_this_call_t>,
+      "hence: a range of rows cannot count its whole call; make the denominator with over_window");
   using S = typename Executor::scalar;
   using metrics_t = detail::metrics_for<S, Choice>;
   constexpr bool sound = detail::check_composition<Loss, S, D>();
@@ -134,7 +146,8 @@ auto loss_and_gradient_rows(const Executor& executor, const Loss& loss, const Ba
     detail::check_inputs(loss, b, in, gradient);
     detail::check_denominator(loss, d);
     if (begin < 0 || end < begin || end > b.rows)
-      detail::refuse(detail::message() << "hence: rows [" << begin << ", " << end << ") are not within the batch's " << b.rows);
+      detail::refuse(detail::message() << "hence: rows [" << begin << ", " << end
+                                       << ") are not within the batch's " << b.rows);
     detail::sums<S, metrics_t> sums;
     detail::with_concrete_rules(detail::with_row_aggregation(loss), [&](const auto& concrete) {
       detail::run_rows(executor, concrete, b, in, d.value, gradient, begin, end, sums);
@@ -181,7 +194,8 @@ auto loss_and_gradient(const Executor& executor, const Loss& loss, const Batch& 
     sums_t total;
     detail::with_concrete_rules(detail::with_row_aggregation(loss), [&](const auto& concrete) {
       const std::int64_t chunks = Executor::is_parallel ? detail::chunks_of(b) : 1;
-      if (chunks == 1) return detail::run_rows(executor, concrete, b, in, divisor, gradient, 0, b.rows, total);
+      if (chunks == 1)
+        return detail::run_rows(executor, concrete, b, in, divisor, gradient, 0, b.rows, total);
       if constexpr (Executor::is_parallel) {
         const detail::workspace_or_own memory(workspace, bytes);
         auto* parts = static_cast<sums_t*>(memory.data);

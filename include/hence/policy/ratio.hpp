@@ -1,6 +1,6 @@
 /// \file
-/// The importance ratio r = pi(o)/pi_old(o): at which level it is taken, and whether its logarithm is
-/// limited before the exponential.
+/// The importance ratio r = pi(o)/pi_old(o): at which level it is taken, and whether its logarithm
+/// is limited before the exponential.
 #pragma once
 
 #include <hence/core/check.hpp>
@@ -17,16 +17,21 @@ struct unclamped {
 /// An absent bound is an infinity.
 template <class S = float> struct log_clamp {
   S low, high;
-  HENCE_FN constexpr auto operator()(const auto& log_ratio) const { return hence::clamp(log_ratio, low, high); }
+  HENCE_FN constexpr auto operator()(const auto& log_ratio) const {
+    return hence::clamp(log_ratio, low, high);
+  }
   [[gnu::always_inline]] void check() const {
     if (!(low <= S(0) && high >= S(0)))
-      detail::refuse(detail::message() << "hence: log_clamp has bounds [" << static_cast<double>(low) << ", " << static_cast<double>(high)
-                                       << "] without 0 in them; they are bounds of the log-ratio, e.g. -20 and 20");
+      detail::refuse(detail::message()
+                     << "hence: log_clamp has bounds [" << static_cast<double>(low) << ", "
+                     << static_cast<double>(high)
+                     << "] without 0 in them; they are bounds of the log-ratio, e.g. -20 and 20");
   }
 };
 template <class S> log_clamp(S, S) -> log_clamp<S>;
 
-/// r_t = exp(log pi(o_t) - log pi_old(o_t)). DeepSeekMath, arXiv:2402.03300 eq. 3; PPO, arXiv:1707.06347.
+/// r_t = exp(log pi(o_t) - log pi_old(o_t)). DeepSeekMath, arXiv:2402.03300 eq. 3; PPO,
+/// arXiv:1707.06347.
 template <class Clamp = unclamped> struct token {
   Clamp clamp{};
   [[gnu::always_inline]] void check() const {

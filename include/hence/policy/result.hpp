@@ -31,21 +31,26 @@ template <class S, class Metrics> struct sums {
 template <class S, class Aggregation, class Scope, class Metrics> class loss_result {
  public:
   HENCE_FN loss_result() {}
-  HENCE_FN loss_result(const detail::sums<S, Metrics>& s, denominator<Aggregation, Scope> d) : sums_(s), denominator_(d.value) {}
+  HENCE_FN loss_result(const detail::sums<S, Metrics>& s, denominator<Aggregation, Scope> d)
+      : sums_(s), denominator_(d.value) {}
 
-  /// Adds another micro-batch or rank of the same window. The result's bits do not depend on the split.
+  /// Adds another micro-batch or rank of the same window. The result's bits do not depend on the
+  /// split.
   [[gnu::always_inline]] loss_result& operator+=(const loss_result& other) {
-    static_assert(!std::same_as<Scope, scope::call>,
-                  "hence: results of over_this_call do not add up, each was divided by its own counts; "
-                  "use over_window or over_all_ranks");
+    static_assert(
+        !std::same_as<Scope, scope::call>,
+        "hence: results of over_this_call do not add up, each was divided by its own counts; "
+        "use over_window or over_all_ranks");
     if (denominator_ != 0 && other.denominator_ != 0 && denominator_ != other.denominator_)
-      detail::refuse(detail::message() << "hence: results of two denominators are added, " << denominator_ << " and " << other.denominator_);
+      detail::refuse(detail::message() << "hence: results of two denominators are added, "
+                                       << denominator_ << " and " << other.denominator_);
     const double d = denominator_ != 0 ? denominator_ : other.denominator_;
     if constexpr (detail::divisor_is_counted<Aggregation>) {
       const double together = detail::divisor(Aggregation{}, sums_.counts + other.sums_.counts);
       if (d != 0 && together > d)
-        detail::refuse(detail::message() << "hence: the results together count " << together << ", their denominator " << d
-                                         << "; over_window takes the counts of the whole window");
+        detail::refuse(detail::message()
+                       << "hence: the results together count " << together << ", their denominator "
+                       << d << "; over_window takes the counts of the whole window");
     }
     sums_ += other.sums_;
     denominator_ = d;

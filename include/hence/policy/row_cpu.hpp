@@ -1,6 +1,7 @@
 /// \file
-/// One row of a policy loss with packs, in blocks that stay in the first-level cache. The same formula
-/// text and the same roundings as row_reference.hpp; sums are exact, so their order is free.
+/// One row of a policy loss with packs, in blocks that stay in the first-level cache. The same
+/// formula text and the same roundings as row_reference.hpp; sums are exact, so their order is
+/// free.
 #pragma once
 
 #include <hence/core/sum_pack.hpp>
@@ -22,13 +23,16 @@ struct lane_outputs {
 
 /// The lanes whose flag is not 0, or every lane if the row has no roles.
 template <class V, bool Roles> HENCE_FN auto lanes_of(const float* flags) {
-  if constexpr (Roles) return V::load(flags) != V(0.0f);
-  else return every_token{};
+  if constexpr (Roles)
+    return V::load(flags) != V(0.0f);
+  else
+    return every_token{};
 }
 
 /// n tokens, a multiple of the lane count: the one hot loop.
 template <class Isa, bool Roles, bool Metrics, class Loss>
-[[gnu::noinline]] void policy_lanes(const Loss& loss, const lane_inputs& from, const lane_outputs& to, int n) {
+[[gnu::noinline]] void policy_lanes(const Loss& loss, const lane_inputs& from,
+                                    const lane_outputs& to, int n) {
   using V = pack<float, Isa>;
   constexpr bool pooled = std::remove_cvref_t<decltype(loss.ratio)>::pooled;
   constexpr bool with_kl = has_kl<std::remove_cvref_t<decltype(loss.kl)>>;
@@ -36,17 +40,19 @@ template <class Isa, bool Roles, bool Metrics, class Loss>
   const lane_outputs out = to;
   const V scale = in.scale;
   for (int i = 0; i < n; i += V::lanes) {
-    token_inputs<V> x{V::load(in.logp + i), V::load(in.old + i), V(0.0f), V::load(in.advantage + i),
-                      V(in.score), V(in.mean_log_ratio)};
+    token_inputs<V> x{V::load(in.logp + i),      V::load(in.old + i), V(0.0f),
+                      V::load(in.advantage + i), V(in.score),         V(in.mean_log_ratio)};
     if constexpr (!pooled) x.log_ratio = x.logp - x.anchor;
     if constexpr (with_kl) x.reference = V::load(in.ref + i);
-    const auto y = term_of(loss, x, lanes_of<V, Roles>(in.policy_live + i), lanes_of<V, Roles>(in.kl_live + i));
+    const auto y = term_of(loss, x, lanes_of<V, Roles>(in.policy_live + i),
+                           lanes_of<V, Roles>(in.kl_live + i));
     y.value.store(out.term + i);
     if constexpr (!pooled) {
       (sum_partial<V>(y.pooled, y.own) * scale).store(out.gradient + i);
     } else {
       (as_number<V>(y.own) * scale).store(out.gradient + i);
-      if constexpr (!std::same_as<std::remove_cvref_t<decltype(y.pooled)>, zero>) y.pooled.store(out.pooled + i);
+      if constexpr (!std::same_as<std::remove_cvref_t<decltype(y.pooled)>, zero>)
+        y.pooled.store(out.pooled + i);
     }
     if constexpr (Metrics) {
       y.ratio.store(out.ratio + i);
@@ -58,20 +64,25 @@ template <class Isa, bool Roles, bool Metrics, class Loss>
 /// Scratch of one row; about 45 KiB, on the stack of the thread that runs the row.
 struct block_scratch {
   static constexpr int size = block_tokens + 16;  // a pack beyond the end may be read and written
-  alignas(64) float logp[size], old[size], ref[size], advantage[size], policy_live[size], kl_live[size];
+  alignas(64) float logp[size], old[size], ref[size], advantage[size],
+      policy_live[size], kl_live[size];
   alignas(64) float metric_live[size];
   alignas(64) float gradient[size], term[size], pooled[size], ratio[size], kl[size];
 };
 
 /// Live tokens of positions [begin, end), moved together; returns how many. Dead ones are not read.
-template <class Isa> int gather_live(const row_data<float>& row, std::int64_t begin, std::int64_t end, bool with_kl, block_scratch& s) {
+template <class Isa>
+int gather_live(const row_data<float>& row, std::int64_t begin, std::int64_t end, bool with_kl,
+                block_scratch& s) {
   int n = 0;
   for (std::int64_t t = begin; t < end; ++t) {
     if (!row.mask.live(t)) continue;
     const bool policy = row.mask.policy_live(t), kl = row.mask.kl_live(t);
     s.logp[n] = policy || (with_kl && kl) ? row.logp[t] : 0.0f;
     s.old[n] = policy ? row.old[t] : s.logp[n];
-    s.advantage[n] = !policy ? 0.0f : row.token_advantages ? row.token_advantages[t] : row.advantage;
+    s.advantage[n] = !policy                ? 0.0f
+                     : row.token_advantages ? row.token_advantages[t]
+                                            : row.advantage;
     s.ref[n] = with_kl && kl ? row.ref[t] : s.logp[n];
     s.policy_live[n] = policy ? 1.0f : 0.0f;
     s.kl_live[n] = kl ? 1.0f : 0.0f;
@@ -81,9 +92,12 @@ template <class Isa> int gather_live(const row_data<float>& row, std::int64_t be
   return n;
 }
 /// Spreads a gathered block's gradient back, 0 at dead positions.
-template <class Isa> void scatter_gradient(const row_data<float>& row, std::int64_t begin, std::int64_t end, const block_scratch& s) {
+template <class Isa>
+void scatter_gradient(const row_data<float>& row, std::int64_t begin, std::int64_t end,
+                      const block_scratch& s) {
   int n = 0;
-  for (std::int64_t t = begin; t < end; ++t) row.gradient[t] = row.mask.live(t) ? s.gradient[n++] : 0.0f;
+  for (std::int64_t t = begin; t < end; ++t)
+    row.gradient[t] = row.mask.live(t) ? s.gradient[n++] : 0.0f;
 }
 
 /// n < lanes values and zeros; nothing beyond them is read.
@@ -95,7 +109,8 @@ template <class V> V load_first(const float* p, int n) {
 
 /// The metrics of n tokens from a block's ratios and KL values.
 template <class Isa, class Rule>
-void note_block(policy_metrics<float>& m, const Rule& rule, block_scratch& s, const float* advantage, int n, bool roles) {
+void note_block(policy_metrics<float>& m, const Rule& rule, block_scratch& s,
+                const float* advantage, int n, bool roles) {
   int live = n, kl_live = n;
   if (roles) {  // keep the metric tokens that have the term
     live = kl_live = 0;
@@ -118,24 +133,26 @@ void note_block(policy_metrics<float>& m, const Rule& rule, block_scratch& s, co
     const V ratio = V::load(s.ratio + i);
     largest = select((ratio <= largest) | (largest != largest), largest, ratio);  // NaN wins
     if constexpr (has_bounds<Rule>) {
-      const V a = i + V::lanes <= live ? V::load(advantage + i) : load_first<V>(advantage + i, live - i);
+      const V a =
+          i + V::lanes <= live ? V::load(advantage + i) : load_first<V>(advantage + i, live - i);
       low -= ((ratio < V(rule.low)) & (a < V(0.0f))).m;
       high -= ((ratio > V(rule.high)) & (a > V(0.0f))).m;
     }
   }
-  for (int i = 0; i < V::lanes; ++i)
-    m.note_ratio(largest.v[i]);
+  for (int i = 0; i < V::lanes; ++i) m.note_ratio(largest.v[i]);
   m.clipped_low += sum_lanes(low), m.clipped_high += sum_lanes(high);
 }
 
 /// Calls f(begin, end) for the row's blocks.
 template <class F> void for_each_block(std::int64_t length, F&& f) {
-  for (std::int64_t t = 0; t < length; t += block_tokens) f(t, length - t < block_tokens ? length : t + block_tokens);
+  for (std::int64_t t = 0; t < length; t += block_tokens)
+    f(t, length - t < block_tokens ? length : t + block_tokens);
 }
 
 /// Runs a hot loop over n tokens: whole packs in place, the rest through a zero-filled copy.
 template <class Isa, class Loss>
-[[gnu::noinline]] void policy_block(void (*lanes_of_loss)(const Loss&, const lane_inputs&, const lane_outputs&, int),
+[[gnu::noinline]] void policy_block(void (*lanes_of_loss)(const Loss&, const lane_inputs&,
+                                                          const lane_outputs&, int),
                                     const Loss& loss, lane_inputs in, lane_outputs out, int n) {
   constexpr int lanes = pack<float, Isa>::lanes;
   constexpr unsigned width = lanes;
@@ -143,18 +160,22 @@ template <class Isa, class Loss>
   lanes_of_loss(loss, in, out, whole);
   if (rest == 0) return;
   alignas(64) float tail[6][width] = {}, gradient[width];
-  const float** arrays[6] = {&in.logp, &in.old, &in.ref, &in.advantage, &in.policy_live, &in.kl_live};
+  const float** arrays[6] = {&in.logp,      &in.old,         &in.ref,
+                             &in.advantage, &in.policy_live, &in.kl_live};
   for (int a = 0; a < 6; ++a) {
     if (*arrays[a] == nullptr) continue;
     for (int i = 0; i < rest; ++i) tail[a][i] = (*arrays[a])[whole + i];
     *arrays[a] = tail[a];
   }
-  lanes_of_loss(loss, in, {gradient, out.term + whole, out.pooled + whole, out.ratio + whole, out.kl + whole}, lanes);
+  lanes_of_loss(loss, in,
+                {gradient, out.term + whole, out.pooled + whole, out.ratio + whole, out.kl + whole},
+                lanes);
   for (int i = 0; i < rest; ++i) out.gradient[whole + i] = gradient[i];
   for (int i = n; i < whole + lanes; ++i) out.term[i] = out.pooled[i] = 0.0f;
 }
 
-/// Calls f with packs of a[i] and b[i] and the place to store, for n tokens; the tail is filled with zeros.
+/// Calls f with packs of a[i] and b[i] and the place to store, for n tokens; the tail is filled
+/// with zeros.
 template <class V, class F> void zip_lanes(const float* a, const float* b, int n, F&& f) {
   int i = 0;
   for (; i + V::lanes <= n; i += V::lanes) f(i, V::load(a + i), V::load(b + i));
@@ -163,7 +184,8 @@ template <class V, class F> void zip_lanes(const float* a, const float* b, int n
 
 /// The mean over policy tokens of log pi - log pi_old.
 template <class Isa>
-float mean_log_ratio(const row_data<float>& row, bool direct, std::int64_t policy_tokens, block_scratch& s) {
+float mean_log_ratio(const row_data<float>& row, bool direct, std::int64_t policy_tokens,
+                     block_scratch& s) {
   using V = pack<float, Isa>;
   exact_sum total;
   for_each_block(row.length, [&](std::int64_t begin, std::int64_t end) {
@@ -172,7 +194,8 @@ float mean_log_ratio(const row_data<float>& row, bool direct, std::int64_t polic
     if (!direct) {
       n = 0;
       for (std::int64_t t = begin; t < end; ++t)
-        if (row.mask.live(t) && row.mask.policy_live(t)) s.logp[n] = row.logp[t], s.old[n++] = row.old[t];
+        if (row.mask.live(t) && row.mask.policy_live(t))
+          s.logp[n] = row.logp[t], s.old[n++] = row.old[t];
       logp = s.logp, old = s.old;
     }
     zip_lanes<V>(logp, old, n, [&](int i, V x, V y) { (x - y).store(s.term + i); });
@@ -183,7 +206,8 @@ float mean_log_ratio(const row_data<float>& row, bool direct, std::int64_t polic
 
 /// Every policy token moves the mean log-ratio by 1/n, and with it every term of the row: adds
 /// share x scale to their gradients.
-template <class Isa> void add_pooled_gradient(const row_data<float>& row, bool direct, float share, float scale) {
+template <class Isa>
+void add_pooled_gradient(const row_data<float>& row, bool direct, float share, float scale) {
   using V = pack<float, Isa>;
   using N = num<float, Isa>;
   std::int64_t t = 0;
@@ -191,20 +215,24 @@ template <class Isa> void add_pooled_gradient(const row_data<float>& row, bool d
     for (; t + V::lanes <= row.length; t += V::lanes)
       fma(V(share), V(scale), V::load(row.gradient + t)).store(row.gradient + t);
   for (; t < row.length; ++t)
-    if (row.mask.live(t) && row.mask.policy_live(t)) row.gradient[t] = fma(N(share), N(scale), N(row.gradient[t])).v;
+    if (row.mask.live(t) && row.mask.policy_live(t))
+      row.gradient[t] = fma(N(share), N(scale), N(row.gradient[t])).v;
 }
 
 /// Whether the surrogate depends on the ratio at all (CISPO's, detached, does not).
-template <class Loss, class Isa> constexpr bool pooled_partial_exists = [] {
+template <class Loss, class Isa>
+constexpr bool pooled_partial_exists = [] {
   using V = num<float, Isa>;
-  using term_t = decltype(term_of(std::declval<const Loss&>(), std::declval<token_inputs<V>>(), every_token{}, every_token{}));
-  return std::remove_cvref_t<decltype(std::declval<const Loss&>().ratio)>::pooled && !std::same_as<decltype(term_t::pooled), zero>;
+  using term_t = decltype(term_of(std::declval<const Loss&>(), std::declval<token_inputs<V>>(),
+                                  every_token{}, every_token{}));
+  return std::remove_cvref_t<decltype(std::declval<const Loss&>().ratio)>::pooled &&
+         !std::same_as<decltype(term_t::pooled), zero>;
 }();
 
 /// \param scale 1 / (denominator x row divisor), what the row's gradient is multiplied by.
 template <class Isa, class Loss, class Metrics>
-void row_by_packs(const Loss& loss, const row_data<float>& row, const counts& n, float scale, exact_sum& row_sum,
-                  Metrics& metrics, block_scratch& s) {
+void row_by_packs(const Loss& loss, const row_data<float>& row, const counts& n, float scale,
+                  exact_sum& row_sum, Metrics& metrics, block_scratch& s) {
   constexpr bool pooled = std::remove_cvref_t<decltype(loss.ratio)>::pooled;
   constexpr bool with_kl = has_kl<std::remove_cvref_t<decltype(loss.kl)>>;
   constexpr bool with_metrics = !std::same_as<Metrics, no_metrics>;
@@ -214,20 +242,24 @@ void row_by_packs(const Loss& loss, const row_data<float>& row, const counts& n,
   if constexpr (pooled) mean = mean_log_ratio<Isa>(row, direct, n.policy_tokens, s);
   exact_sum pooled_partials;
   if (direct && !row.token_advantages)
-    for (int i = 0; i < block_tokens && i < row.length; i += pack<float, Isa>::lanes) pack<float, Isa>(row.advantage).store(s.advantage + i);
+    for (int i = 0; i < block_tokens && i < row.length; i += pack<float, Isa>::lanes)
+      pack<float, Isa>(row.advantage).store(s.advantage + i);
   for_each_block(row.length, [&](std::int64_t begin, std::int64_t end) {
     if (direct) {
       const int count = static_cast<int>(end - begin);
       const float* advantage = row.token_advantages ? row.token_advantages + begin : s.advantage;
-      policy_block<Isa>(
-          &policy_lanes<Isa, false, with_metrics, Loss>, loss, {row.logp + begin, row.old + begin, with_kl ? row.ref + begin : nullptr, advantage, nullptr, nullptr, row.score, mean, scale},
-          {row.gradient + begin, s.term, s.pooled, s.ratio, s.kl}, count);
+      policy_block<Isa>(&policy_lanes<Isa, false, with_metrics, Loss>, loss,
+                        {row.logp + begin, row.old + begin, with_kl ? row.ref + begin : nullptr,
+                         advantage, nullptr, nullptr, row.score, mean, scale},
+                        {row.gradient + begin, s.term, s.pooled, s.ratio, s.kl}, count);
       add_block<Isa>(row_sum, s.term, count);
       if constexpr (has_pooled_partial) add_block<Isa>(pooled_partials, s.pooled, count);
-      if constexpr (with_metrics) note_block<Isa>(metrics, loss.surrogate, s, advantage, count, false);
+      if constexpr (with_metrics)
+        note_block<Isa>(metrics, loss.surrogate, s, advantage, count, false);
     } else {
       const int count = gather_live<Isa>(row, begin, end, with_kl, s);
-      const lane_inputs in{s.logp, s.old, s.ref, s.advantage, s.policy_live, s.kl_live, row.score, mean, scale};
+      const lane_inputs in{s.logp,    s.old,     s.ref, s.advantage, s.policy_live,
+                           s.kl_live, row.score, mean,  scale};
       const lane_outputs out{s.gradient, s.term, s.pooled, s.ratio, s.kl};
       policy_block<Isa>(&policy_lanes<Isa, true, with_metrics, Loss>, loss, in, out, count);
       add_block<Isa>(row_sum, s.term, count);
@@ -236,12 +268,14 @@ void row_by_packs(const Loss& loss, const row_data<float>& row, const counts& n,
           if (s.policy_live[i] == 0.0f) s.pooled[i] = 0.0f;
         add_block<Isa>(pooled_partials, s.pooled, count);
       }
-      if constexpr (with_metrics) note_block<Isa>(metrics, loss.surrogate, s, s.advantage, count, true);
+      if constexpr (with_metrics)
+        note_block<Isa>(metrics, loss.surrogate, s, s.advantage, count, true);
       scatter_gradient<Isa>(row, begin, end, s);
     }
   });
   if constexpr (has_pooled_partial) {
-    const auto share = static_cast<float>(pooled_partials.value() / mean_divisor<float>(n.policy_tokens));
+    const auto share =
+        static_cast<float>(pooled_partials.value() / mean_divisor<float>(n.policy_tokens));
     add_pooled_gradient<Isa>(row, direct, share, scale);
   }
 }
@@ -250,8 +284,8 @@ void row_by_packs(const Loss& loss, const row_data<float>& row, const counts& n,
 template <class Pool, class Isa> struct row_engine<cpu<Pool, Isa>> {
   using scratch = block_scratch;
   template <class Loss, class Metrics>
-  static void run(const Loss& loss, const row_data<float>& row, const counts& n, float scale, exact_sum& row_sum,
-                  Metrics& metrics, scratch& s) {
+  static void run(const Loss& loss, const row_data<float>& row, const counts& n, float scale,
+                  exact_sum& row_sum, Metrics& metrics, scratch& s) {
     row_by_packs<Isa>(loss, row, n, scale, row_sum, metrics, s);
   }
 };

@@ -23,24 +23,31 @@ template <class S, class W> HENCE_FN S row_mean(W sum, std::int64_t n) {
 }
 
 /// The clip bounds that a rule shows to the metrics.
-template <class Rule> concept has_bounds = requires(const Rule& r) { r.low; r.high; };
+template <class Rule>
+concept has_bounds = requires(const Rule& r) {
+  r.low;
+  r.high;
+};
 
 template <class S> HENCE_FN bool is_clipped_low(const auto& rule, S ratio, S advantage) {
   if constexpr (has_bounds<std::remove_cvref_t<decltype(rule)>>)
     return ratio < static_cast<S>(rule.low) && advantage < 0;
-  else return false;
+  else
+    return false;
 }
 template <class S> HENCE_FN bool is_clipped_high(const auto& rule, S ratio, S advantage) {
   if constexpr (has_bounds<std::remove_cvref_t<decltype(rule)>>)
     return ratio > static_cast<S>(rule.high) && advantage > 0;
-  else return false;
+  else
+    return false;
 }
 
 template <class S> HENCE_FN void note_kl(policy_metrics<S>& m, S kl) {
   ++m.kl_tokens;
   m.kls.add(kl);
 }
-template <class S> HENCE_FN void note_ratio(policy_metrics<S>& m, const auto& rule, S ratio, S advantage) {
+template <class S>
+HENCE_FN void note_ratio(policy_metrics<S>& m, const auto& rule, S ratio, S advantage) {
   ++m.tokens;
   m.note_ratio(ratio);
   m.ratios.add(ratio);
@@ -54,7 +61,8 @@ template <class V> struct token_values {
   bool policy_live, kl_live;
 };
 
-/// What a token leaves behind. At sequence level the gradient lacks the part through the pooled ratio.
+/// What a token leaves behind. At sequence level the gradient lacks the part through the pooled
+/// ratio.
 template <class V, bool HasPooled> struct token_outcome {
   static constexpr bool has_pooled = HasPooled;  ///< whether the term depends on the pooled ratio
   V term, gradient, pooled, ratio, kl;
@@ -62,17 +70,22 @@ template <class V, bool HasPooled> struct token_outcome {
 
 /// One live token of a row: the step that the reference and the kernels share.
 template <class V, class Loss>
-HENCE_FN auto token_step(const Loss& loss, const token_values<V>& x, V score, V mean_log_ratio, V scale) {
+HENCE_FN auto token_step(const Loss& loss, const token_values<V>& x, V score, V mean_log_ratio,
+                         V scale) {
   constexpr bool pooled = std::remove_cvref_t<decltype(loss.ratio)>::pooled;
   token_inputs<V> in{x.logp, x.old, V(0), x.advantage, score, mean_log_ratio};
   if constexpr (!pooled) in.log_ratio = x.policy_live ? x.logp - x.old : V(0);
-  if constexpr (has_kl<std::remove_cvref_t<decltype(loss.kl)>>) in.reference = x.kl_live ? x.ref : x.logp;
+  if constexpr (has_kl<std::remove_cvref_t<decltype(loss.kl)>>)
+    in.reference = x.kl_live ? x.ref : x.logp;
   const auto out = term_of(loss, in, x.policy_live, x.kl_live);
-  constexpr bool has_pooled = pooled && !std::same_as<std::remove_cvref_t<decltype(out.pooled)>, zero>;
+  constexpr bool has_pooled =
+      pooled && !std::same_as<std::remove_cvref_t<decltype(out.pooled)>, zero>;
   if constexpr (pooled)
-    return token_outcome<V, has_pooled>{out.value, as_number<V>(out.own) * scale, as_number<V>(out.pooled), out.ratio, out.kl};
+    return token_outcome<V, has_pooled>{out.value, as_number<V>(out.own) * scale,
+                                        as_number<V>(out.pooled), out.ratio, out.kl};
   else
-    return token_outcome<V, has_pooled>{out.value, sum_partial<V>(out.pooled, out.own) * scale, V(0), out.ratio, out.kl};
+    return token_outcome<V, has_pooled>{out.value, sum_partial<V>(out.pooled, out.own) * scale,
+                                        V(0), out.ratio, out.kl};
 }
 
 /// \param scale 1 / (denominator x row divisor), what the row's gradient is multiplied by.
@@ -86,7 +99,8 @@ void row_by_reference(const Loss& loss, const row_data<S>& row, const counts& n,
   if constexpr (pooled) {
     sum_of<S> log_ratios;
     for (std::int64_t t = 0; t < row.length; ++t)
-      if (row.mask.live(t) && row.mask.policy_live(t)) log_ratios.add((V(row.logp[t]) - V(row.old[t])).v);
+      if (row.mask.live(t) && row.mask.policy_live(t))
+        log_ratios.add((V(row.logp[t]) - V(row.old[t])).v);
     mean_log_ratio = row_mean<S>(log_ratios.value(), n.policy_tokens);
   }
   sum_of<S> pooled_partials;
@@ -119,7 +133,8 @@ void row_by_reference(const Loss& loss, const row_data<S>& row, const counts& n,
   // every policy token moves the mean log-ratio by 1/n, and with it every term of the row
   const V share = row_mean<S>(pooled_partials.value(), n.policy_tokens);
   for (std::int64_t t = 0; t < row.length; ++t)
-    if (row.mask.live(t) && row.mask.policy_live(t)) row.gradient[t] = fma(share, V(scale), V(row.gradient[t])).v;
+    if (row.mask.live(t) && row.mask.policy_live(t))
+      row.gradient[t] = fma(share, V(scale), V(row.gradient[t])).v;
 }
 
 /// How an executor runs one row.
@@ -128,8 +143,8 @@ template <class Executor> struct row_engine;
 template <class S, class Isa> struct row_engine<reference<S, Isa>> {
   struct scratch {};
   template <class Loss, class Metrics>
-  static void run(const Loss& loss, const row_data<S>& row, const counts& n, S scale, sum_of<S>& row_sum,
-                  Metrics& metrics, scratch&) {
+  static void run(const Loss& loss, const row_data<S>& row, const counts& n, S scale,
+                  sum_of<S>& row_sum, Metrics& metrics, scratch&) {
     row_by_reference<S, Isa>(loss, row, n, scale, row_sum, metrics);
   }
 };

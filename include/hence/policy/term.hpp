@@ -1,5 +1,6 @@
 /// \file
-/// The loss of one token, composed from its parts. Every executor instantiates this text and no other.
+/// The loss of one token, composed from its parts. Every executor instantiates this text and no
+/// other.
 #pragma once
 
 #include <hence/policy/aggregate.hpp>
@@ -24,27 +25,32 @@ template <class R, class S, class K, class A> policy_loss(R, S, K, A) -> policy_
 
 /// What a rule sees if it takes one argument. The numbers are `num` or `pack`, or `dual` of them.
 template <class Ratio, class LogRatio, class Logp, class V> struct token {
-  Ratio ratio;        ///< r
-  LogRatio log_ratio; ///< ln r, limited as the ratio says
-  Logp logp;          ///< log pi of the token
-  V anchor;           ///< log pi_old of the token, constant
-  V advantage;        ///< A, constant
-  V score;            ///< the row's raw reward, constant; NaN if the call has no scores
+  Ratio ratio;         ///< r
+  LogRatio log_ratio;  ///< ln r, limited as the ratio says
+  Logp logp;           ///< log pi of the token
+  V anchor;            ///< log pi_old of the token, constant
+  V advantage;         ///< A, constant
+  V score;             ///< the row's raw reward, constant; NaN if the call has no scores
 };
 
 namespace detail {
 
 /// A `std::variant`, recognised by its members so that `<variant>` need not be included.
 template <class X>
-concept variant_like = requires(const X& x) { x.valueless_by_exception(); x.index(); };
+concept variant_like = requires(const X& x) {
+  x.valueless_by_exception();
+  x.index();
+};
 
 template <class K> constexpr bool has_kl = true;
 template <> inline constexpr bool has_kl<kl::none> = false;
 
-template <class R> concept vanishes_with_advantage = requires { requires R::vanishes_with_advantage; };
+template <class R>
+concept vanishes_with_advantage = requires { requires R::vanishes_with_advantage; };
 
 /// Calls a rule in the form it has.
-template <class Rule, class Token> HENCE_FN constexpr auto apply_rule(const Rule& rule, const Token& t) {
+template <class Rule, class Token>
+HENCE_FN constexpr auto apply_rule(const Rule& rule, const Token& t) {
   if constexpr (std::invocable<const Rule&, decltype((t.ratio)), decltype((t.advantage))>)
     return rule(t.ratio, t.advantage);
   else
@@ -71,8 +77,10 @@ template <class V, class Pooled, class Own> struct token_loss {
 struct every_token {};
 /// x where live, else 0 with gradient 0. `select`, not a product: a dead term may be infinite.
 template <class V, class Live> HENCE_FN constexpr auto where(Live live, const auto& x) {
-  if constexpr (std::same_as<Live, every_token>) return x;
-  else return select(live, x, V(0));
+  if constexpr (std::same_as<Live, every_token>)
+    return x;
+  else
+    return select(live, x, V(0));
 }
 
 /// x + 0 probe: NaN wherever an input is not finite, though a clip may have hidden it; else x.
@@ -83,7 +91,8 @@ HENCE_FN constexpr auto poisoned_by(V probe, const dual<V, P, Q>& x) {
 
 /// \tparam PolicyLive, KlLive `every_token`, or the mask of lanes that have that term.
 template <class Loss, class V, class PolicyLive, class KlLive>
-HENCE_FN constexpr auto term_of(const Loss& loss, const token_inputs<V>& in, PolicyLive policy_live, KlLive kl_live) {
+HENCE_FN constexpr auto term_of(const Loss& loss, const token_inputs<V>& in, PolicyLive policy_live,
+                                KlLive kl_live) {
   const dual<V, zero, one> logp{in.logp, {}, {}};
   const auto log_ratio = loss.ratio.clamp(dual<V, one, zero>{in.log_ratio, {}, {}});
   const V ratio_value = exp(detach(log_ratio));
@@ -92,9 +101,10 @@ HENCE_FN constexpr auto term_of(const Loss& loss, const token_inputs<V>& in, Pol
     if constexpr (vanishes_with_advantage<std::remove_cvref_t<decltype(loss.surrogate)>>)
       r = select(in.advantage == V(0), V(1), r);  // an overflowed ratio times 0 is 0, not NaN
     const auto ratio = chain(log_ratio, r, r);
-    using token_t = token<std::remove_cvref_t<decltype(ratio)>, std::remove_cvref_t<decltype(log_ratio)>,
-                          dual<V, zero, one>, V>;
-    const auto p = apply_rule(loss.surrogate, token_t{ratio, log_ratio, logp, in.anchor, in.advantage, in.score});
+    using token_t = token<std::remove_cvref_t<decltype(ratio)>,
+                          std::remove_cvref_t<decltype(log_ratio)>, dual<V, zero, one>, V>;
+    const auto p = apply_rule(loss.surrogate,
+                              token_t{ratio, log_ratio, logp, in.anchor, in.advantage, in.score});
     return poisoned_by(in.advantage, poisoned_by(in.log_ratio, where<V>(policy_live, p)));
   }();
   if constexpr (has_kl<std::remove_cvref_t<decltype(loss.kl)>>) {

@@ -23,7 +23,7 @@ struct basic_openmp_pool {
   template <class F> void parallel_for(std::int64_t n, F&& f) {
     static_assert(OpenMP != 0, "hence: openmp_pool needs -fopenmp in this translation unit");
 #if defined(_OPENMP)
-#pragma omp parallel for schedule(dynamic)
+#  pragma omp parallel for schedule(dynamic)
     for (std::int64_t i = 0; i < n; ++i) f(i);
 #endif
   }

@@ -1,5 +1,6 @@
 /// \file
-/// `thread_pool`: std::thread workers that sleep when idle, for programs that have no pool of their own.
+/// `thread_pool`: std::thread workers that sleep when idle, for programs that have no pool of their
+/// own.
 #pragma once
 
 #include <hence/core/check.hpp>
@@ -14,14 +15,17 @@
 
 namespace hence::inline v0 {
 
-/// A fixed set of threads with one `parallel_for` at a time; nothing spins. A call made while another
-/// runs (nested, or from a second thread) runs in its own thread, so it never waits and never deadlocks.
+/// A fixed set of threads with one `parallel_for` at a time; nothing spins. A call made while
+/// another runs (nested, or from a second thread) runs in its own thread, so it never waits and
+/// never deadlocks.
 /// \tparam Exceptions keeps translation units with and without exceptions apart.
 template <bool Exceptions = detail::exceptions_enabled> class basic_thread_pool {
  public:
   /// \param threads in all, the caller's included; 0 asks the machine.
   explicit basic_thread_pool(int threads = 0) {
-    if (threads < 0) detail::refuse(detail::message() << "hence: threads is " << std::int64_t{threads} << ", expected 0 or more");
+    if (threads < 0)
+      detail::refuse(detail::message()
+                     << "hence: threads is " << std::int64_t{threads} << ", expected 0 or more");
     if (threads == 0) threads = static_cast<int>(std::thread::hardware_concurrency());
     for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
   }
@@ -39,8 +43,8 @@ template <bool Exceptions = detail::exceptions_enabled> class basic_thread_pool 
   /// Threads that take part, the caller's included.
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
-  /// Calls f(0) ... f(n - 1) in any order and returns when all are done. The first exception that an f
-  /// throws is thrown again here, after the others have ended.
+  /// Calls f(0) ... f(n - 1) in any order and returns when all are done. The first exception that
+  /// an f throws is thrown again here, after the others have ended.
   template <class F> void parallel_for(std::int64_t n, F&& f) {
     bool idle = false;
     if (n <= 1 || workers_.empty() || !busy_.compare_exchange_strong(idle, true)) {
@@ -49,7 +53,9 @@ template <bool Exceptions = detail::exceptions_enabled> class basic_thread_pool 
     }
     {
       const std::lock_guard lock(mutex_);
-      call_ = [](void* function, std::int64_t i) { (*static_cast<std::remove_reference_t<F>*>(function))(i); };
+      call_ = [](void* function, std::int64_t i) {
+        (*static_cast<std::remove_reference_t<F>*>(function))(i);
+      };
       function_ = const_cast<void*>(static_cast<const void*>(&f));
       next_ = 0;
       end_ = n;
