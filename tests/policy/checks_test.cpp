@@ -15,10 +15,9 @@ using hence::detail::kl_rule;
 using hence::detail::ratio_rule;
 using hence::detail::variant_like;
 
-using any_ratio =
-    std::variant<ratio::token<>, ratio::sequence<>, ratio::token<ratio::log_clamp<float>>>;
+using any_ratio = std::variant<ratio::token<>, ratio::sequence<>>;
 using any_surrogate = std::variant<clip::two_sided<float>, clip::cispo<float>>;
-using any_kl = std::variant<kl::none, kl::k1<float>, kl::k3<float>, kl::k3<float, kl::as_k2>>;
+using any_kl = std::variant<kl::none, kl::k1<float>, kl::k3<float, kl::as_k2>>;
 
 fixture::description batch() {
   fixture::dice random(8);
@@ -30,10 +29,9 @@ fixture::description batch() {
 TEST_CASE("a variant of rules is a rule: the concrete one's bits, on every executor") {
   const auto d = batch();
   const hence::aggregate::sequence_mean_token_mean mean;
-  const any_ratio ratios[] = {ratio::token{}, ratio::sequence{},
-                              ratio::token{ratio::log_clamp{-0.5f, 0.375f}}};
+  const any_ratio ratios[] = {ratio::token{}, ratio::sequence{}};
   const any_surrogate rules[] = {clip::two_sided{0.75f, 1.25f}, clip::cispo{0.75f, 1.25f}};
-  const any_kl kls[] = {kl::none{}, kl::k1{0.0625f}, kl::k3{0.0625f}, kl::k3{0.0625f, kl::as_k2{}}};
+  const any_kl kls[] = {kl::none{}, kl::k1{0.0625f}, kl::k3{0.0625f, kl::as_k2{}}};
   int compositions = 0;
   for (const auto& r : ratios)
     for (const auto& s : rules)
@@ -50,13 +48,13 @@ TEST_CASE("a variant of rules is a rule: the concrete one's bits, on every execu
             r, s, k);
         ++compositions;
       }
-  CHECK(compositions == 24);
+  CHECK(compositions == 12);
 }
 
 TEST_CASE("one axis as a variant, the others concrete") {
   const auto d = batch();
   const hence::aggregate::token_mean mean;
-  const hence::policy_loss plain{ratio::token{}, clip::cispo{0.75f, 1.25f}, kl::k3{0.25f}, mean};
+  const hence::policy_loss plain{ratio::token{}, clip::cispo{0.75f, 1.25f}, kl::k1{0.25f}, mean};
   const auto expected = run(hence::cpu{}, plain, d);
   CHECK(same_bits(
       expected,

@@ -6,6 +6,8 @@
 
 #include "compositions.hpp"
 
+#include <functional>
+
 namespace fixture {
 
 /// Whether a log-ratio lies within 2^-9 of a number where a gradient jumps.
@@ -51,36 +53,38 @@ inline bool is_plain(const oracle::spec& s) {
   return s.rule != oracle::surrogate::cispo && !(s.k2_gradient && s.kl != oracle::estimator::k2);
 }
 
+/// A composition without its type, so that all checks of it are compiled once.
+struct composition {
+  oracle::spec spec;
+  bool with_ref;
+  std::function<outcome<double>(arrays<double>&)> call;  ///< on a ragged batch; no gradient in it
+};
+
 /// The largest |gradient - central difference|, relative to the largest gradient.
-template <class Loss>
-double difference_error(const Loss& loss, const description& d, const outcome<double>& o) {
-  const oracle::spec s = spec_of(loss);
-  const hence::reference<double> executor;
+inline double difference_error(const composition& c, const description& d,
+                               const outcome<double>& o) {
   double largest = 0, worst = 0;
   description moved = d;
-  arrays<double> a(d, form::ragged, reads_ref<Loss>);
+  arrays<double> a(d, form::ragged, c.with_ref);
   for (std::size_t i = 0; i < d.rows.size(); ++i)
     for (std::size_t t = 0; t < d.rows[i].at.size(); ++t) {
       const position& p = d.rows[i].at[t];
-      if (!p.live || !(p.policy || (p.kl && reads_ref<Loss>))) continue;
+      if (!p.live || !(p.policy || (p.kl && c.with_ref))) continue;
       const double up = p.logp + 0x1p-20, down = p.logp - 0x1p-20;
       double slope;
-      if (is_plain(s)) {
+      if (is_plain(c.spec)) {
         double& x = a.logp[static_cast<std::size_t>(a.where[i][t])];
-        const auto at = [&](double value) {
-          x = value;
-          return hence::loss_and_gradient(executor, loss, a.ragged(), a.inputs(),
-                                          hence::over_this_call, a.output(), hence::with_metrics)
-              .loss();
-        };
-        slope = (at(up) - at(down)) / (up - down);
+        x = up;
+        const double above = c.call(a).loss;
+        x = down;
+        slope = (above - c.call(a).loss) / (up - down);
         x = p.logp;
       } else {
         if (t % 3 != 0) continue;  // quadruple precision is slow
         moved.rows[i].at[t].logp = up;
-        const oracle::quad above = oracle::frozen_loss(s, moved, d);
+        const oracle::quad above = oracle::frozen_loss(c.spec, moved, d);
         moved.rows[i].at[t].logp = down;
-        slope = static_cast<double>((above - oracle::frozen_loss(s, moved, d)) / (up - down));
+        slope = static_cast<double>((above - oracle::frozen_loss(c.spec, moved, d)) / (up - down));
         moved.rows[i].at[t].logp = p.logp;
       }
       largest = std::max(largest, std::fabs(slope));
@@ -90,27 +94,63 @@ double difference_error(const Loss& loss, const description& d, const outcome<do
   return largest > 0 ? worst / largest : worst;
 }
 
+inline void check_in_double(const composition& c, const description& d) {
+  arrays<double> a(d, form::ragged, c.with_ref);
+  const std::vector<double> before = a.gradient;
+  auto o = c.call(a);
+  take_gradient(o, d, a, before);
+  const deviation error = deviation_of(o, oracle::evaluate(c.spec, d));
+  CHECK(error.loss < 1e-13);
+  CHECK(error.gradient < 1e-13);
+  CHECK(o.dead_are_zero);
+  CHECK(o.conditions == hence::status::ok);
+  CHECK(difference_error(c, d, o) < 1e-7);
+}
+
 /// reference<double>: the closed form to 1e-13, finite differences to 1e-7.
-template <class Aggregation> void check_in_double(Aggregation aggregation) {
+template <class Ratio> void check_in_double(Ratio ratio) {
   const description batches[] = {
       smooth_batch(11, {5, 0, 8, 1}),
       smooth_batch(12, {6, 3, 7}, {.live = 0.7, .per_token = true, .roles = true}),
   };
   int compositions = 0;
-  each_loss<double>(aggregation, [&](const auto& loss) {
-    CAPTURE(compositions);
-    ++compositions;
-    for (const description& d : batches) {
-      const auto o = run(hence::reference<double>{}, loss, d);
-      const deviation error = deviation_of(o, oracle::evaluate(spec_of(loss), d));
-      CHECK(error.loss < 1e-13);
-      CHECK(error.gradient < 1e-13);
-      CHECK(o.dead_are_zero);
-      CHECK(o.conditions == hence::status::ok);
-      CHECK(difference_error(loss, d, o) < 1e-7);
-    }
+  each_surrogate<double>([&](const auto& surrogate) {
+    each_kl<double>([&](const auto& kl) {
+      each_aggregation([&](const auto& aggregation) {
+        CAPTURE(compositions);
+        ++compositions;
+        const hence::policy_loss loss{ratio, surrogate, kl, aggregation};
+        const composition c{spec_of(loss), reads_ref<decltype(loss)>, [&](arrays<double>& a) {
+                              return outcome_of<double>(hence::loss_and_gradient(
+                                  hence::reference<double>{}, loss, a.ragged(), a.inputs(),
+                                  hence::over_this_call, a.output()));
+                            }};
+        for (const description& d : batches) check_in_double(c, d);
+      });
+    });
   });
-  CHECK(compositions == 4 * 4 * 7);
+  CHECK(compositions == 4 * 7 * 5);
+}
+
+/// The same without its type for an executor of float.
+using float_call = std::function<outcome<float>(arrays<float>&)>;
+
+inline void check_in_float(const oracle::spec& spec, bool with_ref, const float_call& reference,
+                           const float_call& packs, const description& d) {
+  const auto result = [&](const float_call& call, form f, std::size_t seed) {
+    arrays<float> a(d, f, with_ref, seed);
+    const std::vector<float> before = a.gradient;
+    auto o = call(a);
+    take_gradient(o, d, a, before);
+    return o;
+  };
+  const auto o = result(reference, form::ragged, 0);
+  const deviation error = deviation_of(o, oracle::evaluate(spec, d));
+  CHECK(error.loss < 5e-6);
+  CHECK(error.gradient < 5e-6);
+  CHECK(same_bits(o, result(packs, form::ragged, 3)));
+  CHECK(same_bits(o, result(packs, form::compacted, 5)));
+  CHECK(same_bits(o, result(reference, form::compacted, 1)));
 }
 
 /// reference<float> within 5e-6 of the closed form, and cpu equal to it to the bit.
@@ -126,15 +166,16 @@ void check_in_float(Ratio ratio, Aggregation aggregation) {
       CAPTURE(compositions);
       ++compositions;
       const hence::policy_loss loss{ratio, surrogate, kl, aggregation};
-      for (const description& d : batches) {
-        const auto o = run(hence::reference<float>{}, loss, d);
-        const deviation error = deviation_of(o, oracle::evaluate(spec_of(loss), d));
-        CHECK(error.loss < 5e-6);
-        CHECK(error.gradient < 5e-6);
-        CHECK(same_bits(o, run(hence::cpu{}, loss, d, form::ragged, hence::over_this_call, 3)));
-        CHECK(same_bits(o, run(hence::cpu{}, loss, d, form::holes, hence::over_this_call, 5)));
-        CHECK(same_bits(o, run(hence::reference<float>{}, loss, d, form::compacted)));
-      }
+      const auto on = [&](const auto& executor) -> float_call {
+        return [&loss, executor](arrays<float>& a) {
+          return outcome_of<float>(hence::loss_and_gradient(executor, loss, a.ragged(), a.inputs(),
+                                                            hence::over_this_call, a.output(),
+                                                            hence::with_metrics));
+        };
+      };
+      for (const description& d : batches)
+        check_in_float(spec_of(loss), reads_ref<decltype(loss)>, on(hence::reference<float>{}),
+                       on(hence::cpu{}), d);
     });
   });
   CHECK(compositions == 4 * 7);

@@ -80,13 +80,6 @@ template <class Loss> oracle::spec spec_of(const Loss& loss) {
 }
 
 // The axes. Each calls f once for every choice, with numbers of type S.
-template <class S, class F> void each_ratio(F&& f) {
-  using namespace hence::ratio;
-  f(token{});
-  f(sequence{});
-  f(token{log_clamp{S(log_low), S(log_high)}});
-  f(sequence{log_clamp{S(log_low), S(log_high)}});
-}
 template <class S, class F> void each_surrogate(F&& f) {
   f(hence::clip::two_sided{S(low), S(high)});
   f(hence::clip::cispo{S(low), S(high)});
@@ -103,11 +96,13 @@ template <class S, class F> void each_kl(F&& f) {
   f(k2{S(coef), as_k2{}});
   f(k3{S(coef), as_k2{}});
 }
-template <class S, class A, class F> void each_loss(A aggregation, F&& f) {
-  each_ratio<S>([&](auto r) {
-    each_surrogate<S>(
-        [&](auto s) { each_kl<S>([&](auto k) { f(hence::policy_loss{r, s, k, aggregation}); }); });
-  });
+template <class F> void each_aggregation(F&& f) {
+  using namespace hence::aggregate;
+  f(token_mean{});
+  f(sequence_mean_token_mean{});
+  f(sequence_mean_token_mean{non_empty_rows{}});
+  f(sequence_mean_token_mean_over{rows_given});
+  f(hence::aggregate::constant{fixture::constant});
 }
 
 }  // namespace fixture

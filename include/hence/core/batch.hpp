@@ -134,7 +134,11 @@ struct counts {
     return *this;
   }
   friend HENCE_FN constexpr counts operator+(counts a, const counts& b) { return a += b; }
-  friend constexpr bool operator==(const counts&, const counts&) = default;
+  [[gnu::always_inline]] friend constexpr bool operator==(const counts& a, const counts& b) {
+    return a.rows == b.rows && a.non_empty_rows == b.non_empty_rows && a.tokens == b.tokens &&
+           a.policy_tokens == b.policy_tokens && a.kl_tokens == b.kl_tokens &&
+           a.metric_tokens == b.metric_tokens;
+  }
 };
 
 }  // namespace hence::inline v0

@@ -13,7 +13,9 @@ struct sampled {
   double temperature;  ///< logits were divided by it
   std::uint64_t sampling_mask =
       0;  ///< 0: full vocabulary; else an id of the kept sets (top-k, top-p, ...)
-  friend constexpr bool operator==(const sampled&, const sampled&) = default;
+  [[gnu::always_inline]] friend constexpr bool operator==(const sampled& a, const sampled& b) {
+    return a.temperature == b.temperature && a.sampling_mask == b.sampling_mask;
+  }
 };
 
 /// Log-probs of the sampled tokens with their provenance. \tparam T `float`; `double` for

@@ -8,6 +8,8 @@
 ///
 /// | function | max error (ulp) | worst argument | over |
 /// | --- | --- | --- | --- |
+/// | log | 0.9374 | 0x1.55640ap+0 | all 2^32 floats |
+/// | log1p | 1.1618 (942 above 1) | 0x1.55a87ep-2 | all 2^32 floats |
 #pragma once
 
 #include <hence/core/math_exp.hpp>
@@ -79,7 +81,7 @@ template <class V, class P, class Q> HENCE_FN constexpr auto log(const dual<V, P
   return chain(x, log(x.value), V(1) / x.value);
 }
 
-/// log(1 + x) without cancellation near 0. \f$\le 1.5\f$ ulp; -inf at -1, NaN below.
+/// log(1 + x) without cancellation near 0. \f$\le 1.2\f$ ulp; -inf at -1, NaN below.
 template <class V>
   requires detail::is_number<V>
 HENCE_FN constexpr V log1p(V x) {

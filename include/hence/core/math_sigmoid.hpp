@@ -8,6 +8,11 @@
 ///
 /// | function | max error (ulp) | worst argument | over |
 /// | --- | --- | --- | --- |
+/// | sigmoid | 0.7883 | -0x1.5bf14cp+6 | all 2^32 floats |
+/// | softplus | 1.2854 | -0x1.18c23ap+0 | all 2^32 floats |
+/// | tanh | 1.0330 (36 above 1) | 0x1.fb38b2p-3 | all 2^32 floats |
+/// | log1mexp | 1.3085 (11060 above 1) | -0x1.02949ep+0 | all 2^32 floats |
+/// | slopes | 4 | | samples |
 #pragma once
 
 #include <hence/core/math_log.hpp>
@@ -117,7 +122,7 @@ template <class V> HENCE_FN constexpr value_and_slope<V> log1mexp_and_slope(V x)
 
 }  // namespace detail
 
-/// 1 / (1 + e^-x). \f$\le 2\f$ ulp, the lower tail included; 0 below -87.3365.
+/// 1 / (1 + e^-x). \f$\le 1\f$ ulp, the lower tail included; 0 below -87.3365.
 template <class V>
   requires detail::is_number<V>
 HENCE_FN constexpr V sigmoid(V x) {
@@ -129,7 +134,7 @@ template <class V, class P, class Q> HENCE_FN constexpr auto sigmoid(const dual<
   return chain(x, value, slope);
 }
 
-/// log(1 + e^x) = max(x, 0) + log1p(e^-|x|). \f$\le 2\f$ ulp; 0 below -87.3365.
+/// log(1 + e^x) = max(x, 0) + log1p(e^-|x|). \f$\le 1.3\f$ ulp; 0 below -87.3365.
 template <class V>
   requires detail::is_number<V>
 HENCE_FN constexpr V softplus(V x) {
@@ -140,7 +145,7 @@ template <class V, class P, class Q> HENCE_FN constexpr auto softplus(const dual
   return chain(x, softplus(x.value), sigmoid(x.value));
 }
 
-/// The hyperbolic tangent. \f$\le 2\f$ ulp.
+/// The hyperbolic tangent. \f$\le 1.1\f$ ulp.
 template <class V>
   requires detail::is_number<V>
 HENCE_FN constexpr V tanh(V x) {
@@ -152,7 +157,7 @@ template <class V, class P, class Q> HENCE_FN constexpr auto tanh(const dual<V, 
   return chain(x, value, slope);
 }
 
-/// log(1 - e^x), the log-probability of the complement, for x < 0. \f$\le 2\f$ ulp; -inf at 0, NaN
+/// log(1 - e^x), the log-probability of the complement, for x < 0. \f$\le 1.4\f$ ulp; -inf at 0, NaN
 /// above, 0 below -87.3365. Martin Maechler, "Accurately computing log(1 - exp(-|a|))" (2012).
 template <class V>
   requires detail::is_number<V>

@@ -20,6 +20,9 @@
 /// source run on the host against the reference (tests/cuda). It has not run on a device yet.
 #pragma once
 
+// A rule without HENCE_FN would be dropped from the kernel with no more than a warning.
+#pragma nv_diag_error 20011, 20013, 20014
+
 #include <hence/cuda/launch.cuh>
 #include <hence/cuda/metrics.cuh>
 #include <hence/cuda/row.cuh>

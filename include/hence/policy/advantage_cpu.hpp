@@ -51,7 +51,7 @@ template <class Isa> class group_tile {
     if (rewards.stride[0] != 1 || rows[ahead] + (n % F::lanes) > rewards.extent[0]) equal_ = 0;
     for (std::int64_t j = 0; j < ahead; ++j)
       if (rows[j + 1] - rows[j] != n) equal_ = 0;
-    if (equal_ > 0 && ahead % lanes == 0 && ahead * n <= std::int64_t{capacity}) {
+    if (equal_ > 0 && ahead * n <= std::int64_t{capacity}) {
       first_ = &rewards[rows[0]];
       taken_ = static_cast<int>(ahead);
       used_ = ahead * n;
@@ -67,9 +67,7 @@ template <class Isa> class group_tile {
           size);
       used_ += room;
     }
-    if (taken_ > 0)  // idle lanes repeat the last group
-      for (int k = taken_; k % lanes != 0; ++k)
-        put(k, source_[taken_ - 1], offset_[taken_ - 1], size_[taken_ - 1]);
+    for (int k = taken_; k % lanes != 0; ++k) size_[k] = size_[taken_ - 1];  // of idle lanes
     return i + j;
   }
   int taken() const { return taken_; }
@@ -97,12 +95,14 @@ template <class Isa> class group_tile {
     const int used = (taken_ + lanes - 1) & -lanes;
     const bool finite = find_extremes<N>(used);
     for (int k = 0; k < used; k += lanes) make_grids(k);
-    for (int j = 0; j < used; ++j) {
+    for (int j = 0; j < taken_; ++j) {
       const auto sums = place_lanes<Isa, N>(source<N>(j), y_ + offset<N>(j), size<N>(j),
                                             V(shift_[j]), V(base_[j]), V(square_[j]), used_);
       x_sums_[j] = sums.x, square_sums_[j] = sums.squares;
       out.drain(size<N>(j));
     }
+    for (int j = taken_; j < used; ++j)  // idle lanes repeat the last group
+      x_sums_[j] = x_sums_[taken_ - 1], square_sums_[j] = square_sums_[taken_ - 1];
     out.settle();
     V reach = 0.0;
     status found = status::ok;
@@ -119,13 +119,14 @@ template <class Isa> class group_tile {
   /// To low_ and high_; false if a reward may not be finite.
   template <int N> HENCE_FN bool find_extremes(int used) {
     F probe = 0.0f;
-    for (int j = 0; j < used; ++j) {
+    for (int j = 0; j < taken_; ++j) {
       const float* r = source<N>(j);
       extremes<F> found{F(*r), F(*r), F(0.0f)};
       found.template read<N>(r, size<N>(j));
       lows_[j] = found.low, highs_[j] = found.high;
       probe = probe + found.probe;
     }
+    for (int j = taken_; j < used; ++j) lows_[j] = lows_[taken_ - 1], highs_[j] = highs_[taken_ - 1];
     return !any(probe - probe != F(0.0f));
   }
 

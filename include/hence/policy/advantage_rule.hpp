@@ -82,12 +82,14 @@ template <class B, class S, class O> group_baseline(B, S, O) -> group_baseline<B
 /// GRPO's advantage, (r - mean)/(std + eps): "subtracting the group average and dividing by the
 /// group standard deviation", DeepSeekMath, arXiv:2402.03300, 4.1.2. The paper states neither ddof
 /// nor eps, nor what a group of one gets.
-template <class Singleton> constexpr auto grpo(std::int64_t ddof, double eps, Singleton singleton) {
+template <class Singleton>
+[[gnu::always_inline]] constexpr auto grpo(std::int64_t ddof, double eps, Singleton singleton) {
   return group_baseline<baseline_group, scale_group, Singleton>{{}, {ddof, eps}, singleton};
 }
 
 /// Dr. GRPO's advantage, r - mean, without the division by the deviation. arXiv:2503.20783, 3.2.
-template <class Singleton> constexpr auto dr_grpo(Singleton singleton) {
+template <class Singleton>
+[[gnu::always_inline]] constexpr auto dr_grpo(Singleton singleton) {
   return group_baseline<baseline_group, scale_none, Singleton>{{}, {}, singleton};
 }
 

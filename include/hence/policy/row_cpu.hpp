@@ -22,9 +22,9 @@ struct lane_outputs {
 };
 
 /// The lanes whose flag is not 0, or every lane if the row has no roles.
-template <class V, bool Roles> HENCE_FN auto lanes_of(const float* flags) {
+template <class V, bool Roles> HENCE_FN auto lanes_of(const float* flags, int i) {
   if constexpr (Roles)
-    return V::load(flags) != V(0.0f);
+    return V::load(flags + i) != V(0.0f);
   else
     return every_token{};
 }
@@ -44,8 +44,8 @@ template <class Isa, bool Roles, bool Metrics, class Loss>
                       V::load(in.advantage + i), V(in.score),         V(in.mean_log_ratio)};
     if constexpr (!pooled) x.log_ratio = x.logp - x.anchor;
     if constexpr (with_kl) x.reference = V::load(in.ref + i);
-    const auto y = term_of(loss, x, lanes_of<V, Roles>(in.policy_live + i),
-                           lanes_of<V, Roles>(in.kl_live + i));
+    const auto y = term_of(loss, x, lanes_of<V, Roles>(in.policy_live, i),
+                           lanes_of<V, Roles>(in.kl_live, i));
     y.value.store(out.term + i);
     if constexpr (!pooled) {
       (sum_partial<V>(y.pooled, y.own) * scale).store(out.gradient + i);

@@ -1,0 +1,10 @@
+#include "composition_checks.hpp"
+
+TEST_CASE("every composition with sequence ratios: closed form and finite differences") {
+  fixture::check_in_double(hence::ratio::sequence{});
+}
+
+TEST_CASE("every composition with limited sequence ratios: closed form and finite differences") {
+  const hence::ratio::log_clamp limit{fixture::log_low, fixture::log_high};
+  fixture::check_in_double(hence::ratio::sequence{limit});
+}
