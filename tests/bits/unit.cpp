@@ -13,7 +13,7 @@ double UNIT(const std::vector<float>& logp, const std::vector<float>& old_logp,
                                 .old = {old_logp, {.temperature = 1.0}},
                                 .ref = {old_logp, {.temperature = 1.0}},
                                 .advantages = advantages};
-  const auto window = over_window(loss.aggregation, count(batch));
+  const auto window = over_window(loss.aggregation, count(batch) + count(batch));
   auto a = loss_and_gradient(cpu{}, loss, batch, in, window, gradient, with_metrics);
   a += loss_and_gradient(reference<float>{}, loss, batch, in, window, gradient, with_metrics);
   return a.loss() + a.metrics().kl_mean() + a.metrics().ratio_mean();

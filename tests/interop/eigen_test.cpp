@@ -87,7 +87,9 @@ TEST_CASE("a loss takes row-major Eigen matrices and refuses column-major ones")
   CHECK(run(logp, gradient).loss() == doctest::Approx((ratio - 3 * 1.28) / 3).epsilon(1e-6));
   CHECK(gradient(1, 2) == doctest::Approx(ratio / 15).epsilon(1e-6));
   Eigen::MatrixXf column_major = logp;
-  CHECK_THROWS_WITH_AS(run(column_major, gradient),
-                       "hence: logp has a stride between tokens that is not 1",
-                       std::invalid_argument);
+  CHECK_THROWS_WITH_AS(
+      run(column_major, gradient),
+      "hence: logp has a stride between tokens that is not 1, expected row-major [rows, "
+      "width] or contiguous [tokens]",
+      std::invalid_argument);
 }

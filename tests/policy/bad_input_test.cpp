@@ -275,6 +275,8 @@ TEST_CASE("the gradient is an array of its own") {
   r->out = view<float>(r->shared.data(), 5);
   r->in.logp.values = view<const float>(r->shared.data() + 5, 5);
   CHECK(call(hence::cpu{}, *r) == "accepted");
+  r->out = view<float>(r->shared.data() + 10, 5);
+  CHECK(call(hence::cpu{}, *r) == "accepted");
 }
 
 TEST_CASE("padded batches: shapes") {

@@ -178,6 +178,12 @@ TEST_CASE("A = 0 times an overflowing ratio is 0, and a finite advantage is clip
     using pair = std::pair<double, double>;
     CHECK(of_one_token(executor, ppo, T(-0.5), T(-900), T(0)) == pair(0, 0));
     CHECK(of_one_token(executor, cispo, T(-0.5), T(-900), T(0)) == pair(0, 0));
+    // without bounds nothing but A = 0 itself keeps infinity times 0 away
+    const T none = std::numeric_limits<T>::infinity();
+    CHECK(of_one_token(executor, hence::clip::two_sided<T>{-none, none}, T(-0.5), T(-900), T(0)) ==
+          pair(0, 0));
+    CHECK(of_one_token(executor, hence::clip::cispo<T>{-none, none}, T(-0.5), T(-900), T(0)) ==
+          pair(0, 0));
     CHECK(of_one_token(executor, ppo, T(-0.5), T(-900), T(2)) == pair(-2.5, 0));
     CHECK(of_one_token(executor, cispo, T(-0.5), T(-900), T(2)) == pair(1.25, -2.5));
     // and an underflowing one

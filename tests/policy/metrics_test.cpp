@@ -66,14 +66,18 @@ TEST_CASE("clip fractions: strictly beyond the bound, and only on the side that 
                     0});
   const hence::policy_loss loss{ratio::token{}, clip::two_sided{1.0f, 1.0f}, kl::none{},
                                 aggregate::token_mean{}};
-  fixture::arrays<float> a(d, fixture::form::ragged, false);
-  const auto r = hence::loss_and_gradient(hence::cpu{}, loss, a.ragged(), a.inputs(),
-                                          hence::over_this_call, a.output(), hence::with_metrics);
-  CHECK(r.metrics().clipped_high == 1);
-  CHECK(r.metrics().clipped_low == 1);
-  CHECK(r.metrics().clip_high_mean() == 0.125);
-  CHECK(r.metrics().clip_low_mean() == 0.125);
-  CHECK(r.metrics().clip_region_mean() == 0.25);
+  const auto check = [&](const auto& executor) {
+    fixture::arrays<float> a(d, fixture::form::ragged, false);
+    const auto r = hence::loss_and_gradient(executor, loss, a.ragged(), a.inputs(),
+                                            hence::over_this_call, a.output(), hence::with_metrics);
+    CHECK(r.metrics().clipped_high == 1);
+    CHECK(r.metrics().clipped_low == 1);
+    CHECK(r.metrics().clip_high_mean() == 0.125);
+    CHECK(r.metrics().clip_low_mean() == 0.125);
+    CHECK(r.metrics().clip_region_mean() == 0.25);
+  };
+  check(hence::cpu{});
+  check(hence::reference<float>{});
 }
 
 TEST_CASE("absent bounds and rules without bounds have clip fraction 0") {

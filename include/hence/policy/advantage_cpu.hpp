@@ -126,7 +126,8 @@ template <class Isa> class group_tile {
       lows_[j] = found.low, highs_[j] = found.high;
       probe = probe + found.probe;
     }
-    for (int j = taken_; j < used; ++j) lows_[j] = lows_[taken_ - 1], highs_[j] = highs_[taken_ - 1];
+    for (int j = taken_; j < used; ++j)
+      lows_[j] = lows_[taken_ - 1], highs_[j] = highs_[taken_ - 1];
     return !any(probe - probe != F(0.0f));
   }
 

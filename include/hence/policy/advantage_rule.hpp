@@ -88,8 +88,7 @@ template <class Singleton>
 }
 
 /// Dr. GRPO's advantage, r - mean, without the division by the deviation. arXiv:2503.20783, 3.2.
-template <class Singleton>
-[[gnu::always_inline]] constexpr auto dr_grpo(Singleton singleton) {
+template <class Singleton> [[gnu::always_inline]] constexpr auto dr_grpo(Singleton singleton) {
   return group_baseline<baseline_group, scale_none, Singleton>{{}, {}, singleton};
 }
 
