@@ -59,10 +59,10 @@ TEST_CASE("sigmoid and the like: the worst arguments of the exhaustive sweep") {
   const auto close = [](double error, double documented) {
     return std::fabs(error - documented) < 1e-4;
   };
-  const float a = -0x1.5bf14cp+6f, b = -0x1.18c23ap+0f, c = 0x1.fb38b2p-3f, d = -0x1.02949ep+0f;
+  const float a = -0x1.5bf14cp+6f, b = -0x1.18c23ap+0f, c = 0x1.fbeb7ap-3f, d = -0x1.02949ep+0f;
   CHECK(close(ulps(sigmoid(f32(a)).v, oracle::sigmoid(quad(a))), 0.7883));
   CHECK(close(ulps(softplus(f32(b)).v, oracle::softplus(quad(b))), 1.2854));
-  CHECK(close(ulps(tanh(f32(c)).v, oracle::tanh(quad(c))), 1.0330));
+  CHECK(close(ulps(tanh(f32(c)).v, oracle::tanh(quad(c))), 1.0268));
   CHECK(close(ulps(log1mexp(f32(d)).v, oracle::log1mexp(quad(d))), 1.3085));
 }
 

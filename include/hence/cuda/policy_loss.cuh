@@ -59,6 +59,7 @@ using loss_state_for = loss_state<std::remove_cvref_t<decltype(Loss::aggregation
 
 namespace detail {
 
+/// \cond kernels: Doxygen 1.9 does not read __launch_bounds__
 /// The counts of a batch, where D is this call's own. One block a row.
 template <int Threads, class State>
 __global__ void __launch_bounds__(Threads)
@@ -172,6 +173,7 @@ __global__ void __launch_bounds__(Threads, 512 / Threads)
 
 }  // namespace detail
 
+/// \endcond
 /// Queues a policy loss on a stream: a memset of the state, the counts where `over_this_call` needs
 /// them, and one kernel. Never synchronises, never allocates, needs no workspace beyond `state`;
 /// capturable in a CUDA graph. Every array, cu_seqlens and masks included, lies in device memory;
@@ -181,7 +183,8 @@ __global__ void __launch_bounds__(Threads, 512 / Threads)
 /// \param loss as for the CPU. Its rules are trivially copyable and their operator() is `HENCE_FN`.
 /// \param gradient `[tokens]` or `[rows, width]`; every entry is written, dead positions with 0.
 /// \param state in device memory, overwritten; see `loss_state_for`.
-/// \param choice `with_metrics` for the metrics of the same pass.
+/// \param batch, in, d as for the CPU. \param where the caller, for errors.
+/// \tparam Choice `with_metrics_t` for the metrics of the same pass.
 /// \tparam Tuning the launch; its `threads` is a compile-time choice.
 template <policy_loss_tuning Tuning = policy_loss_tuning{}, class Loss, class Batch, class D,
           class Choice = without_metrics_t>

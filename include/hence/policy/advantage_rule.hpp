@@ -26,7 +26,7 @@ template <class V> struct moments {
 
 /// c = r - mu, the group's mean. DeepSeekMath, arXiv:2402.03300, 4.1.2.
 struct baseline_group {
-  /// \param e r - mu; every baseline is written with it. \param g the group.
+  /// \param e r - mu; every baseline is written with it.
   template <class V> HENCE_FN V operator()(V e, const moments<V>&) const { return e; }
 };
 

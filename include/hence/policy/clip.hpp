@@ -29,7 +29,8 @@ template <class S>
 /// bounds
 /// ("clip-higher"): DAPO, arXiv:2503.14476 eq. 10. At a bound the gradient passes.
 template <class S = float> struct two_sided {
-  static_assert(!std::integral<S>, "hence: bounds of a ratio are floating-point numbers: write 0.8f");
+  static_assert(!std::integral<S>,
+                "hence: bounds of a ratio are floating-point numbers: write 0.8f");
   S low, high;  // bounds of the ratio, e.g. 0.8 and 1.2; an absent one is an infinity
   static constexpr bool vanishes_with_advantage = true;
   HENCE_FN constexpr auto operator()(const auto& ratio, const auto& advantage) const {
@@ -42,7 +43,8 @@ template <class S> two_sided(S, S) -> two_sided<S>;
 /// CISPO, -sg(clamp(r, [low, high])) A log pi: every token keeps its gradient. MiniMax-M1,
 /// arXiv:2506.13585 eq. 4.
 template <class S = float> struct cispo {
-  static_assert(!std::integral<S>, "hence: bounds of a ratio are floating-point numbers: write 0.8f");
+  static_assert(!std::integral<S>,
+                "hence: bounds of a ratio are floating-point numbers: write 0.8f");
   S low, high;  // TRL's epsilon_high is `high` itself; verl's clip_ratio_high is `high` - 1
   static constexpr bool vanishes_with_advantage = true;
   HENCE_FN constexpr auto operator()(const auto& t) const {

@@ -29,7 +29,8 @@ struct none {};
 
 /// k1 = -u: unbiased, negative at times.
 template <class S = float, class Gradient = own> struct k1 {
-  static_assert(!std::integral<S>, "hence: a KL coefficient is a floating-point number: write 0.04f");
+  static_assert(!std::integral<S>,
+                "hence: a KL coefficient is a floating-point number: write 0.04f");
   S coef;
   Gradient gradient{};
   HENCE_FN constexpr auto operator()(const auto& u) const { return -u; }
@@ -38,7 +39,8 @@ template <class S = float, class Gradient = own> struct k1 {
 
 /// k2 = u^2 / 2.
 template <class S = float, class Gradient = own> struct k2 {
-  static_assert(!std::integral<S>, "hence: a KL coefficient is a floating-point number: write 0.04f");
+  static_assert(!std::integral<S>,
+                "hence: a KL coefficient is a floating-point number: write 0.04f");
   S coef;
   Gradient gradient{};
   HENCE_FN constexpr auto operator()(const auto& u) const { return u * u * S(0.5); }
@@ -48,7 +50,8 @@ template <class S = float, class Gradient = own> struct k2 {
 /// k3 = e^u - 1 - u: unbiased and never negative. DeepSeekMath, arXiv:2402.03300 eq. 4; DeepSeek-R1
 /// eq. 2.
 template <class S = float, class Gradient = own> struct k3 {
-  static_assert(!std::integral<S>, "hence: a KL coefficient is a floating-point number: write 0.04f");
+  static_assert(!std::integral<S>,
+                "hence: a KL coefficient is a floating-point number: write 0.04f");
   S coef;
   Gradient gradient{};
   HENCE_FN constexpr auto operator()(const auto& u) const { return hence::k3(u); }

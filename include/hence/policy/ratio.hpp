@@ -16,7 +16,8 @@ struct unclamped {
 /// The log-ratio limited to [low, high], with gradient 0 outside. verl, OpenRLHF, SkyRL: +-20.
 /// An absent bound is an infinity.
 template <class S = float> struct log_clamp {
-  static_assert(!std::integral<S>, "hence: bounds of a log-ratio are floating-point numbers: write 20.0f");
+  static_assert(!std::integral<S>,
+                "hence: bounds of a log-ratio are floating-point numbers: write 20.0f");
   S low, high;
   HENCE_FN constexpr auto operator()(const auto& log_ratio) const {
     return hence::clamp(log_ratio, low, high);

@@ -44,8 +44,8 @@ template <class Isa, bool Roles, bool Metrics, class Loss>
                       V::load(in.advantage + i), V(in.score),         V(in.mean_log_ratio)};
     if constexpr (!pooled) x.log_ratio = x.logp - x.anchor;
     if constexpr (with_kl) x.reference = V::load(in.ref + i);
-    const auto y = term_of(loss, x, lanes_of<V, Roles>(in.policy_live, i),
-                           lanes_of<V, Roles>(in.kl_live, i));
+    const auto y =
+        term_of(loss, x, lanes_of<V, Roles>(in.policy_live, i), lanes_of<V, Roles>(in.kl_live, i));
     y.value.store(out.term + i);
     if constexpr (!pooled) {
       (sum_partial<V>(y.pooled, y.own) * scale).store(out.gradient + i);
