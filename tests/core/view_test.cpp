@@ -161,6 +161,6 @@ TEST_CASE("a constant expression") {
   constexpr view<const float, 2> v(x, 2, 3);
   static_assert(v(1, 1) == 5);
   constexpr view<const float> w(x, 6);
-  static_assert(w[5] == 6 && w.present());
+  CHECK((w[5] == 6 && w.present()));
   CHECK(v(0, 2) == 3);
 }
