@@ -59,7 +59,8 @@ alignas(64) float in[n], out[n];
 /// Times all in turn; `share_of_best` is hence's rate over the best peer's.
 void exp_rate(benchmark::State& state) {
   for (int i = 0; i < n; ++i)
-    in[i] = -30 + 50 * static_cast<float>((i * 2654435761u) >> 8 & 0xffff) / 65536;
+    in[i] = -30 +
+            50 * static_cast<float>((static_cast<unsigned>(i) * 2654435761u) >> 8 & 0xffff) / 65536;
   const auto timed = [](void (*f)()) {
     return probe::seconds([&] {
              for (int k = 0; k < 50; ++k) {
