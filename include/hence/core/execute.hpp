@@ -36,7 +36,8 @@ template <class Pool = serial, class Isa = native_isa> struct cpu {
                 "hence: nvcc knows no vector registers, so hence::cpu is absent in a .cu file; use "
                 "reference<float>, whose bits are the same, or call hence::cpu from a .cpp file");
 #endif
-  static_assert(parallel<Pool>, "hence: a pool for hence::cpu has parallel_for(n, f)");
+  static constexpr bool has_loop = parallel<Pool>;  // of a concept the compiler lists every part
+  static_assert(has_loop, "hence: a pool for hence::cpu has parallel_for(n, f)");
   using scalar = float;
   static constexpr bool is_parallel = !std::same_as<Pool, serial>;
   Pool* pool = nullptr;

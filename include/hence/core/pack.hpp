@@ -128,6 +128,13 @@ template <class T, class Isa = native_isa> struct pack {
     friend HENCE_FN mask operator!(mask a) { return {~a.m}; }
     friend HENCE_FN mask operator&&(mask a, mask b) { return a & b; }  // both sides are computed
     friend HENCE_FN mask operator||(mask a, mask b) { return a | b; }
+    /// Refused in one sentence: the lanes of a comparison may differ.
+    template <class Bool> explicit operator Bool() const {
+      static_assert(detail::always_false<Bool>::value,
+                    "hence: a rule runs on many tokens at once, so a comparison is no bool: write "
+                    "select(condition, a, b) for `condition ? a : b` and for `if`");
+      return {};
+    }
   };
   vector v;
 

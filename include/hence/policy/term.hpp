@@ -8,7 +8,7 @@
 #include <hence/policy/kl.hpp>
 #include <hence/policy/ratio.hpp>
 
-#include <concepts>     // invocable
+#include <concepts>     // same_as
 #include <type_traits>  // remove_cvref_t
 
 namespace hence::inline v0 {
@@ -51,7 +51,7 @@ concept vanishes_with_advantage = requires { requires R::vanishes_with_advantage
 /// Calls a rule in the form it has.
 template <class Rule, class Token>
 HENCE_FN constexpr auto apply_rule(const Rule& rule, const Token& t) {
-  if constexpr (std::invocable<const Rule&, decltype((t.ratio)), decltype((t.advantage))>)
+  if constexpr (requires { rule(t.ratio, t.advantage); })
     return rule(t.ratio, t.advantage);
   else
     return rule(t);
