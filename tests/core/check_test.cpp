@@ -133,12 +133,12 @@ TEST_CASE(
 TEST_CASE("overlapping ranges of bytes") {
   alignas(8) static char x[64];
   using hence::detail::overlap;
-  CHECK(overlap(x, 16, x + 15, 1));
-  CHECK(!overlap(x, 16, x + 16, 1));
-  CHECK(overlap(x + 8, 1, x, 64));
-  CHECK(overlap(x, 64, x + 8, 1));
-  CHECK(!overlap(x + 16, 16, x, 16));
-  CHECK(overlap(x + 15, 16, x, 16));
-  CHECK(!overlap(x, 0, x, 0));
-  CHECK(!overlap(nullptr, 0, x, 64));
+  CHECK(overlap({x, 16}, {x + 15, 1}));
+  CHECK(!overlap({x, 16}, {x + 16, 1}));
+  CHECK(overlap({x + 8, 1}, {x, 64}));
+  CHECK(overlap({x, 64}, {x + 8, 1}));
+  CHECK(!overlap({x + 16, 16}, {x, 16}));
+  CHECK(overlap({x + 15, 16}, {x, 16}));
+  CHECK(!overlap({x, 0}, {x, 0}));
+  CHECK(!overlap({nullptr, 0}, {x, 64}));
 }

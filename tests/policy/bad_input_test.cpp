@@ -256,6 +256,9 @@ TEST_CASE("the gradient is an array of its own") {
                   r.in.logp.values = view<const float, 2>(r.shared.data() + 12, 2, 3);
                 },
                 "hence: gradient overlaps logp; they are separate arrays"}});
+  check(true,
+        {{[](request& r) { r.out = view<float, 2>(r.gradient.data(), 2, 3, INT64_MAX / 16); },
+          "hence: gradient has row stride 576460752303423487, which times 2 rows overflows"}});
   // halves of one buffer, side by side, are apart; shifted by one they are not
   const auto halves = [](std::int64_t shift) {
     const auto r = std::make_unique<request>(true);
@@ -602,7 +605,28 @@ TEST_CASE("workspace") {
   CHECK(message(strided) == "hence: workspace is not contiguous");
   CHECK(untouched(*r));
   r->out = view<float>(reinterpret_cast<float*>(r->room + 64), 5);
-  CHECK(message({r->room, fits}) == "hence: gradient overlaps workspace; they are separate arrays");
+  CHECK(message({r->room, fits}) == "hence: workspace overlaps gradient; they are separate arrays");
   r->out = r->gradient;
+  auto* const inside = reinterpret_cast<float*>(r->room + 64);
+  r->in.old.values = view<const float>(inside, 5);
+  CHECK(message({r->room, fits}) == "hence: workspace overlaps old; they are separate arrays");
+  r->in.old.values = per_token<const float>(r->old);
+  r->in.advantages = view<const float>(inside, 2);
+  CHECK(message({r->room, fits}) ==
+        "hence: workspace overlaps advantages; they are separate arrays");
+  r->in.advantages = r->advantages;
+  r->ragged.mask.response = view<const std::uint8_t>(reinterpret_cast<std::uint8_t*>(inside), 5);
+  CHECK(message({r->room, fits}) ==
+        "hence: workspace overlaps mask.response; they are separate arrays");
+  r->ragged.mask.response = r->response;
+  CHECK(untouched(*r));
+  const hence::padded huge{.rows = INT64_MAX / 4, .width = 64};
+  std::string refusal;
+  try {
+    (void)hence::workspace_bytes(executor, loss, huge);
+  } catch (const std::invalid_argument& e) {
+    refusal = e.what();
+  }
+  CHECK(refusal == "hence: padded.rows x padded.width = 2305843009213693951 x 64 overflows");
   CHECK(message({r->room, bytes}) == "accepted");
 }

@@ -12,8 +12,8 @@
 namespace {
 
 using fixture::form;
-using hence::detail::bytes_of;
 using hence::detail::layout;
+using hence::detail::range_of;
 namespace aggregate = hence::aggregate;
 
 const hence::policy_loss loss{hence::ratio::token{}, hence::clip::two_sided{0.75f, 1.25f},
@@ -27,24 +27,28 @@ TEST_CASE("the bytes that an array spans, gaps between rows included") {
   float x[64];
   const std::vector<std::int64_t> cu{0, 3, 10};
   const layout ragged = hence::ragged{cu, {}};
-  CHECK(bytes_of(hence::per_token<float>(hence::view<float>(x, 10)), ragged) == 40);
+  CHECK(range_of(hence::per_token<float>(hence::view<float>(x, 10)), ragged).bytes == 40);
   const layout padded = hence::padded{3, 4, {}};
-  CHECK(bytes_of(hence::per_token<float>(hence::view<float, 2>(x, 3, 4, 10)), padded) == 96);
-  CHECK(bytes_of(hence::per_token<float>(), padded) == 0);
-  CHECK(bytes_of(hence::per_token<float>(hence::view<float, 2>(x, 0, 4)),
-                 hence::padded{0, 4, {}}) == 0);
+  CHECK(range_of(hence::per_token<float>(hence::view<float, 2>(x, 3, 4, 10)), padded).bytes == 96);
+  CHECK(range_of(hence::per_token<float>(), padded).bytes == 0);
+  CHECK(range_of(hence::per_token<float>(hence::view<float, 2>(x, 0, 4)), hence::padded{0, 4, {}})
+            .bytes == 0);
+  hence::view<float> backwards(x + 9, 4);
+  backwards.stride[0] = -3;
+  CHECK(range_of(backwards, ragged).first == x);
+  CHECK(range_of(backwards, ragged).bytes == 40);
 }
 
 TEST_CASE("overlap is of half-open byte ranges") {
   const char x[32] = {};
   using hence::detail::overlap;
-  CHECK(overlap(x, 8, x, 8));
-  CHECK(overlap(x, 8, x + 7, 8));
-  CHECK(overlap(x + 7, 1, x, 8));
-  CHECK(!overlap(x, 8, x + 8, 8));
-  CHECK(!overlap(x + 8, 8, x, 8));
-  CHECK(!overlap(x, 0, x, 8));
-  CHECK(!overlap(x, 8, x + 4, 0));
+  CHECK(overlap({x, 8}, {x, 8}));
+  CHECK(overlap({x, 8}, {x + 7, 8}));
+  CHECK(overlap({x + 7, 1}, {x, 8}));
+  CHECK(!overlap({x, 8}, {x + 8, 8}));
+  CHECK(!overlap({x + 8, 8}, {x, 8}));
+  CHECK(!overlap({x, 0}, {x, 8}));
+  CHECK(!overlap({x, 8}, {x + 4, 0}));
 }
 
 TEST_CASE("rows are found in strided and in ragged arrays") {

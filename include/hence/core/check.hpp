@@ -103,11 +103,17 @@ template <bool Exceptions = exceptions_enabled>
   std::abort();
 }
 
-/// Whether [a, a + a_bytes) and [b, b + b_bytes) share a byte.
-HENCE_FN bool overlap(const void* a, std::int64_t a_bytes, const void* b, std::int64_t b_bytes) {
-  const auto x = reinterpret_cast<std::uintptr_t>(a), y = reinterpret_cast<std::uintptr_t>(b);
-  return a_bytes > 0 && b_bytes > 0 && x < y + static_cast<std::uintptr_t>(b_bytes) &&
-         y < x + static_cast<std::uintptr_t>(a_bytes);
+/// The bytes from an array's first element to its last.
+struct byte_range {
+  const void* first;
+  std::int64_t bytes;
+};
+/// Whether they share a byte.
+HENCE_FN bool overlap(byte_range a, byte_range b) {
+  const auto x = reinterpret_cast<std::uintptr_t>(a.first),
+             y = reinterpret_cast<std::uintptr_t>(b.first);
+  return a.bytes > 0 && b.bytes > 0 && x < y + static_cast<std::uintptr_t>(b.bytes) &&
+         y < x + static_cast<std::uintptr_t>(a.bytes);
 }
 
 }  // namespace detail

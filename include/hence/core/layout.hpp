@@ -111,6 +111,9 @@ inline void check_token_shape(const char* name, const token_shape& a, const layo
   if (b.is_padded && b.rows > 1 && a.row_stride < b.width)
     refuse(message() << "hence: " << name << " has row stride " << a.row_stride
                      << ", expected at least the width " << b.width);
+  if (b.is_padded && b.rows > 1 && a.row_stride > INT64_MAX / 16 / b.rows)
+    refuse(message() << "hence: " << name << " has row stride " << a.row_stride << ", which times "
+                     << b.rows << " rows overflows");
 }
 
 template <class T>

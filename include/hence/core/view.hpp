@@ -123,4 +123,15 @@ template <class T, int Rank = 1> struct view {
   }
 };
 
+namespace detail {
+
+template <class T> HENCE_FN byte_range range_of(const view<T>& a) {
+  if (!a.present() || a.extent[0] < 1) return {a.data, 0};
+  const T *begin = a.data, *end = a.data + (a.extent[0] - 1) * a.stride[0];
+  const T *low = end < begin ? end : begin, *high = end < begin ? begin : end;
+  return {low, (high - low + 1) * static_cast<std::int64_t>(sizeof(T))};
+}
+
+}  // namespace detail
+
 }  // namespace hence::inline v0

@@ -128,22 +128,10 @@ void check_advantage_range(const offsets& cu, std::int64_t begin, std::int64_t e
   check_rising(cu, begin, end);
 }
 
-/// Bytes from the lowest to past the highest element.
-template <class T> struct byte_range {
-  const T* low;
-  std::int64_t bytes;
-  HENCE_FN explicit byte_range(const view<T>& v) : low(v.data), bytes(0) {
-    if (v.extent[0] == 0) return;
-    const std::int64_t reach = (v.extent[0] - 1) * v.stride[0];
-    if (reach < 0) low += reach;
-    bytes = ((reach < 0 ? -reach : reach) + 1) * static_cast<std::int64_t>(sizeof(T));
-  }
-};
 /// Whether two views share an element. Fields of the same array of structs do not.
 template <class T, class Isa = native_isa>
 bool share_elements(const view<const T>& a, const view<const T>& b) {
-  const byte_range<const T> x(a), y(b);
-  if (!overlap(x.low, x.bytes, y.low, y.bytes)) return false;
+  if (!overlap(range_of(a), range_of(b))) return false;
   if (a.stride[0] != b.stride[0] || a.extent[0] < 2) return true;
   const auto step =
       static_cast<std::int64_t>(sizeof(T)) * (a.stride[0] < 0 ? -a.stride[0] : a.stride[0]);

@@ -78,9 +78,10 @@ template <class V, class Ratio> struct token_for {
 };
 
 template <class Rule, class Token, class V>
-concept takes_two = std::invocable<const Rule&, const decltype(Token::ratio)&, const V&>;
+concept takes_two =
+    requires(const Rule& rule, const Token& t, const V& advantage) { rule(t.ratio, advantage); };
 template <class Rule, class Token>
-concept takes_token = std::invocable<const Rule&, const Token&>;
+concept takes_token = requires(const Rule& rule, const Token& t) { rule(t); };
 
 template <class K>
 concept kl_rule = std::same_as<K, kl::none> || requires(const K& k) {
@@ -162,6 +163,14 @@ constexpr bool check_kl(const Variant<Ks...>*) {
   return (check_kl<S>(static_cast<const Ks*>(nullptr)) && ...);
 }
 
+/// The numbers a surrogate is tried with: packs where there are some, as they allow the least.
+#if defined(__CUDACC__)
+template <class S> using trial_number = num<S>;
+#else
+template <class S>
+using trial_number = std::conditional_t<std::same_as<S, float>, pack<float>, num<S>>;
+#endif
+
 /// Layered: the first fault speaks, the rest is not instantiated.
 template <class Loss, class S, class D> constexpr bool check_composition() {
   constexpr bool composed = composition<Loss>;
@@ -190,7 +199,7 @@ template <class Loss, class S, class D> constexpr bool check_composition() {
                   "hence: the denominator was made for another aggregation than the loss's");
     if constexpr (sound_ratio && sound_aggregation && is_denominator && same)
       return check_kl<S>(static_cast<const kl_t*>(nullptr)) &&
-             check_surrogate<num<S>, ratio_t>(static_cast<const surrogate_t*>(nullptr));
+             check_surrogate<trial_number<S>, ratio_t>(static_cast<const surrogate_t*>(nullptr));
   }
   return false;
 }
@@ -219,6 +228,14 @@ void check_workspace(const view<std::byte>& w, std::int64_t bytes) {
   if (reinterpret_cast<std::uintptr_t>(w.data) % 64 != 0)
     refuse(message() << "hence: workspace is not aligned to 64 bytes");
   if (w.stride[0] != 1) refuse(message() << "hence: workspace is not contiguous");
+}
+template <class T>
+void check_workspace_apart(const view<std::byte>& w, const layout& b, const policy_inputs<T>& in,
+                           const per_token<T>& gradient) {
+  check_apart("workspace", w, "gradient", gradient, b);
+  for_each_input(in, b, [&](const char* name, const auto& array) {
+    check_apart("workspace", w, name, array, b);
+  });
 }
 
 }  // namespace hence::inline v0::detail

@@ -47,10 +47,13 @@ HENCE_FN row_data<T> row_of(const policy_inputs<T>& in, const layout& b,
           T(0), T(0), b.row(gradient, i), b.masks_of(i), b.length(i)};
 }
 
-template <class T> std::int64_t bytes_of(const per_token<T>& a, const layout& b) {
-  if (!a.present() || b.tokens() == 0) return 0;
+template <class T> HENCE_FN byte_range range_of(const per_token<T>& a, const layout& b) {
+  if (!a.present() || b.tokens() == 0) return {a.data, 0};
   const std::int64_t elements = b.is_padded ? (b.rows - 1) * a.row_stride + b.width : b.tokens();
-  return elements * static_cast<std::int64_t>(sizeof(T));
+  return {a.data, elements * static_cast<std::int64_t>(sizeof(T))};
+}
+template <class T> HENCE_FN byte_range range_of(const view<T>& a, const layout&) {
+  return range_of(a);
 }
 /// Whether two padded blocks of one row stride lie side by side, as the halves of one buffer do.
 template <class T, class U>
@@ -68,23 +71,23 @@ HENCE_FN bool side_by_side(const per_token<T>& a, const per_token<U>& b, std::in
     return shift >= room && row - shift >= room;
   }
 }
-template <class T, class U>
-void check_apart(const char* name, const per_token<T>& gradient, const per_token<U>& input,
-                 const layout& b) {
-  if (overlap(gradient.data, bytes_of(gradient, b), input.data, bytes_of(input, b)) &&
-      !side_by_side(gradient, input, b.width))
-    refuse(message() << "hence: gradient overlaps " << name << "; they are separate arrays");
+template <class T, class U> HENCE_FN bool side_by_side(const T&, const U&, std::int64_t) {
+  return false;
 }
-/// The same for an array of one dimension, whose stride may be anything.
 template <class T, class U>
-void check_apart(const char* name, const per_token<T>& gradient, const view<const U>& input,
-                 const layout& b) {
-  if (!input.present() || input.extent[0] < 1) return;
-  const U *first = input.data, *last = input.data + (input.extent[0] - 1) * input.stride[0];
-  const U *low = last < first ? last : first, *high = last < first ? first : last;
-  if (overlap(gradient.data, bytes_of(gradient, b), low,
-              (high - low + 1) * static_cast<std::int64_t>(sizeof(U))))
-    refuse(message() << "hence: gradient overlaps " << name << "; they are separate arrays");
+void check_apart(const char* written, const T& a, const char* read, const U& b, const layout& l) {
+  if (overlap(range_of(a, l), range_of(b, l)) && !side_by_side(a, b, l.width))
+    refuse(message() << "hence: " << written << " overlaps " << read
+                     << "; they are separate arrays");
+}
+/// Calls f(name, array) for every array that a call reads.
+template <class T, class F>
+void for_each_input(const policy_inputs<T>& in, const layout& b, F&& f) {
+  f("logp", in.logp.values), f("old", in.old.values), f("ref", in.ref.values);
+  f("token_advantages", in.token_advantages), f("advantages", in.advantages);
+  f("mask.response", b.response), f("mask.policy", b.policy);
+  f("mask.kl", b.kl), f("mask.metric", b.metric);
+  f("scores", in.scores);
 }
 template <class Isa = native_isa>
 void check_like(const char* name, const sampled& a, const sampled& b) {
@@ -157,16 +160,9 @@ void check_inputs(const Loss& loss, const layout& b, const policy_inputs<T>& in,
     refuse(message() << "hence: scores has " << in.scores.extent[0] << " entries, the batch has "
                      << b.rows << " rows");
   check_shape("gradient", gradient, b);
-  check_apart("logp", gradient, in.logp.values, b);
-  check_apart("old", gradient, in.old.values, b);
-  check_apart("ref", gradient, in.ref.values, b);
-  check_apart("token_advantages", gradient, in.token_advantages, b);
-  check_apart("mask.response", gradient, b.response, b);
-  check_apart("mask.policy", gradient, b.policy, b);
-  check_apart("mask.kl", gradient, b.kl, b);
-  check_apart("mask.metric", gradient, b.metric, b);
-  check_apart("advantages", gradient, in.advantages, b);
-  check_apart("scores", gradient, in.scores, b);
+  for_each_input(in, b, [&](const char* name, const auto& array) {
+    check_apart("gradient", gradient, name, array, b);
+  });
 }
 
 }  // namespace detail

@@ -11,6 +11,10 @@
 /// `status::non_finite`; other rows' gradients stay right.
 #pragma once
 
+// First and directly, so that a compiler's list of includes before an error in a rule is short.
+#include <hence/core/num.hpp>
+#include <hence/core/pack.hpp>
+
 #include <hence/core/execute.hpp>
 #include <hence/policy/checks.hpp>
 #include <hence/policy/row_cpu.hpp>
@@ -118,7 +122,9 @@ std::int64_t workspace_bytes(const Executor&, const Loss&, const Batch& batch, C
   else {
     using sums_t = detail::sums<typename Executor::scalar,
                                 detail::metrics_for<typename Executor::scalar, Choice>>;
-    return detail::chunks_of(detail::layout(batch)) * static_cast<std::int64_t>(sizeof(sums_t));
+    const detail::layout b = batch;
+    detail::check_layout(b);
+    return detail::chunks_of(b) * static_cast<std::int64_t>(sizeof(sums_t));
   }
 }
 
@@ -183,7 +189,7 @@ auto loss_and_gradient(const Executor& executor, const Loss& loss, const Batch& 
     detail::check_inputs(loss, b, in, gradient);
     const std::int64_t bytes = workspace_bytes(executor, loss, batch, choice);
     detail::check_workspace(workspace, bytes);
-    detail::check_apart("workspace", gradient, view<const std::byte>(workspace), b);
+    detail::check_workspace_apart(workspace, b, in, gradient);
     double divisor;
     if constexpr (std::same_as<D, over_this_call_t>) {
       divisor = detail::divisor(loss.aggregation, detail::count_rows(b, 0, b.rows));
