@@ -123,6 +123,15 @@ TEST_CASE("dual: comparisons see values") {
   CHECK_FALSE(a >= b);
 }
 
+TEST_CASE("select between plain numbers, as in a rule's weight by the advantage's sign") {
+  const auto weight = [](auto a) { return select(a > 0, 1.0f, 0.5f); };
+  CHECK(weight(num<float>(2.0f)).v == 1.0f);
+  CHECK(weight(num<float>(-2.0f)).v == 0.5f);
+  CHECK(weight(hence::pack<float>(2.0f)).v[0] == 1.0f);
+  CHECK(weight(hence::pack<float>(-2.0f)).v[0] == 0.5f);
+  CHECK(weight(dual<num<float>, one, zero>{num<float>(2.0f), {}, {}}).v == 1.0f);
+}
+
 TEST_CASE("dual: packs give the bits of numbers") {
   using pack = hence::pack<float>;
   using f32 = num<float>;

@@ -113,25 +113,19 @@ template <class T> struct always_false {
 
 }  // namespace detail
 
-/// What a comparison of `num`s gives: a bool whose `&`, `|` and `!` are spelt like those of a
-/// pack's mask.
-struct scalar_mask {
-  bool m;
-  HENCE_FN constexpr operator bool() const { return m; }
-  friend HENCE_FN constexpr scalar_mask operator&(scalar_mask a, scalar_mask b) {
-    return {a.m && b.m};
-  }
-  friend HENCE_FN constexpr scalar_mask operator|(scalar_mask a, scalar_mask b) {
-    return {a.m || b.m};
-  }
-  friend HENCE_FN constexpr scalar_mask operator!(scalar_mask a) { return {!a.m}; }
-};
-
 /// A scalar of type T (float, double; wider in tests). \tparam Isa keeps differently compiled
 /// translation units apart.
 template <class T, class Isa = native_isa> struct num {
   using scalar = T;
-  using mask = scalar_mask;
+  /// What a comparison gives: a bool whose `&`, `|` and `!` are spelt like those of a pack's mask,
+  /// and that finds `select` for two plain numbers too.
+  struct mask {
+    bool m;
+    HENCE_FN constexpr operator bool() const { return m; }
+    friend HENCE_FN constexpr mask operator&(mask a, mask b) { return {a.m && b.m}; }
+    friend HENCE_FN constexpr mask operator|(mask a, mask b) { return {a.m || b.m}; }
+    friend HENCE_FN constexpr mask operator!(mask a) { return {!a.m}; }
+  };
   T v;
 
   num() = default;
