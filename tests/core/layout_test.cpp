@@ -80,13 +80,20 @@ TEST_CASE("counting refuses what a loss would refuse") {
   CHECK(refusal_of([&] { hence::count(ragged{}); }) ==
         "hence: cu_seqlens is empty, expected rows + 1 entries from 0");
   CHECK(refusal_of([&] { hence::count(ragged{late, {}}); }) ==
-        "hence: cu_seqlens[0] is 1, expected 0");
+        "hence: cu_seqlens[0] is 1, expected 0 (boundaries, not lengths)");
   CHECK(refusal_of([&] { hence::count(ragged{down, {}}); }) ==
-        "hence: cu_seqlens[2] is 2, below its predecessor 3");
+        "hence: cu_seqlens[2] is 2, expected at least its predecessor 3");
   CHECK(refusal_of([&] { hence::count(ragged{narrow, {}}); }) ==
-        "hence: cu_seqlens[1] is -1, below its predecessor 0");
+        "hence: cu_seqlens[1] is -1, expected at least its predecessor 0");
   CHECK(refusal_of([&] { hence::count(padded{-2, 1, {}}); }) ==
         "hence: padded.rows is -2, expected 0 or more");
+  const std::vector<std::int64_t> two_tokens{0, 2};
+  const std::vector<std::uint8_t> forgotten;
+  CHECK(refusal_of([&] { hence::count(ragged{two_tokens, {.response = forgotten}}); }) ==
+        "hence: mask.response is null, expected 2 tokens");
+  CHECK(refusal_of([&] { hence::count(padded{2, 3, {.kl = matrix(forgotten, 2, 3, 3)}}); }) ==
+        "hence: mask.kl is null, expected 6 tokens");
+  CHECK(hence::count(padded{2, 0, {.kl = matrix(forgotten, 2, 0, 0)}}).rows == 2);
   CHECK(refusal_of([&] { hence::count(padded{INT64_MAX, 2, {}}); }) ==
         "hence: padded.rows x padded.width = 9223372036854775807 x 2 overflows");
 }

@@ -571,9 +571,9 @@ TEST_CASE("what is refused, with its message, before anything is written") {
           [&] { advantages(cpu{}, rule, groups{}, r, out); });
   refused("hence: cu_groups is empty, expected groups + 1 entries from 0",
           [&] { advantages_groups(cpu{}, rule, groups{}, r, out, 0, 0); });
-  refused("hence: cu_groups[0] is 1, expected 0", with({1, 4}));
-  refused("hence: cu_groups[2] is 1, below its predecessor 2", with({0, 2, 1, 4}));
-  refused("hence: cu_groups[1] is -2, below its predecessor 0", with({0, -2, 4}));
+  refused("hence: cu_groups[0] is 1, expected 0 (boundaries, not lengths)", with({1, 4}));
+  refused("hence: cu_groups[2] is 1, expected at least its predecessor 2", with({0, 2, 1, 4}));
+  refused("hence: cu_groups[1] is -2, expected at least its predecessor 0", with({0, -2, 4}));
   refused("hence: rewards has 4 entries, cu_groups describes 5 rows", with({0, 2, 5}));
   refused("hence: rewards has 4 entries, cu_groups describes 0 rows", with({0, 0}));
   const groups batch{.cu_groups = good};

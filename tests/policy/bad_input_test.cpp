@@ -27,7 +27,7 @@ struct request {
   hence::padded padded;
   hence::policy_inputs<float> in;
   per_token<float> out;
-  hence::denominator<hence::aggregate::token_mean, hence::scope::window> by{5};
+  hence::denominator<hence::aggregate::token_mean, hence::scope::window> by{6};
   bytes_view workspace;
   std::int64_t begin = 0, end = 2;
   bool is_padded;
@@ -134,7 +134,8 @@ TEST_CASE("ragged batches: arrays that are missing, of another size, rank or str
         {
             {[](request& r) { r.in.logp = {}; }, "hence: logp is null, expected 5 tokens"},
             {[](request& r) { r.in.old.values = {}; }, "hence: old is null, expected 5 tokens"},
-            {[](request& r) { r.in.ref = {}; }, "hence: ref is null, expected 5 tokens"},
+            {[](request& r) { r.in.ref = {}; },
+             "hence: ref is null, expected 5 tokens: the loss has a KL term"},
             {[](request& r) { r.out = {}; }, "hence: gradient is null, expected 5 tokens"},
             {[](request& r) { r.logp.pop_back(), r.in.logp.values = r.logp; },
              "hence: logp has 4 entries, cu_seqlens describes 5 tokens"},
@@ -159,22 +160,25 @@ TEST_CASE("ragged batches: arrays that are missing, of another size, rank or str
 }
 
 TEST_CASE("ragged batches: row boundaries") {
-  check(
-      false,
-      {
-          {[](request& r) { r.ragged.cu_seqlens = {}; },
-           "hence: cu_seqlens is empty, expected rows + 1 entries from 0"},
-          {[](request& r) { r.ragged.cu_seqlens = view<const std::int64_t>(r.cu.data(), 0); },
-           "hence: cu_seqlens is empty, expected rows + 1 entries from 0"},
-          {[](request& r) { r.cu[0] = 1; }, "hence: cu_seqlens[0] is 1, expected 0"},
-          {[](request& r) { r.cu[0] = -3; }, "hence: cu_seqlens[0] is -3, expected 0"},
-          {[](request& r) { r.cu[1] = 6; }, "hence: cu_seqlens[2] is 5, below its predecessor 6"},
-          {[](request& r) { r.cu[1] = -1; }, "hence: cu_seqlens[1] is -1, below its predecessor 0"},
-          {[](request& r) { r.cu[2] = INT64_MIN; },
-           "hence: cu_seqlens[2] is -9223372036854775808, below its predecessor 2"},
-          {[](request& r) { r.cu[2] = 9; },
-           "hence: mask.response has 5 entries, cu_seqlens describes 9 tokens"},
-      });
+  check(false,
+        {
+            {[](request& r) { r.ragged.cu_seqlens = {}; },
+             "hence: cu_seqlens is empty, expected rows + 1 entries from 0"},
+            {[](request& r) { r.ragged.cu_seqlens = view<const std::int64_t>(r.cu.data(), 0); },
+             "hence: cu_seqlens is empty, expected rows + 1 entries from 0"},
+            {[](request& r) { r.cu[0] = 1; },
+             "hence: cu_seqlens[0] is 1, expected 0 (boundaries, not lengths)"},
+            {[](request& r) { r.cu[0] = -3; },
+             "hence: cu_seqlens[0] is -3, expected 0 (boundaries, not lengths)"},
+            {[](request& r) { r.cu[1] = 6; },
+             "hence: cu_seqlens[2] is 5, expected at least its predecessor 6"},
+            {[](request& r) { r.cu[1] = -1; },
+             "hence: cu_seqlens[1] is -1, expected at least its predecessor 0"},
+            {[](request& r) { r.cu[2] = INT64_MIN; },
+             "hence: cu_seqlens[2] is -9223372036854775808, expected at least its predecessor 2"},
+            {[](request& r) { r.cu[2] = 9; },
+             "hence: mask.response has 5 entries, cu_seqlens describes 9 tokens"},
+        });
 }
 
 TEST_CASE("advantages and scores") {
@@ -517,7 +521,8 @@ TEST_CASE("the reference's log-probs are asked for by the KL term in force") {
       hence::loss_and_gradient(hence::cpu{}, l, r.ragged, r.in, hence::over_this_call, r.out);
     });
   };
-  CHECK(message(hence::kl::k3{0.5f}) == "hence: ref is null, expected 5 tokens");
+  CHECK(message(hence::kl::k3{0.5f}) ==
+        "hence: ref is null, expected 5 tokens: the loss has a KL term");
   CHECK(untouched(r));
   CHECK(message(hence::kl::none{}) == "accepted");
 }
@@ -551,7 +556,7 @@ TEST_CASE("results of two denominators are not added") {
   r.by.value = 10;
   auto b = hence::loss_and_gradient(hence::cpu{}, loss, r.ragged, r.in, r.by, r.out);
   const double before = b.loss();
-  CHECK(refusal_of([&] { b += a; }) == "hence: results of two denominators are added, 10 and 5");
+  CHECK(refusal_of([&] { b += a; }) == "hence: results of two denominators are added, 10 and 6");
   CHECK(b.loss() == before);
 }
 
@@ -578,6 +583,20 @@ TEST_CASE("ranges of rows") {
   r.begin = r.end = 1;
   CHECK(call_rows(hence::cpu{}, r) == "accepted");
   CHECK(untouched(r));
+}
+
+TEST_CASE("a window counts at least the batch") {
+  const auto r = std::make_unique<request>(false);  // 5 live tokens
+  r->by = hence::over_window(hence::aggregate::token_mean{}, hence::counts{2, 2, 4, 4, 4, 4});
+  CHECK(call(hence::cpu{}, *r) ==
+        "hence: these rows alone count 5, their denominator 4; over_window takes the counts of the "
+        "whole window");
+  CHECK(call_rows(hence::reference<float>{}, *r) ==
+        "hence: these rows alone count 5, their denominator 4; over_window takes the counts of the "
+        "whole window");
+  CHECK(untouched(*r));
+  r->end = 1;  // 2 of them
+  CHECK(call_rows(hence::cpu{}, *r) == "accepted");
 }
 
 TEST_CASE("workspace") {

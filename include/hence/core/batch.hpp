@@ -11,6 +11,8 @@ namespace hence::inline v0 {
 
 /// Masks by role, nonzero = live. An absent `response` mask means that every position is live; an
 /// absent other mask means the response mask. Positions outside `response` are dead in every role.
+/// Bytes or bools; a mask made of a null pointer or an empty container is refused, it is not an
+/// absent one.
 /// \tparam Rank 1 for `ragged` (`[tokens]`), 2 for `padded` (`[rows, width]`).
 template <int Rank> struct masks {
   using mask_view = view<const std::uint8_t, Rank>;
@@ -72,7 +74,7 @@ template <class T> struct per_token {
   T* data = nullptr;
   std::int64_t extent[2] = {};  // {tokens, 0} or {rows, width}
   std::int64_t row_stride = 0;  // padded only
-  bool is_padded = false, is_contiguous = true;
+  bool is_padded = false, is_contiguous = true, is_given = false;
 
   HENCE_FN constexpr per_token() {}
   /// `[tokens]`.
@@ -83,13 +85,17 @@ template <class T> struct per_token {
   HENCE_FN constexpr per_token(T* p, std::int64_t rows, std::int64_t width, std::int64_t stride)
       : per_token(view<T, 2>(p, rows, width, stride)) {}
   HENCE_FN constexpr per_token(view<T, 1> v)
-      : data(v.data), extent{v.extent[0], 0}, is_contiguous(v.stride[0] == 1 || v.extent[0] <= 1) {}
+      : data(v.data),
+        extent{v.extent[0], 0},
+        is_contiguous(v.stride[0] == 1 || v.extent[0] <= 1),
+        is_given(v.given()) {}
   HENCE_FN constexpr per_token(view<T, 2> v)
       : data(v.data),
         extent{v.extent[0], v.extent[1]},
         row_stride(v.stride[0]),
         is_padded(true),
-        is_contiguous(v.stride[1] == 1 || v.extent[1] <= 1) {}
+        is_contiguous(v.stride[1] == 1 || v.extent[1] <= 1),
+        is_given(v.given()) {}
   template <class C>
     requires std::constructible_from<view<T, 1>, C>
   [[gnu::always_inline]] constexpr per_token(C&& c) : per_token(view<T, 1>(c)) {}
@@ -103,7 +109,8 @@ template <class T> struct per_token {
         extent{o.extent[0], o.extent[1]},
         row_stride(o.row_stride),
         is_padded(o.is_padded),
-        is_contiguous(o.is_contiguous) {}
+        is_contiguous(o.is_contiguous),
+        is_given(o.is_given) {}
 
   HENCE_FN constexpr bool present() const { return data != nullptr; }
 };

@@ -28,7 +28,8 @@ template <class Pool>
 concept parallel =
     requires(Pool& pool, void (*f)(std::int64_t)) { pool.parallel_for(std::int64_t{}, f); };
 
-/// Packs of fp32, split over rows. Results do not depend on the pool or its size.
+/// Packs of fp32, split over rows in chunks of at least 8192 tokens: a batch of fewer than 16384
+/// runs in the caller's thread. Results do not depend on the pool or its size.
 /// \tparam Pool satisfies `parallel`. \tparam Isa as in `pack`.
 template <class Pool = serial, class Isa = native_isa> struct cpu {
 #if defined(__CUDACC__)  // its front end has no vectors in functions that the device may call

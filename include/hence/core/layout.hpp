@@ -124,15 +124,23 @@ template <class T>
       b);
 }
 
+/// A mask may be absent, but not be given without its bytes.
+inline void check_mask(const char* name, const per_token<const std::uint8_t>& mask,
+                       const layout& b) {
+  if (mask.is_given) check_shape(name, mask, b);
+}
+
 /// Refuses row boundaries that do not start at 0 or that decrease.
 template <class Isa = native_isa> void check_offsets(const char* name, const offsets& cu) {
   if (!cu.present() || cu.size() < 1)
     refuse(message() << "hence: " << name << " is empty, expected rows + 1 entries from 0");
-  if (cu[0] != 0) refuse(message() << "hence: " << name << "[0] is " << cu[0] << ", expected 0");
+  if (cu[0] != 0)
+    refuse(message() << "hence: " << name << "[0] is " << cu[0]
+                     << ", expected 0 (boundaries, not lengths)");
   for (std::int64_t i = 0; i + 1 < cu.size(); ++i)
     if (cu[i + 1] < cu[i])
       refuse(message() << "hence: " << name << "[" << i + 1 << "] is " << cu[i + 1]
-                       << ", below its predecessor " << cu[i]);
+                       << ", expected at least its predecessor " << cu[i]);
 }
 
 inline void check_layout(const layout& b) {
@@ -147,10 +155,10 @@ inline void check_layout(const layout& b) {
   } else if (b.total < 0) {
     check_offsets("cu_seqlens", b.cu_seqlens);
   }
-  if (b.response.present()) check_shape("mask.response", b.response, b);
-  if (b.policy.present()) check_shape("mask.policy", b.policy, b);
-  if (b.kl.present()) check_shape("mask.kl", b.kl, b);
-  if (b.metric.present()) check_shape("mask.metric", b.metric, b);
+  check_mask("mask.response", b.response, b);
+  check_mask("mask.policy", b.policy, b);
+  check_mask("mask.kl", b.kl, b);
+  check_mask("mask.metric", b.metric, b);
 }
 
 /// How many of n bytes are not 0, eight at a time.

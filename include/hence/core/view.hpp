@@ -111,6 +111,8 @@ template <class T, int Rank = 1> struct view {
   }
 
   HENCE_FN constexpr bool present() const { return data != nullptr; }
+  /// Whether it was made of something, if only of a null pointer or an empty container.
+  HENCE_FN constexpr bool given() const { return present() || stride[Rank - 1] != 0; }
   HENCE_FN constexpr T& operator[](std::int64_t i) const
     requires(Rank == 1)
   {

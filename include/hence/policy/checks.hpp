@@ -219,6 +219,18 @@ template <class Loss, class A, class Scope>
   }
 }
 
+/// A window holds at least the rows that are computed now.
+template <class A, class Scope>
+[[gnu::always_inline]] inline void check_window(const denominator<A, Scope>& d, const layout& b,
+                                                std::int64_t begin, std::int64_t end) {
+  if constexpr (divisor_is_counted<A>) {
+    const double own = divisor(A{}, count_rows(b, begin, end));
+    if (own > d.value)
+      refuse(message() << "hence: these rows alone count " << own << ", their denominator "
+                       << d.value << "; over_window takes the counts of the whole window");
+  }
+}
+
 template <class Isa = native_isa>
 void check_workspace(const view<std::byte>& w, std::int64_t bytes) {
   if (!w.present()) return;

@@ -137,6 +137,9 @@ void check_inputs(const Loss& loss, const layout& b, const policy_inputs<T>& in,
   check_shape("old", in.old.values, b);
   check_like("old", in.logp.how, in.old.how);
   if (reads_reference(loss.kl)) {
+    if (!in.ref.values.present() && b.tokens() > 0)
+      refuse(message() << "hence: ref is null, expected " << b.tokens()
+                       << " tokens: the loss has a KL term");
     check_shape("ref", in.ref.values, b);
     check_like("ref", in.logp.how, in.ref.how);
   }

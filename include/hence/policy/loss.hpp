@@ -8,7 +8,8 @@
 /// `cpu`, any pool, any split into rows, padded or ragged, any row order; sums over tokens and rows
 /// are exact (core/sum.hpp). Reads 12 to 16 bytes and writes 4 bytes per token. Dead positions are
 /// not read and get gradient 0. A live NaN or infinity in an input makes the loss NaN and sets
-/// `status::non_finite`; other rows' gradients stay right.
+/// `status::non_finite`; other tokens' gradients stay right at token level, other rows' at sequence
+/// level. The poisoned token's own gradient is unspecified, it may be finite: look at the status.
 #pragma once
 
 // First and directly, so that a compiler's list of includes before an error in a rule is short.
@@ -154,6 +155,7 @@ auto loss_and_gradient_rows(
     if (begin < 0 || end < begin || end > b.rows)
       detail::refuse(detail::message() << "hence: rows [" << begin << ", " << end
                                        << ") are not within the batch's " << b.rows);
+    detail::check_window(d, b, begin, end);
     detail::sums<S, metrics_t> sums;
     detail::with_concrete_rules(detail::with_row_aggregation(loss), [&](const auto& concrete) {
       detail::run_rows(executor, concrete, b, in, d.value, gradient, begin, end, sums);
@@ -195,6 +197,7 @@ auto loss_and_gradient(const Executor& executor, const Loss& loss, const Batch& 
       divisor = detail::divisor(loss.aggregation, detail::count_rows(b, 0, b.rows));
     } else {
       detail::check_denominator(loss, d);
+      detail::check_window(d, b, 0, b.rows);
       divisor = d.value;
     }
     sums_t total;

@@ -14,7 +14,8 @@ struct no_metrics {
 };
 
 /// Sums over the tokens of the metric mask: of the ratio those with a policy term, of the KL those
-/// with a KL term.
+/// with a KL term. A rule without members `low` and `high` (a lambda) has no bounds to count: its
+/// clip metrics are 0.
 template <class S> struct policy_metrics {
   std::int64_t tokens = 0;        ///< metric tokens with a policy term
   std::int64_t kl_tokens = 0;     ///< metric tokens with a KL term

@@ -17,7 +17,7 @@ template <class S> constexpr bool check_number() {
 }
 
 /// GRPO as DeepSeekMath writes it: token ratio, k3 in the loss, mean over sequences of token means.
-/// arXiv:2402.03300 eq. 3 and 4; "the coefficient of KL is 0.04" (4.2). The paper does not state
+/// arXiv:2402.03300 eq. 3 and 4; "the KL coefficient is 0.04" (4.2). The paper does not state
 /// epsilon.
 /// \param epsilon the clip range, r in [1 - epsilon, 1 + epsilon]. \param kl_coef the KL
 /// coefficient.
