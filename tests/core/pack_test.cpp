@@ -119,3 +119,19 @@ TEST_CASE("pack: bits and integers of a lane") {
     CHECK(hence::detail::from_bits(x, bits).v[i] == -1.5f);
   }
 }
+
+TEST_CASE("pack: any lane, all lanes below") {
+  using pack = hence::pack<float>;
+  CHECK(!any(pack(1) < pack(1)));
+  CHECK(all_below(pack(1), pack(2)));
+  CHECK(!all_below(pack(2), pack(2)));
+  for (int k = 0; k < pack::lanes; ++k) {
+    pack x(1);
+    x.v[k] = 2;
+    CHECK(any(x == pack(2)));
+    CHECK(!all_below(x, pack(2)));
+    x.v[k] = std::numeric_limits<float>::quiet_NaN();
+    CHECK(any(x != x));
+    CHECK(!all_below(x, pack(2)));
+  }
+}

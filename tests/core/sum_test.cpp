@@ -441,6 +441,84 @@ TEST_CASE("a block is added to whatever was there") {
   }
 }
 
+namespace {
+
+/// guessed_sum against term by term, to the word, with that guess. x is whole packs.
+bool guess_is_exact(const std::vector<float>& x, int guess, int* mended = nullptr) {
+  using V = hence::pack<float>;
+  hence::detail::guessed_sum<hence::native_isa> sum(guess);
+  exact_sum a, b;
+  for (std::size_t i = 0; i < x.size(); i += std::size_t(V::lanes)) sum.add(V::load(x.data() + i));
+  sum.add_to(a, x.data(), static_cast<int>(x.size()), guess);
+  for (const float v : x) b.add(v);
+  if (mended) *mended = guess;
+  return same_words(a, b);
+}
+
+}  // namespace
+
+TEST_CASE("a sum with a guessed exponent is exact whatever the guess") {
+  dice random{std::mt19937_64(16)};
+  for (int k = 0; k < 2000; ++k) {
+    const int top = static_cast<int>(random.engine() % 200) - 90;
+    const int width = 1 + static_cast<int>(random.engine() % 16);
+    const int guess = top + static_cast<int>(random.engine() % 9) - 4;
+    const std::size_t n = 16 * (1 + random.engine() % 64);
+    CHECK(guess_is_exact(block(random, n, std::max(-149, top - width), top + 1), guess));
+  }
+  for (const int guess : {-149, -127, -81, -80, 0, 110, 111, 127}) {  // the ends of its range
+    CHECK(guess_is_exact(std::vector<float>(1024, std::ldexp(1.0f, guess)), guess));
+    CHECK(guess_is_exact(std::vector<float>(1024, 0.0f), guess));
+  }
+}
+
+TEST_CASE("a guessed sum takes a whole block of the largest terms, and of its last bits") {
+  for (const int top : {-70, 0, 100})
+    for (const float sign : {1.0f, -1.0f}) {
+      const float largest = sign * std::ldexp(0x1.fffffep0f, top);
+      CHECK(guess_is_exact(std::vector<float>(1024, largest), top));
+      for (int below = 0; below < 14; ++below) {  // an odd significand at the end of what it holds
+        std::vector<float> x(1024, largest);
+        for (std::size_t i = 0; i < x.size(); i += 2)
+          x[i] = sign * std::ldexp(0x1.000002p0f, top - below);
+        CHECK(guess_is_exact(x, top));
+      }
+    }
+}
+
+TEST_CASE("a guessed sum sees infinities, NaN, zeros and subnormals") {
+  using f = std::numeric_limits<float>;
+  for (const float special : {f::infinity(), -f::infinity(), f::quiet_NaN(), 0.0f, -0.0f, f::max(),
+                              f::denorm_min(), -f::min()})
+    for (const std::size_t at : {0u, 17u, 63u}) {
+      std::vector<float> x(64, 1.5f);
+      x[at] = special;
+      CHECK(guess_is_exact(x, 1));
+    }
+}
+
+TEST_CASE("a wrong guess is mended if there is a right one") {
+  int mended = 0;
+  CHECK(guess_is_exact(std::vector<float>(64, 1.5f), -3, &mended));
+  CHECK(mended == 1);
+  CHECK(guess_is_exact(std::vector<float>(64, 1.5f), 50, &mended));
+  CHECK(mended == 1);
+  std::vector<float> wide(64, 1.5f);
+  wide[5] = 0x1p-60f;
+  CHECK(guess_is_exact(wide, -3, &mended));
+  CHECK(mended == -3);
+}
+
+TEST_CASE("blocks of hundreds of binades take several rounds") {
+  dice random{std::mt19937_64(17)};
+  for (const std::size_t n : {16u, 333u, 1024u}) CHECK(block_is_exact(block(random, n, -149, 120)));
+  for (int e = -148; e < 120; e += 23) {
+    std::vector<float> x(1024, 1.0f);
+    for (std::size_t i = 0; i < x.size(); i += 3) x[i] = std::ldexp(0x1.234566p0f, e);
+    CHECK(block_is_exact(x));
+  }
+}
+
 TEST_CASE("a pack's helper: any bit, the sum of lanes") {
   using I = hence::pack<float>::ints;
   I zero{}, ones{}, last{};

@@ -40,12 +40,12 @@ template <> struct libm<double> {
 #endif
 };
 
-/// Whether |x| < bound in all lanes; a scalar takes the general way.
+/// Whether x < bound in all lanes; a scalar takes the general way.
 template <class T, class Isa> HENCE_FN constexpr bool every_lane_below(num<T, Isa>, float) {
   return false;
 }
 template <class Isa> HENCE_FN bool every_lane_below(pack<float, Isa> x, float bound) {
-  return !any(!(abs(x) < pack<float, Isa>(bound)));
+  return all_below(x, pack<float, Isa>(bound));
 }
 
 /// e^x as s (1 + q), q = r + tail.
@@ -53,15 +53,14 @@ template <class V> struct exp_parts {
   V s, r, tail, q;
 };
 
-/// \param r the remainder, s = 2^n.
-template <class V> HENCE_FN constexpr exp_parts<V> exp_of_remainder(V r, V s) {
+/// \param r the remainder, square = r r, s = 2^n.
+template <class V> HENCE_FN constexpr exp_parts<V> exp_of_remainder(V r, V square, V s) {
   V p = fma(V(0x1.c08678p-16f), r, V(0x1.a29b5ep-13f));
   p = fma(p, r, V(0x1.6be926p-10f));
   p = fma(p, r, V(0x1.110fc2p-7f));
   p = fma(p, r, V(0x1.555572p-5f));
   p = fma(p, r, V(0x1.555556p-3f));
   p = fma(p, r, V(0.5f));
-  const V square = r * r;
   return {s, r, square * p, fma(square, p, r)};
 }
 
@@ -72,7 +71,7 @@ template <class V> HENCE_FN constexpr exp_parts<V> reduced_exp(V x, V t) {
   const V n = t - V(0x1.8000fep+23f);
   V r = fma(n, V(-0x1.62e430p-1f), x);
   r = fma(n, V(0x1.05c610p-29f), r);
-  return exp_of_remainder(r, from_bits(x, shift_left(to_bits(t), 23)));
+  return exp_of_remainder(r, r * r, from_bits(x, shift_left(to_bits(t), 23)));
 }
 
 /// x log2(e) + magic; magic = 1.5 2^23 + 127.
@@ -96,8 +95,9 @@ template <class V> struct value_and_slope {
 /// k3 and its slope e^x - 1, which share everything.
 template <class V> HENCE_FN constexpr value_and_slope<V> k3_and_slope(V x) {
   if constexpr (is_fp32<V>) {
-    if (every_lane_below(x, 0.5f)) {  // n = 0 in all lanes: the same bits with half the work
-      const auto e = exp_of_remainder(x, V(1.0f));
+    const V square = x * x;
+    if (every_lane_below(square, 0.25f)) {  // n = 0 in all lanes: the same bits with half the work
+      const auto e = exp_of_remainder(x, square, V(1.0f));
       return {select(e.tail < V(0x1p-126f), V(0.0f), e.tail), e.q};
     }
     const V above = lesser(V(128.0f), x);  // e^x - x at +inf is +inf, not NaN
@@ -122,7 +122,9 @@ template <class V>
   requires detail::is_number<V>
 HENCE_FN constexpr V exp(V x) {
   if constexpr (detail::is_fp32<V>) {
-    if (detail::every_lane_below(x, 0.34f)) return detail::exp_of_remainder(x, V(1.0f)).q + V(1.0f);
+    const V square = x * x;
+    if (detail::every_lane_below(square, 0.12f))  // n = 0 in all lanes
+      return detail::exp_of_remainder(x, square, V(1.0f)).q + V(1.0f);
     const auto e = detail::reduced_exp(x, detail::exponent_of_exp(x));
     return select(x < V(-0x1.5d589ep+6f), V(0.0f), fma(e.s, e.q, e.s));
   } else {

@@ -210,6 +210,25 @@ HENCE_FN bool any(M mask) {
     return all != 0;
   }
 }
+/// Whether a < b in all lanes.
+template <class Isa> HENCE_FN bool all_below(pack<float, Isa> a, pack<float, Isa> b) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(a.v) == 64)
+    return __builtin_ia32_cmpps512_mask(a.v, b.v, 5, 0xffff, 4) == 0;  // 5: not below
+  else
+#endif
+#if defined(__AVX__)
+      if constexpr (sizeof(a.v) == 32)
+    return __builtin_ia32_movmskps256(a.v < b.v) == 0xff;
+  else
+#endif
+#if defined(__SSE2__)
+      if constexpr (sizeof(a.v) == 16)
+    return __builtin_ia32_movmskps(a.v < b.v) == 0xf;
+  else
+#endif
+    return !any(!(a < b));
+}
 template <class Ints>
   requires(!std::integral<Ints>)
 HENCE_FN Ints shift_left(Ints i, int n) {
