@@ -19,23 +19,24 @@ template <class Isa, int N> class lot_pipeline {
  public:
   /// Writes groups from the i-th on, up to one that is not for this kind of lot; returns that one.
   template <class Rule>
-  [[gnu::noinline]] std::int64_t run(const Rule& rule, const offsets& cu, std::int64_t i,
-                                     std::int64_t end, const view<const float>& rewards,
-                                     row_writer<Isa>& out, status& found) {
+  [[gnu::noinline]] std::int64_t run(const Rule& rule, const advantage::batch_moments& batch,
+                                     const offsets& cu, std::int64_t i, std::int64_t end,
+                                     const view<const float>& rewards, row_writer<Isa>& out,
+                                     status& found) {
     lot<Isa, N>*reading = lots_, *placing = lots_ + 1, *writing = lots_ + 2;
     double *placed = y_[0], *measured = y_[1];
     lot_passes<Isa> passes;
     pack<double, Isa> reach = 0.0;
     do {
-      i = reading->take(cu, i, end, rewards);
+      i = reading->take(cu, i, end, rewards, !reads_batch<Rule>);
       writing->open(out);
       for (int j = 0; j < lot<Isa, N>::groups; ++j) {
         if (j < placing->taken()) placing->place(j, placed, passes);
         if (j < reading->taken()) reading->read(j, passes);
-        if (j < writing->taken()) found |= writing->write(rule, j, measured, out);
+        if (j < writing->taken()) found |= writing->write(rule, batch, j, measured, out);
       }
       if (reading->taken() > 0) reading->make_grids(passes);
-      if (placing->taken() > 0) reach = greater(placing->measure(rule, passes), reach);
+      if (placing->taken() > 0) reach = greater(placing->measure(rule, batch, passes), reach);
       lot<Isa, N>* const free = writing;
       writing = placing, placing = reading, reading = free;
       double* const y = measured;
@@ -53,7 +54,8 @@ template <class Isa, int N> class lot_pipeline {
 
 template <class Pool, class Isa> struct group_engine<cpu<Pool, Isa>> {
   template <class Rule>
-  static status run(const Rule& rule, const offsets& cu_groups, const view<const float>& rewards,
+  static status run(const Rule& rule, const advantage::batch_moments& batch,
+                    const offsets& cu_groups, const view<const float>& rewards,
                     const view<float>& out, std::int64_t begin, std::int64_t end) {
     const offsets cu = cu_groups;
     row_writer<Isa> writer(out, cu[begin], cu[end]);
@@ -61,17 +63,21 @@ template <class Pool, class Isa> struct group_engine<cpu<Pool, Isa>> {
     std::int64_t i = begin;
     const auto run_lots = [&](auto size) {
       lot_pipeline<Isa, size> lots;
-      return lots.run(rule, cu, i, end, rewards, writer, found);
+      return lots.run(rule, batch, cu, i, end, rewards, writer, found);
     };
     while (i < end) {
-      const std::int64_t n = common_size<Isa>(cu, i, end, pack<float, Isa>::lanes, rewards);
-      std::int64_t next = n == 8    ? run_lots(size_constant<8>{})
-                          : n == 16 ? run_lots(size_constant<16>{})
-                          : n == 32 ? run_lots(size_constant<32>{})
-                          : n == 64 ? run_lots(size_constant<64>{})
-                                    : run_lots(size_constant<0>{});
+      std::int64_t n = 0, next;
+      if constexpr (!reads_batch<Rule>) {  // the others spend their time on the prepass
+        n = common_size<Isa>(cu, i, end, pack<float, Isa>::lanes, rewards);
+        next = n == 8    ? run_lots(size_constant<8>{})
+               : n == 16 ? run_lots(size_constant<16>{})
+               : n == 32 ? run_lots(size_constant<32>{})
+               : n == 64 ? run_lots(size_constant<64>{})
+                         : i;
+      }
+      if (n == 0) next = run_lots(size_constant<0>{});
       if (next == i) {
-        found |= large_group<Isa>(rewards, cu[i], cu[i + 1]).run(rule, writer);
+        found |= large_group<Isa>(rewards, cu[i], cu[i + 1]).run(rule, batch, writer);
         ++next;
       }
       i = next;

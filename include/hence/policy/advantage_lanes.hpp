@@ -123,13 +123,15 @@ HENCE_FN lane_sums<Isa> place_lanes(const float* r, double* y, std::int64_t n,
   return sums;
 }
 
-/// A = baseline(y - mean) factor. Writes whole registers.
+/// A = c factor, c = centre(r, y - mean). Writes whole registers.
 template <class Isa, int N = 0, class Rule>
-HENCE_FN void write_lanes(const Rule& rule, const double* y, row_place out, std::int64_t n,
-                          pack<double, Isa> mean, const advantage::moments<pack<double, Isa>>& g,
+HENCE_FN void write_lanes(const Rule& rule, const float* r, const double* y, row_place out,
+                          std::int64_t n, pack<double, Isa> mean,
+                          const advantage::moments<pack<double, Isa>>& g,
                           pack<double, Isa> factor) {
   const auto advantages = [&](std::int64_t i) __attribute__((always_inline)) {
-    return narrowed(rule.baseline(pack<double, Isa>::load(y + i) - mean, g) * factor);
+    const auto e = pack<double, Isa>::load(y + i) - mean;
+    return narrowed(centre(rule, widen<Isa>(r + i), e, g) * factor);
   };
   const auto store = [&](std::int64_t i, auto) __attribute__((always_inline)) {
     const auto a = advantages(i);

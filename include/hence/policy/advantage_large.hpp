@@ -13,9 +13,9 @@ template <class Isa> class large_group {
   large_group(const view<const float>& rewards, std::int64_t begin, std::int64_t end)
       : rewards_(rewards), begin_(begin), end_(end) {}
 
-  template <class Rule> status run(const Rule& rule, row_writer<Isa>& out) {
+  template <class Rule>
+  status run(const Rule& rule, const advantage::batch_moments& batch, row_writer<Isa>& out) {
     if (!find_extremes()) return write_nan(out);
-    constexpr bool reads_squares = std::remove_cvref_t<decltype(rule.scale)>::reads_squares;
     grid_ = grid_of(low_, high_);
     unit_sum<Isa> sum, squares;
     for_blocks([&](const float* r, std::int64_t n) {
@@ -25,16 +25,19 @@ template <class Isa> class large_group {
     });
     N mean;
     const auto g = moments_of(grid_, N(static_cast<double>(end_ - begin_)), sum.value(),
-                              squares.value(), reads_squares, mean);
-    const N factor = rule.scale(g);
-    const advantage::moments<V> lanes{V(g.count), V(g.mean), V(g.squares), V(1.0)};
+                              squares.value(), reads_squares<Rule>, mean, batch);
+    const N factor = factor_of(rule, g);
+    const advantage::moments<V> lanes{V(g.count), V(g.mean), V(g.squares), V(1.0), batch};
     for_blocks([&](const float* r, std::int64_t n) {
       place(r, n);
-      write_lanes<Isa>(rule, y_, out.take(n), n, V(mean), lanes, V(factor));
+      write_lanes<Isa>(rule, r, y_, out.take(n), n, V(mean), lanes, V(factor));
     });
-    const auto centred = [&](N r) { return ((r + grid_.shift) - grid_.base) - mean; };
-    return within_range<float>(rule, g, factor, centred(low_), centred(high_)) ? status::ok
-                                                                               : status::non_finite;
+    const auto is_finite = [&](N r) {
+      const N e = ((r + grid_.shift) - grid_.base) - mean;
+      const float a = static_cast<float>((centre(rule, r, e, g) * factor).v);
+      return a - a == 0;
+    };
+    return is_finite(low_) && is_finite(high_) ? status::ok : status::non_finite;
   }
 
  private:

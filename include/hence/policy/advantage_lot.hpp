@@ -68,10 +68,11 @@ template <class Isa, int N> class lot {
 
   /// Takes groups from the i-th on, none if those are not for this kind of lot; returns the one
   /// after them.
+  /// \param sorted whether groups of equal size go to lots of that size.
   std::int64_t take(const offsets& cu, std::int64_t i, std::int64_t end,
-                    const view<const float>& rewards) {
+                    const view<const float>& rewards, bool sorted) {
     taken_ = 0;
-    if (i == end || common_size<Isa>(cu, i, end, groups, rewards) != N) return i;
+    if (i == end || (sorted && common_size<Isa>(cu, i, end, groups, rewards) != N)) return i;
     if constexpr (N == 0) return take_any(cu, i, end, rewards);
     first_ = &rewards[cu[i]];
     taken_ = static_cast<int>(end - i < groups ? end - i : groups);
@@ -107,10 +108,12 @@ template <class Isa, int N> class lot {
     passes.x[j] = sums.x, passes.squares[j] = sums.squares;
   }
   /// From the sums to the groups' moments and factors. \return the largest |A|, by lanes.
-  template <class Rule> HENCE_FN V measure(const Rule& rule, lot_passes<Isa>& passes) {
+  template <class Rule>
+  HENCE_FN V measure(const Rule& rule, const advantage::batch_moments& batch,
+                     lot_passes<Isa>& passes) {
     repeat_last(passes.x), repeat_last(passes.squares);
     V reach = 0.0;
-    for (int k = 0; k < groups; k += lanes) reach = greater(measure(rule, passes, k), reach);
+    for (int k = 0; k < groups; k += lanes) reach = greater(measure(rule, batch, passes, k), reach);
     return reach;
   }
 
@@ -119,13 +122,15 @@ template <class Isa, int N> class lot {
     if constexpr (N > 0) place_ = out.take(N * taken_);
   }
   template <class Rule>
-  HENCE_FN status write(const Rule& rule, int j, const double* y, row_writer<Isa>& out) const {
+  HENCE_FN status write(const Rule& rule, const advantage::batch_moments& batch, int j,
+                        const double* y, row_writer<Isa>& out) const {
     const std::int64_t n = size(j);
     const row_place place = N > 0 ? row_place{place_.to + N * j, place_.past_caches} : out.take(n);
-    if (N == 0 && n == 1) return write_single<float, Isa>(rule, *source(j), *place.to);
+    if (has_singleton_rule<Rule> && N == 0 && n == 1)
+      return write_single<float, Isa>(rule, batch, *source(j), *place.to);
     if (!finite_ && write_nan(j, place.to)) return status::non_finite;
-    const advantage::moments<V> g{V(count_[j]), V(mu_[j]), V(squares_[j]), V(1.0)};
-    write_lanes<Isa, N>(rule, y + offset(j), place, n, V(mean_[j]), g, V(factor_[j]));
+    const advantage::moments<V> g{V(count_[j]), V(mu_[j]), V(squares_[j]), V(1.0), batch};
+    write_lanes<Isa, N>(rule, source(j), y + offset(j), place, n, V(mean_[j]), g, V(factor_[j]));
     return status::ok;
   }
 
@@ -149,21 +154,24 @@ template <class Isa, int N> class lot {
   }
 
   /// The groups of register k: their moments, means and factors. \return the largest |A| of each.
-  template <class Rule> HENCE_FN V measure(const Rule& rule, const lot_passes<Isa>& passes, int k) {
-    constexpr bool reads_squares = std::remove_cvref_t<decltype(rule.scale)>::reads_squares;
+  template <class Rule>
+  HENCE_FN V measure(const Rule& rule, const advantage::batch_moments& batch,
+                     const lot_passes<Isa>& passes, int k) {
     const reward_grid<V> grid{V::load(shift_ + k), V::load(base_ + k), V::load(square_ + k),
                               V::load(unit_ + k)};
     units sizes = units{} + static_cast<std::uint64_t>(N);
     if constexpr (N == 0) __builtin_memcpy(&sizes, size_ + k, sizeof(sizes));
     const V sum = units_above(grid.base, sizes, passes.x + k);
-    const V squares = reads_squares ? units_above(grid.square, sizes, passes.squares + k) : V(0.0);
+    const V squares =
+        reads_squares<Rule> ? units_above(grid.square, sizes, passes.squares + k) : V(0.0);
     V mean;
-    const auto g = moments_of(grid, as_number(sizes), sum, squares, reads_squares, mean);
-    const V factor = rule.scale(g);
+    const auto g =
+        moments_of(grid, as_number(sizes), sum, squares, reads_squares<Rule>, mean, batch);
+    const V factor = factor_of(rule, g);
     mean.store(mean_ + k), factor.store(factor_ + k);
     g.count.store(count_ + k), g.mean.store(mu_ + k), g.squares.store(squares_ + k);
     const auto advantage_of = [&](V r) {
-      return abs(rule.baseline(((r + grid.shift) - grid.base) - mean, g) * factor);
+      return abs(centre(rule, r, ((r + grid.shift) - grid.base) - mean, g) * factor);
     };
     return greater(advantage_of(widen<Isa>(low_ + k)), advantage_of(widen<Isa>(high_ + k)));
   }
