@@ -17,6 +17,7 @@
 /// row: `status::empty`.
 #pragma once
 
+#include <hence/policy/advantage_batch.hpp>
 #include <hence/policy/advantage_checks.hpp>
 #if defined(__CUDACC__)
 #  include <hence/policy/advantage_reference.hpp>  // hence::cpu is absent, see execute.hpp
@@ -39,8 +40,10 @@ status advantages_groups(const Executor&, const Rule& rule, const groups& batch,
     detail::check_advantage_arrays(rule, batch.cu_groups, rewards, out);
     if (begin == end || batch.cu_groups[begin] == batch.cu_groups[end]) return status::empty;
     detail::with_concrete_parts(rule, [&](const auto& concrete) {
-      found =
-          detail::group_engine<Executor>::run(concrete, batch.cu_groups, rewards, out, begin, end);
+      static_assert(!detail::rule_reads_batch<std::remove_cvref_t<decltype(concrete)>>(),
+                    "hence: this rule reads the rewards of the whole batch, so a range of groups "
+                    "is not enough: call advantages");
+      found = detail::run_groups<Executor>(concrete, {}, batch.cu_groups, rewards, out, begin, end);
     });
   }
   return found;
@@ -48,9 +51,8 @@ status advantages_groups(const Executor&, const Rule& rule, const groups& batch,
 
 /// The advantages of all groups.
 /// \param executor `cpu{}`, `cpu{pool}`, `reference<float>{}`, `reference<double>{}`.
-/// \param rule an `advantage::group_baseline`, e.g. from `advantage::grpo` or `advantage::dr_grpo`;
-/// its
-///   parts may be `std::variant`s of parts.
+/// \param rule an `advantage::group_baseline`, e.g. from `advantage::grpo` or `advantage::dr_grpo`,
+///   whose parts may be `std::variant`s of parts; or `advantage::pass_at_k` and its kind.
 /// \param batch where each group's rows lie. Groups may be empty.
 /// \param rewards `[rows]`, of any stride.
 /// \param out `[rows]`, of any stride; apart from rewards. Every entry is written.
@@ -58,32 +60,29 @@ template <class Executor, class Rule>
 status advantages(const Executor& executor, const Rule& rule, const groups& batch,
                   view<const typename Executor::scalar> rewards,  // [rows]
                   view<typename Executor::scalar> out) {          // [rows]
-  std::uint32_t found = 0;
+  using isa = detail::isa_of<Executor>;
+  status found = status::ok;
   if constexpr (detail::check_advantage_rule<Rule>()) {
     const offsets& cu = batch.cu_groups;
     detail::check_groups(cu);
     detail::check_advantage_arrays(rule, cu, rewards, out);
-    const std::int64_t count = cu.rows();
-    if (count == 0 || cu[count] == 0) return status::empty;
+    const std::int64_t rows = cu[cu.rows()];
+    if (rows == 0) return status::empty;
     detail::with_concrete_parts(rule, [&](const auto& concrete) {
-      const auto run = [&](std::int64_t begin, std::int64_t end) {
-        const status s =
-            detail::group_engine<Executor>::run(concrete, cu, rewards, out, begin, end);
-        if (s != status::ok)
-          __atomic_fetch_or(&found, static_cast<std::uint32_t>(s), __ATOMIC_RELAXED);
-      };
-      if constexpr (Executor::is_parallel) {
-        const std::int64_t chunks = detail::group_chunks(cu);
-        executor.pool->parallel_for(chunks, [&](std::int64_t i) {
-          run(detail::group_chunk_begin(cu, i, chunks),
-              detail::group_chunk_begin(cu, i + 1, chunks));
-        });
-      } else {
-        run(0, count);
+      if constexpr (detail::rule_reads_batch<std::remove_cvref_t<decltype(concrete)>>()) {
+        if (!detail::all_finite<isa>(rewards, 0, rows)) {
+          found = detail::write_nan<isa>(out, 0, rows);
+          return;
+        }
       }
+      const auto of_batch =
+          detail::batch_for<typename Executor::scalar, isa>(concrete, cu, rewards);
+      found = detail::over_groups(executor, cu, [&](std::int64_t begin, std::int64_t end) {
+        return detail::run_groups<Executor>(concrete, of_batch, cu, rewards, out, begin, end);
+      });
     });
   }
-  return static_cast<status>(found);
+  return found;
 }
 
 /// Chosen when the arrays are not of the executor's scalar.

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <hence/core/layout.hpp>
-#include <hence/policy/advantage_rule.hpp>
+#include <hence/policy/advantage_named.hpp>
 
 namespace hence::inline v0::detail {
 
@@ -21,7 +21,9 @@ concept variant_part = requires(const X& x) {
 /// Calls f with the rule's alternatives in place of its variants: one visit per part and call.
 template <class Rule, class F> void with_concrete_parts(const Rule& rule, F&& f) {
   using advantage::group_baseline;
-  if constexpr (variant_part<std::remove_cvref_t<decltype(rule.baseline)>>)
+  if constexpr (requires { requires Rule::by_group; })
+    f(rule);
+  else if constexpr (variant_part<std::remove_cvref_t<decltype(rule.baseline)>>)
     visit(
         [&](const auto& b) {
           with_concrete_parts(group_baseline{b, rule.scale, rule.singleton}, f);
@@ -53,7 +55,7 @@ template <class S>
 concept scale_part =
     variant_part<S> || requires(const S& s, rule_number r, advantage::moments<rule_number> g) {
       { s(g) } -> std::same_as<rule_number>;
-      { s.single(r) } -> std::same_as<rule_number>;
+      { s.single(r, g.batch) } -> std::same_as<rule_number>;
       { S::reads_squares } -> std::convertible_to<bool>;
     };
 template <class O>
@@ -62,6 +64,10 @@ concept singleton_part = variant_part<O> || requires(const O& o, rule_number r) 
   { O::condition } -> std::convertible_to<status>;
 };
 
+/// A rule that is no sum of baseline and scale: it writes the groups by itself, in scalars.
+template <class R>
+concept group_function = requires { requires R::by_group; };
+
 template <class R>
 concept advantage_rule = requires(const R& r) {
   r.baseline;
@@ -69,9 +75,24 @@ concept advantage_rule = requires(const R& r) {
   r.singleton;
 };
 
+/// A group of one is like any other only where its own mean is not subtracted; where the batch's
+/// mean is, it always is.
+template <class Rule> constexpr bool check_singleton() {
+  using baseline = std::remove_cvref_t<decltype(Rule::baseline)>;
+  constexpr bool own_mean = !variant_part<baseline> && !keeps_group_mean<baseline>;
+  constexpr bool batch_mean = !variant_part<baseline> && part_reads_batch<baseline>;
+  static_assert(!own_mean || has_singleton_rule<Rule>,
+                "hence: a group of one is its own mean, so this baseline needs singleton_zero, "
+                "singleton_raw or singleton_error instead of singleton_as_group");
+  static_assert(!batch_mean || !has_singleton_rule<Rule>,
+                "hence: baseline_batch does not look at groups: its rule has singleton_as_group");
+  return (!own_mean || has_singleton_rule<Rule>) && (!batch_mean || !has_singleton_rule<Rule>);
+}
+
 /// Layered: the first fault speaks, the rest is not instantiated.
 template <class Rule> constexpr bool check_advantage_rule() {
-  static_assert(advantage_rule<Rule>,
+  if constexpr (group_function<Rule>) return true;
+  static_assert(advantage_rule<Rule> || group_function<Rule>,
                 "hence: a rule for advantages is a group_baseline{baseline, scale, singleton}, "
                 "e.g. advantage::grpo(...)");
   if constexpr (advantage_rule<Rule>) {
@@ -80,14 +101,15 @@ template <class Rule> constexpr bool check_advantage_rule() {
     constexpr bool singleton = singleton_part<std::remove_cvref_t<decltype(Rule::singleton)>>;
     static_assert(baseline,
                   "hence: the baseline of an advantage is called with (x, moments) and returns a "
-                  "number: baseline_group");
+                  "number: baseline_group, baseline_leave_one_out, baseline_batch, baseline_none");
     static_assert(!baseline || scale,
-                  "hence: the scale of an advantage is scale_group, scale_none or a functor of "
-                  "moments like them");
+                  "hence: the scale of an advantage is scale_group, scale_none, scale_batch or a "
+                  "functor of moments like them");
     static_assert(
         !baseline || !scale || singleton,
         "hence: the policy for a group of one is singleton_zero, singleton_raw or singleton_error");
-    return baseline && scale && singleton;
+    if constexpr (baseline && scale && singleton) return check_singleton<Rule>();
+    return false;
   }
   return false;
 }
@@ -96,13 +118,22 @@ template <class Rule> constexpr bool check_advantage_rule() {
 template <class Isa = native_isa, class Scale> void check_scale(const Scale& scale) {
   if constexpr (variant_part<Scale>) {
     visit([](const auto& s) { check_scale(s); }, scale);
-  } else if constexpr (std::same_as<Scale, advantage::scale_group>) {
-    if (scale.ddof < 0)
-      refuse(message() << "hence: scale_group.ddof is " << scale.ddof << ", expected 0 or more");
+  } else if constexpr (requires { Scale::name; }) {
+    if constexpr (requires { scale.ddof; })
+      if (scale.ddof < 0)
+        refuse(message() << "hence: " << Scale::name << ".ddof is " << scale.ddof
+                         << ", expected 0 or more");
     if (!(scale.eps >= 0) || scale.eps > 1.7e308)
-      refuse(message() << "hence: scale_group.eps is " << scale.eps
+      refuse(message() << "hence: " << Scale::name << ".eps is " << scale.eps
                        << ", expected a finite number, 0 or more");
   }
+}
+
+template <class Isa = native_isa, class Rule> void check_numbers(const Rule& rule) {
+  if constexpr (group_function<Rule>)
+    rule.check();
+  else
+    check_scale(rule.scale);
 }
 
 /// From 0, not decreasing in [begin, end], not beyond the last entry.
@@ -145,7 +176,7 @@ bool share_elements(const view<const T>& a, const view<const T>& b) {
 template <class Rule, class T, class Isa = native_isa>
 void check_advantage_arrays(const Rule& rule, const offsets& cu, const view<const T>& rewards,
                             const view<T>& out) {
-  check_scale(rule.scale);
+  check_numbers(rule);
   const std::int64_t rows = cu[cu.rows()];
   const auto check_size = [&](const char* name, std::int64_t size, bool present) {
     if (!present && rows > 0)
@@ -185,6 +216,24 @@ std::int64_t group_chunk_begin(const offsets& cu, std::int64_t i, std::int64_t c
       high = middle;
   }
   return low;
+}
+
+/// Calls run(begin, end) for ranges of groups that together are all of them, by the executor's pool
+/// if it has one. \return the statuses together.
+template <class Executor, class Run>
+status over_groups(const Executor& executor, const offsets& cu, Run&& run) {
+  std::uint32_t found = 0;
+  if constexpr (Executor::is_parallel) {
+    const std::int64_t chunks = group_chunks(cu);
+    executor.pool->parallel_for(chunks, [&](std::int64_t i) {
+      const status s = run(group_chunk_begin(cu, i, chunks), group_chunk_begin(cu, i + 1, chunks));
+      if (s != status::ok)
+        __atomic_fetch_or(&found, static_cast<std::uint32_t>(s), __ATOMIC_RELAXED);
+    });
+  } else {
+    found = static_cast<std::uint32_t>(run(0, cu.rows()));
+  }
+  return static_cast<status>(found);
 }
 
 }  // namespace hence::inline v0::detail

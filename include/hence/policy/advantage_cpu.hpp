@@ -1,94 +1,93 @@
 /// \file
-/// How `cpu` runs a range of groups: tile after tile, and by itself a group that no tile can hold.
+/// How `cpu` runs a range of groups: lots flow through their three stages like through a pipeline.
+///
+///     step     1       2       3       4
+///     read     lot 0   lot 1   lot 2   lot 3
+///     place            lot 0   lot 1   lot 2
+///     write                    lot 0   lot 1
+///
+/// A step works on the three lots by turns, a group of each at a time, so that the arithmetic of
+/// one goes on while memory brings the rewards of another and takes the advantages of the third.
 #pragma once
 
-#include <hence/policy/advantage_tile.hpp>
+#include <hence/policy/advantage_large.hpp>
 
 namespace hence::inline v0::detail {
 
-/// One group that need not fit a tile: every pass fetches its rewards anew.
-template <class Isa, class Rule>
-status large_group(const Rule& rule, const view<const float>& rewards, std::int64_t begin,
-                   std::int64_t end, row_writer<Isa>& out) {
-  using N = num<double, Isa>;
-  using V = pack<double, Isa>;
-  using F = pack<float, Isa>;
-  constexpr bool reads_squares = std::remove_cvref_t<decltype(rule.scale)>::reads_squares;
-  constexpr std::int64_t block = row_writer<Isa>::capacity;
-  alignas(64) double y[row_writer<Isa>::capacity];
-  alignas(64) float copy[row_writer<Isa>::capacity];
-  const auto for_blocks = [&](auto f) {
-    for (std::int64_t i = begin; i < end; i += block) {
-      const std::int64_t n = end - i < block ? end - i : block;
-      f(contiguous_rewards<Isa>(rewards, i, n, padded_size<Isa>(n), copy), n);
-    }
-  };
-  const auto units_above = [](N base, const auto& bits, std::int64_t n) {
-    std::uint64_t units = 0 - static_cast<std::uint64_t>(n) * bits_of(base);
-    for (int i = 0; i < V::lanes; ++i) units += bits[i];
-    return static_cast<std::int64_t>(units);
-  };
-  const F first = rewards[begin];
-  extremes<F> found{first, first, F(0.0f)};
-  for_blocks([&](const float* r, std::int64_t n) { found.read(r, n); });
-  if (any(found.probe - found.probe != F(0.0f)) && !all_finite<Isa>(rewards, begin, end)) {
-    for_blocks([&](const float*, std::int64_t n) {
-      out.settle();
-      float* to = out.take(n);
-      for (std::int64_t i = 0; i < n; ++i) to[i] = __builtin_nanf("");
-    });
-    return status::non_finite;
+/// \tparam N as in `lot`.
+template <class Isa, int N> class lot_pipeline {
+ public:
+  /// Writes groups from the i-th on, up to one that is not for this kind of lot; returns that one.
+  template <class Rule>
+  [[gnu::noinline]] std::int64_t run(const Rule& rule, const advantage::batch_moments& batch,
+                                     const offsets& cu, std::int64_t i, std::int64_t end,
+                                     const view<const float>& rewards, row_writer<Isa>& out,
+                                     status& found) {
+    lot<Isa, N>*reading = lots_, *placing = lots_ + 1, *writing = lots_ + 2;
+    double *placed = y_[0], *measured = y_[1];
+    lot_passes<Isa> passes;
+    pack<double, Isa> reach = 0.0;
+    do {
+      i = reading->take(cu, i, end, rewards, !reads_batch<Rule>);
+      writing->open(out);
+      for (int j = 0; j < lot<Isa, N>::groups; ++j) {
+        if (j < placing->taken()) placing->place(j, placed, passes);
+        if (j < reading->taken()) reading->read(j, passes);
+        if (j < writing->taken()) found |= writing->write(rule, batch, j, measured, out);
+      }
+      if (reading->taken() > 0) reading->make_grids(passes);
+      if (placing->taken() > 0) reach = greater(placing->measure(rule, batch, passes), reach);
+      lot<Isa, N>* const free = writing;
+      writing = placing, placing = reading, reading = free;
+      double* const y = measured;
+      measured = placed, placed = y;
+    } while (placing->taken() > 0 || writing->taken() > 0);
+    // a double of 2^128 - 2^103 and more rounds to an infinite float
+    if (any(reach >= pack<double, Isa>(0x1.ffffffp127))) found |= status::non_finite;
+    return i;
   }
-  N low = rewards[begin], high = low;
-  for (int i = 0; i < F::lanes; ++i) {
-    low = lesser(N(static_cast<double>(found.low.v[i])), low);
-    high = greater(N(static_cast<double>(found.high.v[i])), high);
-  }
-  const reward_grid<N> grid = grid_of(low, high);
-  const auto place = [&](const float* r, std::int64_t n) {
-    return place_lanes<Isa>(r, y, n, V(grid.shift), V(grid.base), V(grid.square), block);
-  };
-  unit_sum<Isa> sum, squares;
-  for_blocks([&](const float* r, std::int64_t n) {
-    const auto sums = place(r, n);
-    sum.add(units_above(grid.base, sums.x, n));
-    squares.add(units_above(grid.square, sums.squares, n));
-  });
-  N mean;
-  const auto g = moments_of(grid, N(static_cast<double>(end - begin)), sum.value(), squares.value(),
-                            reads_squares, mean);
-  const N factor = rule.scale(g);
-  const advantage::moments<V> lanes{V(g.count), V(g.mean), V(g.squares), V(1.0)};
-  for_blocks([&](const float* r, std::int64_t n) {
-    place(r, n);
-    out.settle();
-    write_lanes<Isa>(rule, y, out.take(n), n, V(mean), lanes, V(factor));
-  });
-  const auto centred = [&](N r) { return ((r + grid.shift) - grid.base) - mean; };
-  return within_range<float>(rule, g, factor, centred(low), centred(high)) ? status::ok
-                                                                           : status::non_finite;
-}
+
+ private:
+  lot<Isa, N> lots_[3];
+  alignas(64) double y_[2][static_cast<unsigned>(lot<Isa, N>::capacity)];
+};
 
 template <class Pool, class Isa> struct group_engine<cpu<Pool, Isa>> {
   template <class Rule>
-  static status run(const Rule& rule, const offsets& cu_groups, const view<const float>& rewards,
+  static status run(const Rule& rule, const advantage::batch_moments& batch,
+                    const offsets& cu_groups, const view<const float>& rewards,
                     const view<float>& out, std::int64_t begin, std::int64_t end) {
     const offsets cu = cu_groups;
     row_writer<Isa> writer(out, cu[begin], cu[end]);
-    group_tile<Isa> tile;
     status found = status::ok;
-    for (std::int64_t i = begin; i < end;) {
-      const std::int64_t next = tile.fill(cu, i, end, rewards);
-      if (tile.taken() > 0) {
-        found |= tile.run(rule, writer);
-      } else if (next < end) {
-        found |= large_group<Isa>(rule, rewards, cu[next], cu[next + 1], writer);
+    std::int64_t i = begin;
+    const auto run_lots = [&](auto size) {
+      lot_pipeline<Isa, size> lots;
+      return lots.run(rule, batch, cu, i, end, rewards, writer, found);
+    };
+    while (i < end) {
+      std::int64_t n = 0, next;
+      if constexpr (!reads_batch<Rule>) {  // the others spend their time on the prepass
+        n = common_size<Isa>(cu, i, end, pack<float, Isa>::lanes, rewards);
+        next = n == 8    ? run_lots(size_constant<8>{})
+               : n == 16 ? run_lots(size_constant<16>{})
+               : n == 32 ? run_lots(size_constant<32>{})
+               : n == 64 ? run_lots(size_constant<64>{})
+                         : i;
       }
-      i = tile.taken() > 0 ? next : next + 1;
+      if (n == 0) next = run_lots(size_constant<0>{});
+      if (next == i) {
+        found |= large_group<Isa>(rewards, cu[i], cu[i + 1]).run(rule, batch, writer);
+        ++next;
+      }
+      i = next;
     }
     writer.finish();
     return found;
   }
+
+ private:
+  template <int N> using size_constant = std::integral_constant<int, N>;
 };
 
 }  // namespace hence::inline v0::detail

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <hence/policy/advantage_sums.hpp>
+#include <hence/policy/advantage_writer.hpp>
 
 #include <utility>  // integer_sequence
 
@@ -16,7 +17,7 @@ template <class Isa> struct reward_vectors {
   typedef std::uint64_t units __attribute__((vector_size(register_bytes<Isa>)));  // wrap
 };
 
-/// `lanes` floats, widened; and back, each rounded once.
+/// `lanes` floats, widened.
 template <class Isa> HENCE_FN pack<double, Isa> widen(const float* p) {
   typename reward_vectors<Isa>::floats x;
   __builtin_memcpy(&x, p, sizeof(x));
@@ -28,9 +29,9 @@ template <class Isa> HENCE_FN pack<double, Isa> widen(const float* p) {
   return {__builtin_convertvector(x, typename pack<double, Isa>::vector)};
 #endif
 }
-template <class Isa> HENCE_FN void narrow(pack<double, Isa> x, float* p) {
-  const auto y = __builtin_convertvector(x.v, typename reward_vectors<Isa>::floats);
-  __builtin_memcpy(p, &y, sizeof(y));
+/// `lanes` floats, each rounded once.
+template <class Isa> HENCE_FN typename reward_vectors<Isa>::floats narrowed(pack<double, Isa> x) {
+  return __builtin_convertvector(x.v, typename reward_vectors<Isa>::floats);
 }
 
 /// The first n lanes.
@@ -101,13 +102,6 @@ template <class F> struct extremes {
   }
 };
 
-/// Asks for rewards that the tile after the present one reads, while there is work to do.
-HENCE_FN void prefetch_rewards(const float* r, std::int64_t ahead) {
-  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(r) +
-                                                   static_cast<std::uintptr_t>(ahead) * 4),
-                     0, 2);
-}
-
 /// Sums of bits, by lanes, modulo 2^64.
 template <class Isa> struct lane_sums {
   typename reward_vectors<Isa>::units x{}, squares{};
@@ -116,7 +110,7 @@ template <class Isa> struct lane_sums {
 template <class Isa, int N = 0>
 HENCE_FN lane_sums<Isa> place_lanes(const float* r, double* y, std::int64_t n,
                                     pack<double, Isa> shift, pack<double, Isa> base,
-                                    pack<double, Isa> square, std::int64_t ahead) {
+                                    pack<double, Isa> square) {
   using V = pack<double, Isa>;
   using units = typename reward_vectors<Isa>::units;
   lane_sums<Isa> sums;
@@ -125,18 +119,38 @@ HENCE_FN lane_sums<Isa> place_lanes(const float* r, double* y, std::int64_t n,
     z.store(y + i);
     sums.x += keep((units)x.v);
     sums.squares += keep((units)fma(z, z, square).v);
-    prefetch_rewards(r + i, ahead);
   });
   return sums;
 }
-/// A = baseline(y - mean) factor. Writes whole registers.
+
+/// A = c factor, c = centre(r, y - mean). Writes whole registers.
 template <class Isa, int N = 0, class Rule>
-HENCE_FN void write_lanes(const Rule& rule, const double* y, float* out, std::int64_t n,
-                          pack<double, Isa> mean, const advantage::moments<pack<double, Isa>>& g,
+HENCE_FN void write_lanes(const Rule& rule, const float* r, const double* y, row_place out,
+                          std::int64_t n, pack<double, Isa> mean,
+                          const advantage::moments<pack<double, Isa>>& g,
                           pack<double, Isa> factor) {
-  for_registers<pack<double, Isa>, N>(n, [&](std::int64_t i, auto) __attribute__((always_inline)) {
-    narrow(rule.baseline(pack<double, Isa>::load(y + i) - mean, g) * factor, out + i);
-  });
+  const auto advantages = [&](std::int64_t i) __attribute__((always_inline)) {
+    const auto e = pack<double, Isa>::load(y + i) - mean;
+    return narrowed(centre(rule, widen<Isa>(r + i), e, g) * factor);
+  };
+  const auto store = [&](std::int64_t i, auto) __attribute__((always_inline)) {
+    const auto a = advantages(i);
+    __builtin_memcpy(out.to + i, &a, sizeof(a));
+  };
+  const auto stream = [&](std::int64_t i, auto) __attribute__((always_inline)) {
+    stream_register(advantages(i), out.to + i);
+  };
+  if (out.past_caches)
+    for_registers<pack<double, Isa>, N>(n, stream);
+  else
+    for_registers<pack<double, Isa>, N>(n, store);
+}
+
+/// Asks for rewards that are read soon, while there is work to do: from `r + ahead` on, n of them.
+HENCE_FN void prefetch_rewards(const float* r, std::int64_t n, std::int64_t ahead) {
+  const auto from = reinterpret_cast<std::uintptr_t>(r) + static_cast<std::uintptr_t>(ahead) * 4;
+  for (std::int64_t i = 0; i < n * 4; i += 64)
+    __builtin_prefetch(reinterpret_cast<const void*>(from + static_cast<std::uintptr_t>(i)), 0, 3);
 }
 
 }  // namespace hence::inline v0::detail

@@ -14,65 +14,101 @@ bool all_finite(view<const S> rewards, std::int64_t begin, std::int64_t end) {
   return finite;
 }
 
-/// Whether the advantages are finite in S: the ends of a group have the largest.
-template <class S, class Rule, class V>
-bool within_range(const Rule& rule, const advantage::moments<V>& g, V factor, V least, V most) {
-  const S a = static_cast<S>((rule.baseline(least, g) * factor).v);
-  const S b = static_cast<S>((rule.baseline(most, g) * factor).v);
-  return a - a == 0 && b - b == 0;
-}
-
 /// The advantage of a group of one.
-template <class S, class Isa, class Rule> status write_single(const Rule& rule, S reward, S& out) {
+template <class S, class Isa, class Rule>
+status write_single(const Rule& rule, const advantage::batch_moments& batch, S reward, S& out) {
   using V = num<double, Isa>;
   constexpr status condition = std::remove_cvref_t<decltype(rule.singleton)>::condition;
   if (reward - reward != 0) {
     out = static_cast<S>(__builtin_nan(""));
     return status::non_finite | condition;
   }
-  out = static_cast<S>(rule.singleton(rule.scale.single(V(reward))).v);
+  out = static_cast<S>(rule.singleton(rule.scale.single(V(reward), batch)).v);
   return condition;
 }
 
-/// The group of rows [begin, end).
-template <class S, class Isa, class Rule>
-status group_by_reference(const Rule& rule, view<const S> rewards, view<S> out, std::int64_t begin,
-                          std::int64_t end) {
+template <class Isa, class S> status write_nan(view<S> out, std::int64_t begin, std::int64_t end) {
+  for (std::int64_t i = begin; i < end; ++i) out[i] = static_cast<S>(__builtin_nan(""));
+  return status::non_finite;
+}
+
+/// Some of the rows [begin, end), measured: at least one, all finite.
+/// \param has whether row i is one of them.
+template <class S, class Isa, class Has>
+measured_group<S, Isa> measure_rows(view<const S> rewards, std::int64_t begin, std::int64_t end,
+                                    bool reads_squares, const advantage::batch_moments& batch,
+                                    num<double, Isa>& low, num<double, Isa>& high, Has has) {
   using V = num<double, Isa>;
-  if (end - begin == 1) return write_single<S, Isa>(rule, rewards[begin], out[begin]);
-  if (!all_finite<Isa>(rewards, begin, end)) {
-    for (std::int64_t i = begin; i < end; ++i) out[i] = static_cast<S>(__builtin_nan(""));
+  std::int64_t count = 0;
+  low = high = V(0.0);
+  for (std::int64_t i = begin; i < end; ++i) {
+    if (!has(i)) continue;
+    low = count == 0 ? V(rewards[i]) : lesser(V(rewards[i]), low);
+    high = count == 0 ? V(rewards[i]) : greater(V(rewards[i]), high);
+    ++count;
+  }
+  return measured_group<S, Isa>(low, high, V(static_cast<double>(count)), reads_squares, batch,
+                                [&](auto f) {
+                                  for (std::int64_t i = begin; i < end; ++i)
+                                    if (has(i)) f(V(rewards[i]));
+                                });
+}
+
+/// One group: those of the rows [begin, end) that `has(i)` names.
+template <class S, class Isa, class Rule, class Has>
+status group_of(const Rule& rule, const advantage::batch_moments& batch, view<const S> rewards,
+                view<S> out, std::int64_t begin, std::int64_t end, Has has) {
+  using V = num<double, Isa>;
+  std::int64_t count = 0, last = begin;
+  bool finite = true;
+  for (std::int64_t i = begin; i < end; ++i)
+    if (has(i)) ++count, last = i, finite = finite && rewards[i] - rewards[i] == 0;
+  if (count == 0) return status::ok;
+  if (has_singleton_rule<Rule> && count == 1)
+    return write_single<S, Isa>(rule, batch, rewards[last], out[last]);
+  if (!finite) {
+    for (std::int64_t i = begin; i < end; ++i)
+      if (has(i)) out[i] = static_cast<S>(__builtin_nan(""));
     return status::non_finite;
   }
-  V low = rewards[begin], high = low;
-  for (std::int64_t i = begin; i < end; ++i) {
-    low = lesser(V(rewards[i]), low);
-    high = greater(V(rewards[i]), high);
-  }
-  constexpr bool reads_squares = std::remove_cvref_t<decltype(rule.scale)>::reads_squares;
-  const V count = static_cast<double>(end - begin);
-  const measured_group<S, Isa> group(low, high, count, reads_squares, [&](auto f) {
-    for (std::int64_t i = begin; i < end; ++i) f(V(rewards[i]));
-  });
-  const V factor = rule.scale(group.moments);
+  V low, high;
+  const auto group =
+      measure_rows<S, Isa>(rewards, begin, end, reads_squares<Rule>, batch, low, high, has);
+  const V factor = factor_of(rule, group.moments);
+  const auto advantage_of = [&](V r) {
+    return static_cast<S>(
+        (centre(rule, group.scaled(r), group.centred(r), group.moments) * factor).v);
+  };
   for (std::int64_t i = begin; i < end; ++i)
-    out[i] = static_cast<S>((rule.baseline(group.centred(rewards[i]), group.moments) * factor).v);
-  return within_range<S>(rule, group.moments, factor, group.centred(low), group.centred(high))
-             ? status::ok
-             : status::non_finite;
+    if (has(i)) out[i] = advantage_of(rewards[i]);
+  // the ends of a group have the largest
+  const S least = advantage_of(low), most = advantage_of(high);
+  return least - least == 0 && most - most == 0 ? status::ok : status::non_finite;
 }
+
+template <class Executor> struct isa_of_executor;
+template <class S, class Isa> struct isa_of_executor<reference<S, Isa>> {
+  using type = Isa;
+};
+#if !defined(__CUDACC__)
+template <class Pool, class Isa> struct isa_of_executor<cpu<Pool, Isa>> {
+  using type = Isa;
+};
+#endif
+template <class Executor> using isa_of = typename isa_of_executor<Executor>::type;
 
 /// How an executor runs groups [begin, end).
 template <class Executor> struct group_engine;
 
 template <class S, class Isa> struct group_engine<reference<S, Isa>> {
   template <class Rule>
-  static status run(const Rule& rule, const offsets& cu, view<const S> rewards, view<S> out,
-                    std::int64_t begin, std::int64_t end) {
+  static status run(const Rule& rule, const advantage::batch_moments& batch, const offsets& cu,
+                    view<const S> rewards, view<S> out, std::int64_t begin, std::int64_t end) {
     status found = status::ok;
     for (std::int64_t i = begin; i < end; ++i)
       if (cu[i + 1] > cu[i])
-        found |= group_by_reference<S, Isa>(rule, rewards, out, cu[i], cu[i + 1]);
+        found |= group_of<S, Isa>(rule, batch, rewards, out, cu[i], cu[i + 1],
+                                  [](std::int64_t) { return true; });
     return found;
   }
 };

@@ -46,10 +46,11 @@ template <class V> HENCE_FN reward_grid<V> grid_of(V low, V high) {
 /// \param sum, squares of a group in units. \param reads_squares whether they are asked for.
 template <class V>
 HENCE_FN advantage::moments<V> moments_of(const reward_grid<V>& grid, V count, V sum, V squares,
-                                          bool reads_squares, V& mean) {
+                                          bool reads_squares, V& mean,
+                                          const advantage::batch_moments& batch) {
   const V total = sum * grid.unit;
   mean = total * (V(1.0) / count);
-  advantage::moments<V> g{count, mean + (grid.base - grid.shift), V(0.0), V(1.0)};
+  advantage::moments<V> g{count, mean + (grid.base - grid.shift), V(0.0), V(1.0), batch};
   if (reads_squares) g.squares = squares * (grid.square * V(0x1p-52)) - total * mean;
   return g;
 }
@@ -77,7 +78,9 @@ template <class S, class Isa> class measured_group {
   using V = num<double, Isa>;
   /// \param at calls f(r) for each reward.
   template <class F>
-  measured_group(V low, V high, V count, bool reads_squares, F&& at) : grid_(grid_of(low, high)) {
+  measured_group(V low, V high, V count, bool reads_squares, const advantage::batch_moments& batch,
+                 F&& at)
+      : grid_(grid_of(low, high)) {
     unit_sum<Isa> sum, squares;
     at([&](V r) {
       const V x = r + grid_.shift, y = x - grid_.base;
@@ -85,8 +88,10 @@ template <class S, class Isa> class measured_group {
       squares.add(
           static_cast<std::int64_t>(bits_of(fma(y, y, grid_.square)) - bits_of(grid_.square)));
     });
-    moments = moments_of(grid_, count, sum.value(), squares.value(), reads_squares, mean_);
+    moments = moments_of(grid_, count, sum.value(), squares.value(), reads_squares, mean_, batch);
   }
+  /// r in units of `moments.unit`.
+  V scaled(V r) const { return r; }
   /// r - mu
   V centred(V r) const { return ((r + grid_.shift) - grid_.base) - mean_; }
 
@@ -103,18 +108,20 @@ template <class Isa> class measured_group<double, Isa> {
  public:
   using V = num<double, Isa>;
   template <class F>
-  measured_group(V low, V high, V count, bool reads_squares, F&& at)
-      : unit_(greater(
-            lesser(power_above(lesser(greater(abs(low), abs(high)), V(0x1p1000))), V(0x1p1000)),
-            V(0x1p-1000))),
-        low_(low / unit_),
-        mean_(0.0) {
+  measured_group(V low, V high, V count, bool reads_squares, const advantage::batch_moments& batch,
+                 F&& at)
+      : unit_(batch.unit > 0 ? V(batch.unit) : unit_of(low, high)), low_(low / unit_), mean_(0.0) {
     exact_sum sum, squares;
     at([&](V r) { sum.add(centred(r).v); });  // of r / unit - low, the mean being 0 still
     mean_ = V(sum.value()) / count;
     if (reads_squares) at([&](V r) { squares.add((centred(r) * centred(r)).v); });
-    moments = {count, mean_ + low_, V(squares.value()), unit_};
+    moments = {count, mean_ + low_, V(squares.value()), unit_, batch};
   }
+  static V unit_of(V low, V high) {
+    const V largest = lesser(greater(abs(low), abs(high)), V(0x1p1000));
+    return greater(lesser(power_above(largest), V(0x1p1000)), V(0x1p-1000));
+  }
+  V scaled(V r) const { return r / unit_; }
   V centred(V r) const { return ((r / unit_ - low_) + V(0.0)) - mean_; }  // + 0: no -0
 
   advantage::moments<V> moments;

@@ -1,0 +1,33 @@
+/// \file
+/// `drop_unscored`: a reward of NaN means that nobody could score the row.
+#pragma once
+
+#include <hence/policy/advantage_checks.hpp>
+#include <hence/policy/advantage_reference.hpp>
+
+namespace hence::inline v0::advantage {
+
+/// Rows whose reward is NaN get A = 0 and count for nothing; the others are a group among
+/// themselves (TRL). Without this wrapper a NaN makes its whole group NaN. An infinity still does.
+/// \tparam Rule a `group_baseline` that does not read the batch.
+template <class Rule> struct drop_unscored {
+  static constexpr bool by_group = true;
+  Rule rule;
+
+  template <class Isa = native_isa> void check() const {
+    static_assert(hence::detail::check_advantage_rule<Rule>() && !hence::detail::reads_batch<Rule>,
+                  "hence: drop_unscored wraps a group_baseline that does not read the batch");
+    hence::detail::check_scale(rule.scale);
+  }
+  /// The rows [begin, end) of one group.
+  template <class S, class Isa>
+  status run(view<const S> rewards, view<S> out, std::int64_t begin, std::int64_t end) const {
+    const auto scored = [&](std::int64_t i) { return rewards[i] == rewards[i]; };
+    for (std::int64_t i = begin; i < end; ++i)
+      if (!scored(i)) out[i] = static_cast<S>(0);
+    return hence::detail::group_of<S, Isa>(rule, {}, rewards, out, begin, end, scored);
+  }
+};
+template <class R> drop_unscored(R) -> drop_unscored<R>;
+
+}  // namespace hence::inline v0::advantage

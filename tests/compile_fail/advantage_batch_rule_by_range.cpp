@@ -1,0 +1,20 @@
+// expect: ^hence: this rule reads the rewards of the whole batch
+// A range of groups knows nothing of the others.
+#include <hence/policy/advantage.hpp>
+
+namespace {
+float rewards[4] = {}, out[4] = {};
+const std::int64_t boundaries[2] = {0, 4};
+}  // namespace
+
+int main() {
+  namespace a = hence::advantage;
+  const hence::groups batch{.cu_groups = hence::view<const std::int64_t>(boundaries, 2)};
+#ifdef FIXED
+  const auto rule = a::rloo(a::singleton_zero{});
+#else
+  const auto rule = a::gpg(a::singleton_zero{});
+#endif
+  hence::advantages_groups(hence::cpu{}, rule, batch, hence::view<const float>(rewards, 4),
+                           hence::view<float>(out, 4), 0, 1);
+}
