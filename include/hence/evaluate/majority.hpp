@@ -17,9 +17,9 @@ enum class ties : std::uint8_t {
 
 /// The outcome of a vote.
 struct vote {
-  std::int64_t winner = -1;  ///< -1: no sample has an answer
-  double votes = 0;          ///< the winner's summed weight
-  double correct = 0;        ///< 1, 0, or a fraction
+  std::int64_t winner;  ///< -1: no sample has an answer
+  double votes;         ///< the winner's summed weight
+  double correct;       ///< 1, 0, or a fraction
 };
 
 namespace detail {
@@ -27,7 +27,7 @@ namespace detail {
 template <class Isa>
 vote count_votes(view<const std::int64_t> answers, std::int64_t reference, ties rule,
                  view<const double> weights) {
-  vote best;
+  vote best{-1, 0, 0};
   std::int64_t tied = 0;
   bool reference_tied = false;
   for (std::int64_t i = 0; i < answers.extent[0]; ++i) {

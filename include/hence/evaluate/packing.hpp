@@ -11,9 +11,9 @@ namespace hence::inline v0::evaluate {
 
 /// What packing gives.
 struct packing {
-  std::int64_t chunks = 0;  ///< a multiple of the ranks; chunk c belongs to rank c % ranks
-  std::int64_t empty = 0;   ///< those without a sequence, where there are too few sequences
-  std::int64_t tokens = 0;  ///< in all; the padding is chunks x capacity - tokens
+  std::int64_t chunks;  ///< a multiple of the ranks; chunk c belongs to rank c % ranks
+  std::int64_t empty;   ///< those without a sequence, where there are too few sequences
+  std::int64_t tokens;  ///< in all; the padding is chunks x capacity - tokens
 };
 
 /// Entries that `pack_chunks` needs.
@@ -83,7 +83,7 @@ packing best_fit(view<const std::int64_t> lengths, std::int64_t capacity, std::i
         const std::int64_t t = order[i];
         order[i] = order[j], order[j] = t;
       });
-  packing p;
+  packing p{};
   for (std::int64_t i = 0; i < sequences; ++i) {
     const std::int64_t length = lengths[order[i]];
     std::int64_t room = capacity, c = index.take(length, room);

@@ -33,7 +33,7 @@ struct candidates {
 
 /// How many samples met each fate.
 struct selection_counts {
-  std::int64_t number[rejections] = {};
+  std::int64_t number[rejections];
   HENCE_FN constexpr std::int64_t of(rejection r) const { return number[static_cast<unsigned>(r)]; }
 };
 
@@ -106,7 +106,7 @@ template <class Isa = native_isa>
       hence::detail::refuse(message{} << "hence: score[" << i << "] is nan");
   for (std::int64_t g = 0; g < last; ++g)
     detail::select_group<Isa>(c, cu_groups[g], cu_groups[g + 1], best, out);
-  selection_counts counts;
+  selection_counts counts{};
   for (std::int64_t i = 0; i < samples; ++i) ++counts.number[static_cast<unsigned>(out[i])];
   return counts;
 }

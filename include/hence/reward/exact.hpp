@@ -82,10 +82,10 @@ template <class Isa> constexpr unsigned_wide integer_root(unsigned_wide n, int k
 /// q sqrt(root) pi^pi, q = num / den in lowest terms with den > 0, root free of squares. Zero is
 /// 0/1 sqrt(1) pi^0. With a fault the other members mean nothing.
 struct exact {
-  wide num = 0, den = 1;
-  std::uint64_t root = 1;
-  int pi = 0;
-  exact_fault fault = exact_fault::none;
+  wide num, den;
+  std::uint64_t root;
+  int pi;
+  exact_fault fault;
 
   HENCE_FN constexpr bool ok() const { return fault == exact_fault::none; }
   HENCE_FN constexpr bool rational() const { return ok() && root == 1 && pi == 0; }
@@ -98,11 +98,7 @@ struct exact {
 
 namespace detail {
 
-HENCE_FN constexpr exact fail(exact_fault f) {
-  exact x;
-  x.fault = f;
-  return x;
-}
+HENCE_FN constexpr exact fail(exact_fault f) { return {0, 1, 1, 0, f}; }
 
 /// The product, if it surely fits 126 bits.
 HENCE_FN constexpr bool multiply(wide a, wide b, wide& product) {
@@ -116,7 +112,7 @@ template <class Isa> constexpr exact reduced(exact x) {
   if (!x.ok()) return x;
   if (x.den == 0) return fail(exact_fault::division_by_zero);
   if (x.den < 0) x.num = -x.num, x.den = -x.den;
-  if (x.num == 0) return exact{};
+  if (x.num == 0) return fail(exact_fault::none);
   if (x.den != 1) {
     const auto g =
         static_cast<wide>(common<Isa>(magnitude(x.num), static_cast<unsigned_wide>(x.den)));
@@ -156,7 +152,7 @@ template <class Isa = native_isa> constexpr exact multiply(exact a, exact b) {
   // sqrt(u) sqrt(v) = g sqrt(u/g v/g), g the common divisor
   const std::uint64_t g = detail::gcd<Isa>(a.root, b.root);
   const unsigned_wide root = static_cast<unsigned_wide>(a.root / g) * (b.root / g);
-  exact x;
+  exact x{0, 1, 1, 0, exact_fault::none};
   if (!detail::multiply(a.num, b.num, x.num) || !detail::multiply(a.den, b.den, x.den) ||
       !detail::multiply(x.num, static_cast<wide>(g), x.num) || root >> 62 != 0)
     return detail::fail(exact_fault::overflow);

@@ -19,7 +19,7 @@ enum class extract_fault : std::uint8_t {
 /// A part of a response, or why there is none.
 struct extraction {
   text answer;
-  extract_fault fault = extract_fault::none;
+  extract_fault fault;
   HENCE_FN constexpr bool ok() const { return fault == extract_fault::none; }
 };
 

@@ -42,7 +42,7 @@ template <class Isa = native_isa> constexpr const char* name_of(format_fault f) 
 struct response {
   text thought;  ///< between <think> and </think>, trimmed
   text answer;   ///< in the <answer> tag, or what follows </think>, trimmed
-  format_fault fault = format_fault::none;
+  format_fault fault;
   HENCE_FN constexpr bool ok() const { return fault == format_fault::none; }
 };
 
@@ -80,18 +80,18 @@ inline constexpr text tag_text[tags] = {"<think>", "</think>", "<answer>", "</an
 
 /// What one pass finds.
 struct tag_places {
-  std::size_t number[tags] = {};
-  std::size_t first[tags] = {npos, npos, npos, npos};
-  std::size_t last[tags] = {npos, npos, npos, npos};
+  std::size_t number[tags];
+  std::size_t first[tags];
+  std::size_t last[tags];
   /// The first </think> after the first <think>, or the first of all where none opens.
-  std::size_t thought_end = npos;
+  std::size_t thought_end;
   /// The last <answer> and the </answer> that closes it, both after `thought_end`.
-  std::size_t answer_begin = npos, answer_end = npos;
+  std::size_t answer_begin, answer_end;
 };
 
 template <class Isa = native_isa>
 constexpr tag_places find_tags(text s, bool opened_by_prompt = false) {
-  tag_places p;
+  tag_places p{{}, {npos, npos, npos, npos}, {npos, npos, npos, npos}, npos, npos, npos};
   std::size_t open = npos;  // the latest <answer> without its </answer>
   for (std::size_t i = 0; i < s.size(); ++i) {
     if (s[i] != '<') continue;

@@ -12,7 +12,7 @@ namespace hence::inline v0::reward {
 
 /// How many words there are, and how many of them are of the target language.
 struct word_counts {
-  std::int64_t target = 0, words = 0;
+  std::int64_t target, words;
   /// target / words; `if_none` where there are none, which the paper leaves open.
   HENCE_FN constexpr double share(double if_none) const {
     return words == 0 ? if_none : static_cast<double>(target) / static_cast<double>(words);
@@ -104,7 +104,7 @@ template <class Isa> class skipper {
 /// classifier of your own.
 template <class Isa = native_isa, class IsTarget>
 constexpr word_counts count_words(text thought, IsTarget&& is_target) {
-  word_counts counts;
+  word_counts counts{};
   detail::skipper<Isa> skip(thought);
   std::size_t begin = 0;
   script current = script::common;

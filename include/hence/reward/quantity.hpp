@@ -11,9 +11,9 @@ namespace hence::inline v0::reward {
 /// An exact number, what stands behind it, and whether there is one at all.
 struct quantity {
   exact value;
-  bool percent = false;
-  unit_code unit = 0;  ///< 0: none
-  int operations = 0;  ///< what is left to compute: 0 for 3/4, 1 for 17*23
+  bool percent;
+  unit_code unit;  ///< 0: none
+  int operations;  ///< what is left to compute: 0 for 3/4, 1 for 17*23
   HENCE_FN constexpr bool ok() const { return value.ok(); }
 };
 
@@ -90,8 +90,7 @@ HENCE_FN constexpr std::size_t percent_at(text s) {
 
 /// Reads an answer from which `cleaned` took the wrappers.
 template <class Isa> constexpr quantity read_quantity(text s) {
-  quantity q;
-  q.value = fail(exact_fault::syntax);
+  quantity q{fail(exact_fault::syntax), false, 0, 0};
   constexpr unit_code dollar = 28u << 4 | 9u, euro = 30u << 4 | 9u;
   bool negative = false;
   unit_code currency = 0;

@@ -14,7 +14,7 @@ namespace repetition {
 
 /// What counting finds.
 struct ngram_counts {
-  std::int64_t distinct = 0, total = 0;
+  std::int64_t distinct, total;
   /// 1 - distinct / total, 0 where there is no n-gram.
   HENCE_FN constexpr double repeated_share() const {
     return total == 0 ? 0 : 1 - static_cast<double>(distinct) / static_cast<double>(total);
@@ -116,7 +116,7 @@ namespace repetition {
 /// The end of a response that repeats itself: its last `tokens` tokens are `period` tokens again
 /// and again. Period 0: no end of the response does so often enough.
 struct loop {
-  std::int64_t period = 0, tokens = 0;
+  std::int64_t period, tokens;
 };
 
 }  // namespace repetition
@@ -128,7 +128,7 @@ repetition::loop longest_loop(view<const Token> tokens, std::int64_t times,
                               view<std::int64_t> border) {
   const std::int64_t size = tokens.extent[0];
   const auto from_end = [&](std::int64_t i) { return tokens[size - 1 - i]; };
-  repetition::loop found;
+  repetition::loop found{};
   for (std::int64_t i = 0; i < size; ++i) {  // Knuth, Morris and Pratt's borders, from the end
     std::int64_t k = i == 0 ? 0 : border[i - 1];
     while (k > 0 && from_end(i) != from_end(k)) k = border[k - 1];

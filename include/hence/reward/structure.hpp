@@ -12,8 +12,8 @@ enum class shape : std::uint8_t { single, unordered, ordered, union_of };
 
 /// An answer's shape, its brackets and what they hold.
 struct structure {
-  shape form = shape::single;
-  char open = '\0', close = '\0';  // of an ordered one: ( [ < and ) ] >
+  shape form;
+  char open, close;  // of an ordered one: ( [ < and ) ] >
   text inside;
 };
 
@@ -124,7 +124,7 @@ template <class Isa> constexpr bool take_brackets(text s, structure& found) {
 
 /// The structure of an answer. `single` if it has one part and no brackets of a set.
 template <class Isa> constexpr structure structure_of(text s) {
-  structure found;
+  structure found{};
   if (count_parts<Isa>(s, true, 1) > 1) return {shape::union_of, '\0', '\0', s};
   if (take_brackets<Isa>(s, found) &&
       (found.form == shape::unordered || count_parts<Isa>(found.inside, false, 1) > 1))

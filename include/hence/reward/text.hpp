@@ -88,8 +88,8 @@ template <class Isa = native_isa> constexpr std::size_t count(text s, text part)
 
 /// One code point of a text.
 struct code_point {
-  std::uint32_t value = 0;  ///< U+FFFD if the bytes are not UTF-8
-  std::size_t bytes = 0;    ///< 1 to 4, or 1 for a byte that is not UTF-8
+  std::uint32_t value;  ///< U+FFFD if the bytes are not UTF-8
+  std::size_t bytes;    ///< 1 to 4, or 1 for a byte that is not UTF-8
 };
 
 /// The code point at s[at], at < s.size(). Overlong forms, surrogates and values above U+10FFFF are
