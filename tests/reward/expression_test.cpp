@@ -98,7 +98,11 @@ TEST_CASE("what is no number") {
   CHECK(fault("1e400") == exact_fault::overflow);
   CHECK(fault("1e-400") == exact_fault::overflow);
   CHECK(fault("2^{10^{10}}") == exact_fault::overflow);
-  CHECK(fault("12345678901234567890123456789012345678") == exact_fault::overflow);
+  CHECK(is("1234567890123456789000000000000000000",
+           multiply(make(1234567890123456789), power(make(10), 18))));
+  CHECK(fault("1234567890123456789012345678901234567890") == exact_fault::overflow);
+  CHECK(fault("661221407600221407600000000000.0010000000") ==
+        exact_fault::overflow);  // found by fuzzing
   CHECK(fault("1+\\sqrt{2}") == exact_fault::not_exact);
   CHECK(fault("\\sqrt{-1}") == exact_fault::not_exact);
   CHECK(fault("\\sqrt[0]{2}") == exact_fault::not_exact);

@@ -88,7 +88,18 @@ constexpr bool same_quantity(const quantity& a, const quantity& b, answer_rules 
 
 inline constexpr int most_unordered = 64;
 
-template <class Isa> constexpr match compare(text a, text b, answer_rules rules, int depth);
+/// An answer without its wrappers, and the number that it is.
+struct read_answer {
+  text clean;
+  quantity number;
+};
+template <class Isa> constexpr read_answer read(text s) {
+  s = cleaned<Isa>(s);
+  return {s, read_quantity<Isa>(s)};
+}
+
+template <class Isa>
+constexpr match compare(const read_answer& a, const read_answer& b, answer_rules rules, int depth);
 
 /// Parts in order; both lists must end together.
 template <class Isa>
@@ -100,7 +111,7 @@ constexpr bool same_sequence(const structure& a, const structure& b, answer_rule
     const bool more_x = left.next(x), more_y = right.next(y);
     if (more_x != more_y) return false;
     if (!more_x) return true;
-    if (!is_match(compare<Isa>(x, y, rules, depth + 1))) return false;
+    if (!is_match(compare<Isa>(read<Isa>(x), read<Isa>(y), rules, depth + 1))) return false;
   }
 }
 
@@ -112,34 +123,32 @@ constexpr bool same_set(const structure& a, const structure& b, answer_rules rul
   if (size != count_parts<Isa>(b.inside, unions, most_unordered)) return false;
   // larger ones, and sets inside of sets, in the order given: linear time on any input
   if (size > most_unordered || depth > 0) return same_sequence<Isa>(a, b, rules, depth);
-  std::uint64_t taken = 0;
-  part_reader<Isa> left(a.inside, unions);
-  for (text x; left.next(x);) {
-    part_reader<Isa> right(b.inside, unions);
-    bool found = false;
-    text y;
-    for (int i = 0; !found && right.next(y); ++i) {
-      if ((taken >> i & 1) != 0 || !is_match(compare<Isa>(x, y, rules, depth + 1))) continue;
-      taken |= std::uint64_t{1} << i;
-      found = true;
-    }
-    if (!found) return false;
+  part_reader<Isa> left(a.inside, unions), right(b.inside, unions);
+  read_answer parts[most_unordered] = {};  // of b, each read once; those that are left come first
+  int rest = 0;
+  text x;
+  while (right.next(x)) parts[rest++] = read<Isa>(x);
+  while (left.next(x)) {
+    const read_answer part = read<Isa>(x);
+    int i = 0;
+    while (i < rest && !is_match(compare<Isa>(part, parts[i], rules, depth + 1))) ++i;
+    if (i == rest) return false;
+    parts[i] = parts[--rest];
   }
-  return true;
+  return rest == 0;
 }
 
-template <class Isa> constexpr match compare(text a, text b, answer_rules rules, int depth) {
-  a = cleaned<Isa>(a), b = cleaned<Isa>(b);
-  if (b.empty()) return match::no_reference;
-  if (a.empty()) return match::no_answer;
-  if (const char letter = choice_letter(b); letter != '\0' && depth == 0)
-    return choice_letter(a) == letter ? match::same_choice : match::different;
-  const quantity x = read_quantity<Isa>(a), y = read_quantity<Isa>(b);
-  if (x.ok() && y.ok())
-    return same_quantity<Isa>(x, y, rules) ? match::same_value : match::different;
+template <class Isa>
+constexpr match compare(const read_answer& a, const read_answer& b, answer_rules rules, int depth) {
+  if (b.clean.empty()) return match::no_reference;
+  if (a.clean.empty()) return match::no_answer;
+  if (const char letter = choice_letter(b.clean); letter != '\0' && depth == 0)
+    return choice_letter(a.clean) == letter ? match::same_choice : match::different;
+  if (a.number.ok() && b.number.ok())
+    return same_quantity<Isa>(a.number, b.number, rules) ? match::same_value : match::different;
   // a number is never a text: what has a value and what has none differ
-  if (depth < 3 && x.ok() == y.ok()) {
-    const structure s = structure_of<Isa>(a), t = structure_of<Isa>(b);
+  if (depth < 3 && a.number.ok() == b.number.ok()) {
+    const structure s = structure_of<Isa>(a.clean), t = structure_of<Isa>(b.clean);
     if (s.form != shape::single && s.form == t.form) {
       const bool ordered = s.form == shape::ordered;
       if (ordered && (s.open != t.open || s.close != t.close)) return match::different;
@@ -148,7 +157,7 @@ template <class Isa> constexpr match compare(text a, text b, answer_rules rules,
       return same ? match::same_parts : match::different;
     }
   }
-  return same_text<Isa>(a, b) ? match::same_form : match::different;
+  return same_text<Isa>(a.clean, b.clean) ? match::same_form : match::different;
 }
 
 }  // namespace detail
@@ -156,7 +165,7 @@ template <class Isa> constexpr match compare(text a, text b, answer_rules rules,
 /// Compares an answer with the reference answer. O(answer + reference); nothing is allocated.
 template <class Isa = native_isa>
 constexpr match compare_answers(text answer, text reference, answer_rules rules) {
-  return detail::compare<Isa>(answer, reference, rules, 0);
+  return detail::compare<Isa>(detail::read<Isa>(answer), detail::read<Isa>(reference), rules, 0);
 }
 
 /// 1 where the answer found in the text equals the reference, else 0: the accuracy reward.

@@ -241,15 +241,16 @@ template <class Isa> class expression_reader {
     return exact_ratio<Isa>(v.num, v.den);
   }
 
-  /// Digits of at most 37 places; false if there are more.
+  /// Appends a digit; false where the value might leave 126 bits.
+  static constexpr bool append(wide& value, char digit) {
+    if (bit_width(magnitude(value)) > 122) return false;
+    value = value * 10 + (digit - '0');
+    return true;
+  }
+  /// Appends digits; false if there are too many.
   constexpr bool digits(wide& value, int& places) {
-    constexpr int most = 37;
-    int significant = 0;
-    for (places = 0; at_ < s_.size() && is_digit(s_[at_]); ++at_, ++places) {
-      significant += significant > 0 || s_[at_] != '0' || value != 0;
-      if (significant > most) return false;
-      value = value * 10 + (s_[at_] - '0');
-    }
+    for (places = 0; at_ < s_.size() && is_digit(s_[at_]); ++at_, ++places)
+      if (!append(value, s_[at_])) return false;
     return true;
   }
   constexpr exact literal_value(bool extended);
@@ -283,10 +284,8 @@ template <class Isa> constexpr exact expression_reader<Isa>::literal_value(bool 
     for (std::size_t n = separator_at<Isa>(s_, at_); n != 0 && is_group(at_ + n);
          n = separator_at<Isa>(s_, at_)) {
       at_ += n;
-      for (int i = 0; i < 3; ++i, ++at_) {
-        if (bit_width(magnitude(value)) > 120) return refuse(exact_fault::overflow);
-        value = value * 10 + (s_[at_] - '0');
-      }
+      for (int i = 0; i < 3; ++i, ++at_)
+        if (!append(value, s_[at_])) return refuse(exact_fault::overflow);
     }
   exact x{value, 1, 1, 0, exact_fault::none};
   bool is_decimal = false;
