@@ -1,6 +1,8 @@
 // Prints a hash of the bits of everything that hence promises to keep equal. tests/bits/golden.txt
 // holds the one answer; matrix.sh builds this file with every compiler, -O level and instruction
 // set.
+#include "reward.hpp"
+
 #include <hence/core/math.hpp>
 #include <hence/policy.hpp>
 
@@ -284,5 +286,12 @@ int main() {
   each("sequence cispo none sequence_mean", ratio::sequence{}, cispo, kl::none{},
        aggregate::sequence_mean_token_mean{});
   advantages();
+  const auto numbers = [](const char* name, const auto& give) {
+    hash h;
+    give([&](double x) { h.value(x); });
+    report(name, h);
+  };
+  numbers("rewards of texts", [](const auto& f) { reward_numbers(f); });
+  numbers("rewards of lengths, evaluation", [](const auto& f) { evaluation_numbers(f); });
   return failures == 0 ? 0 : 1;
 }

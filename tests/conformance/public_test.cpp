@@ -35,6 +35,8 @@ TEST_CASE("public cases") {
   }
   CHECK(passed["policy_loss"] == 52);
   CHECK(passed["advantage"] == 38);
+  CHECK(passed["pass_at_k"] == 6);
+  CHECK(passed["majority_vote"] == 6);
   CHECK(passed["no_such_operation"] == 1);
 }
 

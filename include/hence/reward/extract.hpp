@@ -1,0 +1,104 @@
+/// \file
+/// Where the final answer stands in a response's answer part: the last \boxed{}, the last tag.
+/// Apply `parse` of a format first: what stands in the thought is no answer.
+#pragma once
+
+#include <hence/reward/quantity.hpp>
+
+namespace hence::inline v0::reward {
+
+/// Why no answer was found.
+enum class extract_fault : std::uint8_t {
+  none,
+  missing,     ///< no \boxed, no tag
+  unbalanced,  ///< its brace or tag is not closed
+  blank,       ///< there is nothing in it
+  several,     ///< `only_boxed`: different boxes
+};
+
+/// A part of a response, or why there is none.
+struct extraction {
+  text answer;
+  extract_fault fault;
+  HENCE_FN constexpr bool ok() const { return fault == extract_fault::none; }
+};
+
+namespace extract {
+
+/// The last `\boxed{...}` or `\fbox{...}` of all, its braces balanced. One that is never closed is
+/// no answer, even if an earlier one is. The convention of MATH's and of most checkers.
+struct last_boxed {};
+/// The only one: several boxes are no answer unless they hold the same text.
+struct only_boxed {};
+/// The whole text, trimmed: what stands in an <answer> tag.
+struct whole {};
+/// The last box if there is a `\boxed`, else the whole text. For answer tags that may hold a
+/// sentence.
+struct boxed_or_whole {};
+
+}  // namespace extract
+
+namespace detail {
+
+HENCE_FN constexpr extraction found(text s) {
+  s = trimmed(s);
+  return s.empty() ? extraction{{}, extract_fault::blank} : extraction{s, extract_fault::none};
+}
+
+/// The box whose backslash stands at s[at].
+template <class Isa> constexpr extraction box_at(text s, std::size_t at) {
+  while (at < s.size() && s[at] != '{') ++at;
+  const std::size_t end = closing_brace<Isa>(s, at);
+  if (end == npos) return {{}, extract_fault::unbalanced};
+  return found(slice(s, at + 1, end));
+}
+/// The length of `\boxed{` or `\fbox{` at s[at], spaces before the brace allowed; else 0.
+template <class Isa> constexpr std::size_t opens_box(text s, std::size_t at) {
+  for (const text name : {text("\\boxed"), text("\\fbox")}) {
+    if (!stands_at(s, at, name)) continue;
+    std::size_t end = at + name.size();
+    while (end < s.size() && s[end] == ' ') ++end;
+    if (end < s.size() && s[end] == '{') return end + 1 - at;
+  }
+  return 0;
+}
+
+}  // namespace detail
+
+/// Finds the answer. O(size).
+template <class Isa = native_isa> constexpr extraction find_answer(extract::last_boxed, text s) {
+  for (std::size_t at = s.size(); at-- > 0;)
+    if (s[at] == '\\' && detail::opens_box<Isa>(s, at) != 0) return detail::box_at<Isa>(s, at);
+  return {{}, extract_fault::missing};
+}
+
+/// \copydoc find_answer
+template <class Isa = native_isa> constexpr extraction find_answer(extract::only_boxed, text s) {
+  extraction first{{}, extract_fault::missing};
+  for (std::size_t at = 0; at < s.size(); ++at) {
+    if (s[at] != '\\') continue;
+    const std::size_t n = detail::opens_box<Isa>(s, at);
+    if (n == 0) continue;
+    const extraction box = detail::box_at<Isa>(s, at);
+    if (!box.ok()) return box;
+    if (first.ok() && !same_text<Isa>(first.answer, box.answer))
+      return {{}, extract_fault::several};
+    first = box;
+    at = static_cast<std::size_t>(box.answer.data() - s.data()) + box.answer.size();
+  }
+  return first;
+}
+
+/// \copydoc find_answer
+template <class Isa = native_isa> constexpr extraction find_answer(extract::whole, text s) {
+  return detail::found(s);
+}
+
+/// \copydoc find_answer
+template <class Isa = native_isa>
+constexpr extraction find_answer(extract::boxed_or_whole, text s) {
+  const extraction box = find_answer<Isa>(extract::last_boxed{}, s);
+  return box.fault == extract_fault::missing ? detail::found(s) : box;
+}
+
+}  // namespace hence::inline v0::reward

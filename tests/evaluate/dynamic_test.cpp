@@ -1,0 +1,65 @@
+#include <hence/evaluate/dynamic.hpp>
+
+#include <doctest/doctest.h>
+#include <limits>
+#include <vector>
+
+namespace evaluate = hence::evaluate;
+using bytes = std::vector<std::uint8_t>;
+
+TEST_CASE("groups that differ stay, the others are counted by kind") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> metric{0, 1, 0, 0, 1, 1, 0.5f, 0.5f, nan, 1, 1, 0, 1e-7f};
+  const std::vector<std::int64_t> groups{0, 2, 4, 6, 8, 10, 11, 11, 13};
+  bytes keep(8, 7);
+  evaluate::refill state{.wanted = 4};
+  evaluate::keep_informative(metric, groups, 1e-6f, {0, 1}, keep, state);
+  CHECK(keep == bytes{1, 0, 0, 0, 0, 0, 0, 0});
+  CHECK(state.generated == 8);
+  CHECK(state.kept == 1);
+  CHECK(state.all_low == 2);
+  CHECK(state.all_high == 2);
+  CHECK(state.constant == 2);
+  CHECK(state.broken == 1);
+  CHECK(state.kept + state.all_low + state.all_high + state.constant + state.broken ==
+        state.generated);
+}
+
+TEST_CASE("how many groups to draw next") {
+  evaluate::refill r{.wanted = 32};
+  CHECK(r.missing() == 32);
+  CHECK(r.next(64) == 64);  // nothing known yet
+  r.generated = 64, r.kept = 16;
+  CHECK(r.next(1000) == 64);  // 16 are missing at a rate of one in four
+  CHECK(r.next(20) == 20);
+  r.generated = 70, r.kept = 31;
+  CHECK(r.next(1000) == 3);  // ceil(70 / 31)
+  r.kept = 40;
+  CHECK(r.next(1000) == 0);
+  CHECK(r.missing() == 0);
+  CHECK(r.surplus() == 8);
+}
+
+TEST_CASE("the difficulty filter") {
+  const evaluate::difficulty_filter f{0.25, 0.75};
+  CHECK(f(1, 4));
+  CHECK(f(3, 4));
+  CHECK_FALSE(f(0, 4));
+  CHECK_FALSE(f(4, 4));
+  CHECK_FALSE(f(0, 0));
+}
+
+TEST_CASE("what does not fit is refused") {
+  const std::vector<float> metric{0, 1};
+  const std::vector<std::int64_t> two{0, 2}, one{0, 1};
+  bytes keep(1, 7), more(2);
+  evaluate::refill state;
+  CHECK_THROWS_WITH(evaluate::keep_informative(metric, two, 0, {0, 1}, more, state),
+                    "hence: cu_groups has 2 entries, keep describes 2 groups");
+  CHECK_THROWS_WITH(evaluate::keep_informative(metric, one, 0, {0, 1}, keep, state),
+                    "hence: cu_groups does not ascend from 0 to 2, the number of metrics");
+  CHECK_THROWS_WITH(evaluate::keep_informative(metric, two, -1, {0, 1}, keep, state),
+                    "hence: tolerance is -1, expected 0 or more");
+  CHECK(keep[0] == 7);
+  CHECK(state.generated == 0);
+}

@@ -1,0 +1,76 @@
+#include <hence/evaluate/interval.hpp>
+
+#include <doctest/doctest.h>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+namespace evaluate = hence::evaluate;
+
+TEST_CASE("Wilson: known answers") {
+  // 8 of 10 at 95%: Brown, Cai and DasGupta's formula by hand
+  const auto i = evaluate::wilson(8, 10, evaluate::z95);
+  const double z = 1.959963984540054, p = 0.8, n = 10;
+  const double middle = (p + z * z / (2 * n)) / (1 + z * z / n);
+  const double half = z / (1 + z * z / n) * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
+  CHECK(i.low == doctest::Approx(middle - half).epsilon(1e-14));
+  CHECK(i.high == doctest::Approx(middle + half).epsilon(1e-14));
+  CHECK(i.low == doctest::Approx(0.4901625).epsilon(1e-6));
+  CHECK(evaluate::wilson(0, 10, evaluate::z95).low == 0);
+  CHECK(evaluate::wilson(10, 10, evaluate::z95).high == 1);
+  CHECK(evaluate::wilson(0, 10, evaluate::z95).high == doctest::Approx(0.2775328).epsilon(1e-6));
+}
+
+TEST_CASE("bootstrap: the same seed, the same bits; it holds the mean") {
+  std::vector<double> values(200), means(2000), again(2000);
+  for (std::size_t i = 0; i < 200; ++i) values[i] = i % 4 == 0 ? 1 : 0;
+  const auto a = evaluate::bootstrap(values, 0.95, 7, means);
+  const auto b = evaluate::bootstrap(values, 0.95, 7, again);
+  CHECK(a.low == b.low);
+  CHECK(a.high == b.high);
+  CHECK(means == again);
+  // the normal approximation, half width 1.96 sqrt(0.25 0.75 / 200) = 0.060
+  CHECK(a.low == doctest::Approx(0.19).epsilon(0.06));
+  CHECK(a.high == doctest::Approx(0.31).epsilon(0.06));
+  double mean = 0;
+  for (const double m : means) mean += m / 2000;
+  CHECK(mean == doctest::Approx(0.25).epsilon(0.02));
+  CHECK(evaluate::bootstrap(values, 0.95, 8, again).low != doctest::Approx(-1));
+  CHECK(means != again);
+}
+
+TEST_CASE("bootstrap of a constant and of one value") {
+  std::vector<double> means(100);
+  const std::vector<double> constant(5, 0.25), one{0.75};
+  CHECK(evaluate::bootstrap(constant, 0.9, 1, means).low == 0.25);
+  CHECK(evaluate::bootstrap(constant, 0.9, 1, means).high == 0.25);
+  CHECK(evaluate::bootstrap(one, 0.9, 1, means).high == 0.75);
+}
+
+TEST_CASE("bootstrap draws every prompt as often") {
+  std::vector<double> values(3), means(3000);
+  for (std::size_t which = 0; which < 3; ++which) {
+    for (std::size_t i = 0; i < 3; ++i) values[i] = i == which;
+    evaluate::bootstrap(values, 0.5, 3, means);
+    double sum = 0;
+    for (const double m : means) sum += m;
+    CHECK(sum / 3000 == doctest::Approx(1.0 / 3).epsilon(0.05));
+  }
+}
+
+TEST_CASE("bad arguments are refused") {
+  std::vector<double> means(10), values{1, 2}, none;
+  CHECK_THROWS_WITH(evaluate::wilson(1, 0, 1), "hence: trials is 0, expected 1 or more");
+  CHECK_THROWS_WITH(evaluate::wilson(3, 2, 1),
+                    "hence: successes is 3, expected 0 to trials, which is 2");
+  CHECK_THROWS_WITH(evaluate::wilson(1, 2, 0), "hence: z is 0, expected a positive number");
+  CHECK_THROWS_WITH(evaluate::bootstrap(none, 0.9, 1, means),
+                    "hence: values has 0 entries, expected 1 to 2^31 - 1");
+  CHECK_THROWS_WITH(evaluate::bootstrap(values, 0.9, 1, none),
+                    "hence: means has no entry, expected one per resample");
+  CHECK_THROWS_WITH(evaluate::bootstrap(values, 1, 1, means),
+                    "hence: confidence is 1, expected a number between 0 and 1");
+  values[1] = std::numeric_limits<double>::infinity();
+  CHECK_THROWS_WITH(evaluate::bootstrap(values, 0.9, 1, means),
+                    "hence: values[1] is inf, expected a finite number");
+}

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Runs every fuzzer on its stored corpus and goes on from there, with the address and undefined behaviour
+# sanitizers. Needs clang with libFuzzer.
+#
+#   tests/fuzz/run.sh                 10 seconds each
+#   tests/fuzz/run.sh -runs=N         N executions each (any of libFuzzer's flags)
+#
+# HENCE_FUZZ_CXX names the compiler; HENCE_FUZZ_WORK a folder that keeps what was found.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+compiler=${HENCE_FUZZ_CXX:-clang++-19}
+flags=("$@")
+[ ${#flags[@]} -gt 0 ] || flags=(-max_total_time=10)
+work=${HENCE_FUZZ_WORK:-$(mktemp -d)}
+[ -n "${HENCE_FUZZ_WORK:-}" ] || trap 'rm -rf "$work"' EXIT
+mkdir -p "$work"
+failed=0
+for source in "$here"/*_fuzz.cpp; do
+  name=$(basename "$source" .cpp)
+  # optimised: the properties are worth little if few inputs are tried
+  "$compiler" -std=c++20 -O2 -g1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -w \
+    -I"$here/../../include" "$source" -o "$work/$name"
+  mkdir -p "$work/corpus/$name"
+  if (cd "$work" && "./$name" -dict="$here/latex.dict" -max_len=512 -timeout=5 -print_final_stats=1 "${flags[@]}" \
+    "corpus/$name" "$here/corpus/$name") >"$work/$name.log" 2>&1; then
+    echo "$name: $(grep -o 'number_of_executed_units: *[0-9]*' "$work/$name.log" | grep -o '[0-9]*$') executions, no finding"
+  else
+    echo "$name: FAILED"
+    tail -n 40 "$work/$name.log"
+    failed=1
+  fi
+done
+exit $failed

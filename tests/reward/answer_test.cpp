@@ -1,0 +1,98 @@
+#include "answer_cases.hpp"
+
+#include <hence/reward/answer.hpp>
+
+#include <doctest/doctest.h>
+#include <string>
+
+namespace reward = hence::reward;
+namespace answer = hence::reward::answer;
+using reward::compare_answers;
+using reward::match;
+
+TEST_CASE("the hand-decided cases") {
+  int cases = 0;
+  for (const fixture::answer_case& c : fixture::answer_cases) {
+    ++cases;
+    const std::string shown = std::string(c.answer) + "  |  " + c.reference;
+    const match found = compare_answers(c.answer, c.reference, answer::math);
+    CHECK_MESSAGE(is_match(found) == c.equal, shown);
+    const bool strict = is_match(compare_answers(c.answer, c.reference, answer::strict));
+    CHECK_MESSAGE(strict == (c.equal != c.strict_differs), "strict: " << shown);
+    // what is equal to itself: everything but nothing
+    if (*c.reference != '\0' && c.equal)
+      CHECK(is_match(compare_answers(c.reference, c.reference, answer::math)));
+  }
+  CHECK(cases >= 300);
+}
+
+TEST_CASE("how two answers are equal") {
+  const auto how = [](std::string_view a, std::string_view b) {
+    return compare_answers(a, b, answer::math);
+  };
+  CHECK(how("B", "(B)") == match::same_choice);
+  CHECK(how("1/2", "0.5") == match::same_value);
+  CHECK(how("1,2", "2,1") == match::same_parts);
+  CHECK(how("x+1", "x + 1") == match::same_form);
+  CHECK(how("1", "2") == match::different);
+  CHECK(how(" ", "2") == match::no_answer);
+  CHECK(how("2", "$$") == match::different);  // a text of two dollars, which normalises to nothing
+  CHECK(how("2", "  ") == match::no_reference);
+  CHECK(how("", "") == match::no_reference);
+}
+
+TEST_CASE("the rules, one by one") {
+  using reward::answer_rules, reward::percents, reward::units, reward::unevaluated;
+  const auto equal = [](std::string_view a, std::string_view b, answer_rules r) {
+    return is_match(compare_answers(a, b, r));
+  };
+  const auto percent = [](percents p) {
+    return answer_rules{p, units::may_be_missing, unevaluated::accepted};
+  };
+  for (const auto p : {percents::hundredths, percents::sign_dropped, percents::either}) {
+    CHECK(equal("50%", "50%", percent(p)));
+    CHECK(equal("50%", "0.5", percent(p)) == (p != percents::sign_dropped));
+    CHECK(equal("50%", "50", percent(p)) == (p != percents::hundredths));
+    CHECK(equal("50", "50%", percent(p)) == (p != percents::hundredths));
+    CHECK_FALSE(equal("50%", "0.5%", percent(p)));
+  }
+  const auto unit = [](units u) {
+    return answer_rules{percents::either, u, unevaluated::accepted};
+  };
+  for (const auto u : {units::must_agree, units::may_be_missing, units::dropped}) {
+    CHECK(equal("5 cm", "5 centimeters", unit(u)));
+    CHECK(equal("5 cm", "5", unit(u)) == (u != units::must_agree));
+    CHECK(equal("5", "5 cm", unit(u)) == (u != units::must_agree));
+    CHECK(equal("5 cm", "5 m", unit(u)) == (u == units::dropped));
+  }
+}
+
+TEST_CASE("sets of up to 64 parts in any order, larger ones in the order given") {
+  const auto list = [](int n, bool reversed) {
+    std::string s;
+    for (int i = 0; i < n; ++i)
+      s += (i > 0 ? ", " : "") + std::to_string(1 + (reversed ? n - 1 - i : i));
+    return s;
+  };
+  for (const int n : {2, 63, 64})
+    CHECK(is_match(compare_answers(list(n, true), list(n, false), answer::math)));
+  CHECK_FALSE(is_match(compare_answers(list(65, true), list(65, false), answer::math)));
+  CHECK(is_match(compare_answers(list(65, false), list(65, false), answer::math)));
+  CHECK_FALSE(is_match(compare_answers(list(65, false), list(66, false), answer::math)));
+}
+
+TEST_CASE("the accuracy reward of a whole response") {
+  const auto r = [](std::string_view s) {
+    return accuracy_reward(reward::extract::last_boxed{}, s, "\\frac{1}{2}", answer::math);
+  };
+  CHECK(r("so \\boxed{0.5}.") == 1.0);
+  CHECK(r("so \\boxed{0.6}.") == 0.0);
+  CHECK(r("so 0.5") == 0.0);
+  CHECK(r("\\boxed{0.5} no, \\boxed{2}") == 0.0);
+  CHECK(r("\\boxed{0.5} or \\boxed{") == 0.0);
+}
+
+TEST_CASE("constant expressions") {
+  static_assert(is_match(compare_answers("\\frac{1}{2}", "0.5", answer::math)));
+  static_assert(!is_match(compare_answers("\\frac{1}{2}", "0.6", answer::math)));
+}

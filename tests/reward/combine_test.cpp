@@ -1,0 +1,44 @@
+#include <hence/reward/combine.hpp>
+
+#include <doctest/doctest.h>
+#include <limits>
+#include <vector>
+
+namespace reward = hence::reward;
+namespace recipe = hence::recipe;
+
+TEST_CASE("weighted sums of columns") {
+  const std::vector<float> columns{1, 0, 0.5f, 0, 1, 0.25f};  // accuracy, format, language
+  const std::vector<double> weights{2, 1, 0.5};
+  std::vector<float> out(2);
+  reward::weighted_sum(hence::view<const float, 2>(columns.data(), 2, 3), weights, out);
+  CHECK(out == std::vector<float>{2.25f, 1.125f});
+}
+
+TEST_CASE("columns and weights that do not fit are refused before anything is written") {
+  const std::vector<float> columns(6, 1);
+  std::vector<float> out(2, 7);
+  const hence::view<const float, 2> c(columns.data(), 2, 3);
+  const std::vector<double> two(2, 1), three(3, 1),
+      bad{1, 1, std::numeric_limits<double>::infinity()};
+  CHECK_THROWS_WITH(reward::weighted_sum(c, two, out),
+                    "hence: weights has 2 entries, columns has 3 columns");
+  CHECK_THROWS_WITH(reward::weighted_sum(c, bad, out),
+                    "hence: weights[2] is inf, expected a finite number");
+  std::vector<float> one(1);
+  CHECK_THROWS_WITH(reward::weighted_sum(c, three, one),
+                    "hence: out has 1 entries, columns has 2 rows");
+  CHECK(out[0] == 7);
+}
+
+TEST_CASE("the gate") {
+  CHECK(reward::gate{0}(1, true) == 1);
+  CHECK(reward::gate{0}(1, false) == 0);
+  CHECK(reward::gate{-1}(1, false) == -1);
+}
+
+TEST_CASE("R1's sums") {
+  CHECK(recipe::deepseek_r1_zero_reward(1, 1) == 2);
+  CHECK(recipe::deepseek_r1_stage1_reward(1, 1, 0.5) == 2.5);
+  CHECK(recipe::deepseek_r1_stage2_reward(0, 0.75, 1, 0.5) == 2.25);
+}

@@ -1,0 +1,132 @@
+#include <hence/reward/exact.hpp>
+
+#include <doctest/doctest.h>
+#include <cmath>
+#include <random>
+
+namespace reward = hence::reward;
+using reward::exact;
+using reward::exact_fault;
+
+namespace {
+
+constexpr exact integer(reward::wide n) { return {n, 1, 1, 0, exact_fault::none}; }
+constexpr exact ratio(reward::wide a, reward::wide b) { return reward::exact_ratio(a, b); }
+constexpr exact surd(reward::wide a, reward::wide b, std::uint64_t n, int k = 0) {
+  return {a, b, n, k, exact_fault::none};
+}
+const exact pi{1, 1, 1, 1, exact_fault::none};
+
+long double value(const exact& x) {
+  const long double q = static_cast<long double>(x.num) / static_cast<long double>(x.den);
+  return q * sqrtl(static_cast<long double>(x.root)) * powl(acosl(-1.0L), x.pi);
+}
+
+}  // namespace
+
+TEST_CASE("rationals in lowest terms") {
+  CHECK(ratio(4, 6) == ratio(2, 3));
+  CHECK(ratio(4, -6) == ratio(-2, 3));
+  CHECK(ratio(0, -5) == integer(0));
+  CHECK(ratio(1, 0).fault == exact_fault::division_by_zero);
+  CHECK(add(ratio(1, 2), ratio(1, 3)) == ratio(5, 6));
+  CHECK(add(ratio(1, 2), ratio(-1, 2)) == integer(0));
+  CHECK(multiply(ratio(2, 3), ratio(3, 2)) == integer(1));
+  CHECK(divide(integer(1), integer(0)).fault == exact_fault::division_by_zero);
+  CHECK(ratio(1, 3).rational());
+  CHECK_FALSE(ratio(1, 3).integer());
+  const exact bad = ratio(1, 0);
+  CHECK_FALSE(bad == bad);  // no value equals nothing
+  CHECK(add(bad, integer(1)).fault == exact_fault::division_by_zero);
+  CHECK(add(integer(1), bad).fault == exact_fault::division_by_zero);
+}
+
+TEST_CASE("roots and pi") {
+  CHECK(root_of(integer(12), 2) == surd(2, 1, 3));
+  CHECK(root_of(ratio(1, 2), 2) == surd(1, 2, 2));
+  CHECK(root_of(ratio(8, 9), 2) == surd(2, 3, 2));
+  CHECK(root_of(integer(0), 2) == integer(0));
+  CHECK(root_of(integer(-4), 2).fault == exact_fault::not_exact);
+  CHECK(root_of(integer(-8), 3) == integer(-2));
+  CHECK(root_of(ratio(8, 27), 3) == ratio(2, 3));
+  CHECK(root_of(integer(9), 3).fault == exact_fault::not_exact);
+  CHECK(root_of(pi, 2).fault == exact_fault::not_exact);
+  CHECK(root_of(integer(4), 1).fault == exact_fault::not_exact);
+  CHECK(multiply(surd(1, 1, 6), surd(1, 1, 10)) == surd(2, 1, 15));
+  CHECK(inverse(surd(1, 1, 3)) == surd(1, 3, 3));
+  CHECK(divide(pi, pi) == integer(1));
+  CHECK(multiply(pi, inverse(multiply(pi, pi))) == surd(1, 1, 1, -1));
+  CHECK(add(surd(1, 1, 2), surd(1, 2, 2)) == surd(3, 2, 2));
+  CHECK(add(surd(1, 1, 2), integer(1)).fault == exact_fault::not_exact);
+  CHECK(add(surd(1, 1, 2), integer(0)) == surd(1, 1, 2));
+  // the square of a large prime, two large primes, and what is too long to look into
+  CHECK(root_of(integer(reward::wide{1048573} * 1048573), 2) == integer(1048573));
+  CHECK(root_of(integer(reward::wide{1048573} * 1048571), 2) ==
+        surd(1, 1, 1048573ull * 1048571ull));
+  CHECK(root_of(integer((reward::wide{1} << 41) - 1), 2).fault == exact_fault::overflow);
+  CHECK(root_of(integer(reward::wide{1} << 100), 2) == integer(reward::wide{1} << 50));
+}
+
+TEST_CASE("powers") {
+  CHECK(power(integer(2), 10) == integer(1024));
+  CHECK(power(integer(2), -3) == ratio(1, 8));
+  CHECK(power(surd(1, 1, 2), 3) == surd(2, 1, 2));
+  CHECK(power(integer(0), 0).fault == exact_fault::division_by_zero);
+  CHECK(power(integer(0), -1).fault == exact_fault::division_by_zero);
+  CHECK(power(integer(0), 5) == integer(0));
+  CHECK(power(integer(7), 0) == integer(1));
+  CHECK(power(integer(-1), 1000001) == integer(-1));
+  CHECK(power(integer(-1), reward::wide{1} << 80) == integer(1));
+  CHECK(power(integer(0), reward::wide{1} << 80) == integer(0));
+  CHECK(power(integer(2), 127).fault == exact_fault::overflow);
+  CHECK(power(integer(3), 100).fault == exact_fault::overflow);
+  CHECK(power(pi, 65).fault == exact_fault::overflow);
+}
+
+TEST_CASE("overflow is a fault, never a wrong value") {
+  const exact big = integer(reward::wide{1} << 100);
+  CHECK(multiply(big, big).fault == exact_fault::overflow);
+  CHECK(add(ratio(1, reward::wide{1} << 70), ratio(1, (reward::wide{1} << 70) - 1)).fault ==
+        exact_fault::overflow);
+  CHECK(add(big, big) == integer(reward::wide{1} << 101));
+  CHECK(multiply(surd(1, 1, 1ull << 61 | 1), surd(1, 1, (1ull << 61) - 1)).fault ==
+        exact_fault::overflow);
+}
+
+TEST_CASE("every square root below 20000 against its factors") {
+  int wrong = 0;
+  for (int n = 1; n < 20000; ++n) {
+    int square = 1;
+    for (int p = 2; p * p <= n; ++p)
+      if (n % (p * p) == 0) square = p;
+    wrong += !(root_of(integer(n), 2) ==
+               surd(square, 1, static_cast<std::uint64_t>(n / square / square)));
+  }
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("random arithmetic against long double") {
+  std::mt19937_64 random(11);
+  const auto pick = [&] {
+    const auto n = static_cast<reward::wide>(random() % 41) - 20;
+    return multiply(ratio(n == 0 ? 1 : n, static_cast<reward::wide>(random() % 20) + 1),
+                    random() % 3 == 0   ? root_of(integer(reward::wide(random() % 30) + 1), 2)
+                    : random() % 3 == 0 ? pi
+                                        : integer(1));
+  };
+  for (int i = 0; i < 20000; ++i) {
+    const exact a = pick(), b = pick();
+    const auto near = [&](const exact& x, long double want) {
+      return !x.ok() || fabsl(value(x) - want) <= 1e-16L * fabsl(want);
+    };
+    CHECK(near(multiply(a, b), value(a) * value(b)));
+    CHECK(near(divide(a, b), value(a) / value(b)));
+    if (a.root == b.root && a.pi == b.pi) {
+      const exact sum = add(a, b);
+      CHECK(sum.ok());
+      CHECK(fabsl(value(sum) - (value(a) + value(b))) <=
+            1e-16L * (fabsl(value(a)) + fabsl(value(b))));
+    }
+    CHECK(divide(multiply(a, b), b) == a);
+  }
+}

@@ -1,0 +1,232 @@
+#include <hence/reward/expression.hpp>
+
+#include <doctest/doctest.h>
+#include <random>
+#include <string>
+
+namespace reward = hence::reward;
+using reward::evaluate_exactly;
+using reward::exact;
+using reward::exact_fault;
+using reward::grammar;
+
+namespace {
+
+exact make(reward::wide a, reward::wide b = 1, std::uint64_t n = 1, int k = 0) {
+  return {a, b, n, k, exact_fault::none};
+}
+bool is(std::string_view s, exact want) { return evaluate_exactly(s, grammar::answer) == want; }
+exact_fault fault(std::string_view s, grammar g = grammar::answer) {
+  return evaluate_exactly(s, g).fault;
+}
+
+}  // namespace
+
+TEST_CASE("numbers") {
+  CHECK(is("0", make(0)));
+  CHECK(is("007", make(7)));
+  CHECK(is("-5", make(-5)));
+  CHECK(is("+5", make(5)));
+  CHECK(is("--5", make(5)));
+  CHECK(is("\u22125", make(-5)));
+  CHECK(is("0.5", make(1, 2)));
+  CHECK(is(".5", make(1, 2)));
+  CHECK(is("5.", make(5)));
+  CHECK(is("2.50", make(5, 2)));
+  CHECK(is("1.5e3", make(1500)));
+  CHECK(is("15E-1", make(3, 2)));
+  CHECK(is("1e+2", make(100)));
+  CHECK(is("0e99999", make(0)));
+  CHECK(is("1,234", make(1234)));
+  CHECK(is("1,234,567.5", make(2469135, 2)));
+  CHECK(is("10{,}000", make(10000)));
+  CHECK(is("10,\\!000", make(10000)));
+  CHECK(is("10\\,000", make(10000)));
+  CHECK(is("3 1/2", make(7, 2)));
+  CHECK(is("-3 1/2", make(-7, 2)));
+  CHECK(is("3\\frac{1}{2}", make(7, 2)));
+  CHECK(is("3\\frac12", make(7, 2)));
+  CHECK(is("3\u00BD", make(7, 2)));
+  CHECK(is("\u00BE", make(3, 4)));
+  CHECK(is("3\\frac{3}{2}", make(9, 2)));  // not a proper fraction: a product
+}
+
+TEST_CASE("what is no number") {
+  for (const char* s : {"",
+                        " ",
+                        ".",
+                        "-",
+                        "1,23",
+                        "1,2345",
+                        "0,123",
+                        "1 2",
+                        "1.2.3",
+                        "1e",
+                        "x",
+                        "2x",
+                        "(1",
+                        "1)",
+                        "1+",
+                        "*1",
+                        "2**3",
+                        "1//2",
+                        "\\frac{1}",
+                        "\\sqrt",
+                        "\\frac",
+                        "{",
+                        "}",
+                        "\\",
+                        "^2",
+                        "2^",
+                        "2^3^2",
+                        "\u0663",
+                        "\uFF13",
+                        "1\u200B2",
+                        "\u202E12",
+                        "3 1/",
+                        "1e5e5",
+                        "1\xFF",
+                        "()",
+                        "\\sqrt[2",
+                        "\\leftarrow 5",
+                        "1 000"})
+    CHECK_MESSAGE(fault(s) == exact_fault::syntax, s);
+  CHECK(fault("1/0") == exact_fault::division_by_zero);
+  CHECK(fault("\\frac{1}{0}") == exact_fault::division_by_zero);
+  CHECK(fault("\\frac{1}{1-1}") == exact_fault::division_by_zero);
+  CHECK(fault("0^0") == exact_fault::division_by_zero);
+  CHECK(fault("1e400") == exact_fault::overflow);
+  CHECK(fault("1e-400") == exact_fault::overflow);
+  CHECK(fault("2^{10^{10}}") == exact_fault::overflow);
+  CHECK(is("1234567890123456789000000000000000000",
+           multiply(make(1234567890123456789), power(make(10), 18))));
+  CHECK(fault("1234567890123456789012345678901234567890") == exact_fault::overflow);
+  CHECK(fault("661221407600221407600000000000.0010000000") ==
+        exact_fault::overflow);  // found by fuzzing
+  CHECK(fault("1+\\sqrt{2}") == exact_fault::not_exact);
+  CHECK(fault("\\sqrt{-1}") == exact_fault::not_exact);
+  CHECK(fault("\\sqrt[0]{2}") == exact_fault::not_exact);
+}
+
+TEST_CASE("expressions") {
+  CHECK(is("\\frac{3}{4}", make(3, 4)));
+  CHECK(is("\\dfrac{-3}{6}", make(-1, 2)));
+  CHECK(is("-\\tfrac 1 2", make(-1, 2)));
+  CHECK(is("\\frac{\\sqrt{3}}{3}", make(1, 3, 3)));
+  CHECK(is("\\frac{1}{\\sqrt{3}}", make(1, 3, 3)));
+  CHECK(is("2\\sqrt{12}", make(4, 1, 3)));
+  CHECK(is("\\sqrt2", make(1, 1, 2)));
+  CHECK(is("\u221A2", make(1, 1, 2)));
+  CHECK(is("sqrt(8)/2", make(1, 1, 2)));
+  CHECK(is("\\sqrt[3]{27}", make(3)));
+  CHECK(is("8^{1/3}", make(2)));
+  CHECK(is("8^{-\\frac23}", make(1, 4)));
+  CHECK(is("2^10", make(1024)));
+  CHECK(is("2^{-1}", make(1, 2)));
+  CHECK(is("-2^2", make(-4)));
+  CHECK(is("(-2)^2", make(4)));
+  CHECK(is("5\u00B2", make(25)));
+  CHECK(is("\\frac{\\pi}{2}", make(1, 2, 1, 1)));
+  CHECK(is("2\\pi", make(2, 1, 1, 1)));
+  CHECK(is("1/2\\pi", make(1, 2, 1, 1)));
+  CHECK(is("2\u03C0\\sqrt{3}", make(2, 1, 3, 1)));
+  CHECK(is("1 - 2 - 3", make(-4)));
+  CHECK(is("8/4/2", make(1)));
+  CHECK(is("2+3*4", make(14)));
+  CHECK(is("2(3)(4)", make(24)));
+  CHECK(is("2 \\times -3", make(-6)));
+  CHECK(is("6.02 \\times 10^{23}", multiply(make(602), power(make(10), 21))));
+  CHECK(is("\\left( 1 + 2 \\right) \\cdot 3", make(9)));
+  CHECK(is(" { 5 } ", make(5)));
+}
+
+TEST_CASE("the grammar of countdown has four operators") {
+  const auto value = [](std::string_view s) { return evaluate_exactly(s, grammar::arithmetic); };
+  CHECK(value("8 / (3 - 8 / 3)") == make(24));
+  CHECK(value("-(2)") == make(-2));
+  for (const char* s : {"2^3", "2**3", "1.5", "1e3", "1,000", "2(3)", "\\frac12", "pi", "3 1/2",
+                        "{1}", "1=1", "1;", "0x10", "1_0"})
+    CHECK_MESSAGE(fault(s, grammar::arithmetic) == exact_fault::syntax, s);
+}
+
+TEST_CASE("what is left to compute is counted") {
+  const auto operations = [](std::string_view s) {
+    reward::detail::expression_reader<hence::native_isa> reader(s, grammar::answer);
+    CHECK(reader.read().ok());
+    return reader.operations();
+  };
+  for (const char* s : {"5", "-5", "3/4", "\\frac{3}{4}", "2\\sqrt{3}", "\\frac{\\pi}{2}", "3 1/2",
+                        "1e3", "6.02 \\times 10^{23}"})
+    CHECK_MESSAGE(operations(s) == 0, s);
+  for (const char* s : {"17*23", "1+1", "391/17", "2^10", "2(3)", "(2)(3)", "\\frac{4}{2}", "10^3",
+                        "3 \\times 4^2"})
+    CHECK_MESSAGE(operations(s) > 0, s);
+}
+
+TEST_CASE("depth and length are bounded") {
+  const auto nested = [](int n) {
+    return std::string(static_cast<std::size_t>(n), '(') + "1" +
+           std::string(static_cast<std::size_t>(n), ')');
+  };
+  CHECK(is(nested(31), make(1)));
+  CHECK(fault(nested(32)) == exact_fault::depth);
+  CHECK(is(std::string(255, '-') + "1", make(-1)));  // signs are no depth
+  CHECK(fault(std::string(256, '-') + "1") == exact_fault::depth);
+  for (const char* open : {"(", "{", "\\frac{", "\\sqrt{", "\\sqrt[", "2^{", "\\left("}) {
+    std::string s;
+    while (s.size() < 1000000) s += open;
+    CHECK(fault(s) == exact_fault::depth);
+  }
+}
+
+namespace {
+
+/// A random expression, its text and its value by plain rational arithmetic in long double.
+struct sample {
+  std::string text;
+  long double value;
+};
+sample random_expression(std::mt19937& random, int depth) {
+  if (depth == 0 || random() % 4 == 0) {
+    const auto n = static_cast<int>(random() % 20);
+    return {std::to_string(n), static_cast<long double>(n)};
+  }
+  const sample a = random_expression(random, depth - 1), b = random_expression(random, depth - 1);
+  const std::string left = "(" + a.text + ")", right = "(" + b.text + ")";
+  switch (random() % 5) {
+    case 0:
+      return {left + " + " + right, a.value + b.value};
+    case 1:
+      return {left + "-" + right, a.value - b.value};
+    case 2:
+      return {left + "*" + right, a.value * b.value};
+    case 3:
+      return {left + "/" + right, a.value / b.value};
+    default:
+      return {"-" + left, -a.value};
+  }
+}
+
+}  // namespace
+
+TEST_CASE("random expressions against long double, in both grammars") {
+  std::mt19937 random(5);
+  int judged = 0;
+  for (int i = 0; i < 20000; ++i) {
+    const sample s = random_expression(random, 4);
+    for (const grammar g : {grammar::arithmetic, grammar::answer}) {
+      const exact x = evaluate_exactly(s.text, g);
+      if (!x.ok()) {
+        CHECK_MESSAGE((x.fault == exact_fault::division_by_zero || x.fault == exact_fault::depth),
+                      s.text);
+        continue;
+      }
+      ++judged;
+      const long double found = static_cast<long double>(x.num) / static_cast<long double>(x.den);
+      const long double error = found - s.value;
+      // cancellation in the oracle: an exact zero may be a rounding error there
+      CHECK_MESSAGE((error <= 1e-12L && error >= -1e-12L) == true, s.text);
+    }
+  }
+  CHECK(judged > 20000);
+}

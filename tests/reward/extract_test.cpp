@@ -1,0 +1,58 @@
+#include <hence/reward/extract.hpp>
+
+#include <doctest/doctest.h>
+#include <string>
+
+namespace reward = hence::reward;
+namespace extract = hence::reward::extract;
+using reward::extract_fault;
+using reward::find_answer;
+
+TEST_CASE("the last box, its braces balanced") {
+  const auto box = [](std::string_view s) { return find_answer(extract::last_boxed{}, s); };
+  CHECK(box("is \\boxed{5}.").answer == "5");
+  CHECK(box("\\boxed{1} then \\boxed{ 2 }").answer == "2");
+  CHECK(box("\\boxed{\\frac{1}{2}}").answer == "\\frac{1}{2}");
+  CHECK(box("\\boxed{\\{1,2\\}}").answer == "\\{1,2\\}");
+  CHECK(box("\\boxed {5}").answer == "5");
+  CHECK(box("\\fbox{5}").answer == "5");
+  CHECK(box("\\boxed{\\boxed{5}}").answer == "5");
+  CHECK(box("5").fault == extract_fault::missing);
+  CHECK(box("").fault == extract_fault::missing);
+  CHECK(box("\\boxed 5").fault == extract_fault::missing);
+  CHECK(box("\\boxed{5").fault == extract_fault::unbalanced);
+  CHECK(box("\\boxed{1} \\boxed{5").fault == extract_fault::unbalanced);
+  CHECK(box("\\boxed{5\\}").fault == extract_fault::unbalanced);
+  CHECK(box("\\boxed{ }").fault == extract_fault::blank);
+  CHECK(box("\\boxed{").fault == extract_fault::unbalanced);
+  CHECK(box("\\boxed").fault == extract_fault::missing);
+}
+
+TEST_CASE("the only box") {
+  const auto box = [](std::string_view s) { return find_answer(extract::only_boxed{}, s); };
+  CHECK(box("\\boxed{5}").answer == "5");
+  CHECK(box("\\boxed{5} so \\boxed{ 5 }").ok());
+  CHECK(box("\\boxed{4} or \\boxed{5}").fault == extract_fault::several);
+  CHECK(box("\\boxed{\\boxed{5}}").answer == "\\boxed{5}");
+  CHECK(box("\\boxed{5} \\boxed{").fault == extract_fault::unbalanced);
+  CHECK(box("x").fault == extract_fault::missing);
+}
+
+TEST_CASE("the whole text, and the box if there is one") {
+  CHECK(find_answer(extract::whole{}, " 5 ").answer == "5");
+  CHECK(find_answer(extract::whole{}, " ").fault == extract_fault::blank);
+  CHECK(find_answer(extract::boxed_or_whole{}, " 5 ").answer == "5");
+  CHECK(find_answer(extract::boxed_or_whole{}, "it is \\boxed{5}").answer == "5");
+  CHECK(find_answer(extract::boxed_or_whole{}, "it is \\boxed{5").fault ==
+        extract_fault::unbalanced);
+}
+
+TEST_CASE("a million boxes and braces in linear time") {
+  std::string open, closed;
+  for (int i = 0; i < 1000000; ++i) open += "\\boxed{", closed += "\\boxed{1}";
+  CHECK(find_answer(extract::last_boxed{}, open).fault == extract_fault::unbalanced);
+  CHECK(find_answer(extract::only_boxed{}, open).fault == extract_fault::unbalanced);
+  CHECK(find_answer(extract::only_boxed{}, closed).ok());
+  const std::string braces(1000000, '{');
+  CHECK(find_answer(extract::last_boxed{}, "\\boxed" + braces).fault == extract_fault::unbalanced);
+}

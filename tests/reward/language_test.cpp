@@ -1,0 +1,83 @@
+#include <hence/reward/language.hpp>
+
+#include <doctest/doctest.h>
+#include <array>
+#include <string>
+
+namespace reward = hence::reward;
+namespace language = hence::reward::language;
+using reward::count_words;
+using reward::script;
+
+namespace {
+
+constexpr language::scripts english{script::latin}, chinese{script::han};
+
+void check(std::string_view s, std::int64_t target, std::int64_t words,
+           language::scripts rule = english) {
+  const auto c = count_words(s, rule);
+  CHECK_MESSAGE(c.target == target, std::string(s));
+  CHECK_MESSAGE(c.words == words, std::string(s));
+}
+
+}  // namespace
+
+TEST_CASE("words are runs of letters of one script") {
+  check("", 0, 0);
+  check("one two three", 3, 3);
+  check("it's the teacher\u2019s", 3, 3);
+  check("na\u00EFve cafe\u0301 x2y", 4, 4);
+  check("123 + 456 = 579.", 0, 0);
+  check("hello \u043C\u0438\u0440", 1, 2);
+  check("hello\u043C\u0438\u0440", 1, 2);
+  check("so \u6240\u4EE5 it", 2, 4);  // two ideographs are two words
+  check("\u6240\u4EE5\u3002so", 2, 3, chinese);
+  check("\u0644\u0627", 0, 1);
+  check("don't' 'tis", 2, 2);
+  check(
+      "\xFF\xFE"
+      "a\xC3",
+      1, 1);
+}
+
+TEST_CASE("code, formulas and commands hold no words") {
+  check("let `for x in y` be", 2, 2);
+  check("so ```python\nprint('\u4E2D')\n``` ok", 2, 2);
+  check("so $x + \\text{y}$ and $$abc$$ ok", 3, 3);
+  check("so \\(abc\\) and \\[def\\] ok", 3, 3);
+  check("so \\frac{1}{2} ok", 2, 2);
+  // nobody hides words behind an end that does not come
+  check("so ```\u4E2D\u6587", 1, 3);
+  check("so $\u4E2D\u6587", 1, 3);
+  check("so $\u4E2D\n\u6587$", 1, 3);
+  check("so \\(\u4E2D \\[\u6587 $$\u5B57", 1, 4);
+  check("pay $5 now", 2, 2);
+  check("``` a ``` b", 1, 1);
+}
+
+TEST_CASE("a list of words, and a classifier of one's own") {
+  const std::array<std::string_view, 3> sorted{"and", "so", "the"};
+  const auto c = count_words("The cat AND the dog, so", language::word_list{sorted});
+  CHECK(c.target == 4);
+  CHECK(c.words == 6);
+  const auto by_length =
+      count_words("a bb ccc", [](std::string_view w, script) { return w.size() > 1; });
+  CHECK(by_length.target == 2);
+  CHECK(count_words("a", language::word_list{}).target == 0);
+}
+
+TEST_CASE("the reward is the share; without words it is what the caller says") {
+  CHECK(reward::language_reward("so \u6240\u4EE5 it", english, 0.0) == 0.5);
+  CHECK(reward::language_reward("1 + 1", english, 0.25) == 0.25);
+  CHECK(reward::language_reward("", english, 1.0) == 1.0);
+}
+
+TEST_CASE("a million openings in linear time") {
+  for (const char* piece : {"`", "```", "$", "$$ ", "\\(", "\\[", "\\", "$\n", "`\n", "a$",
+                            "\u4E2D", "\xE4", "\u0301"}) {
+    std::string s;
+    while (s.size() < 1000000) s += piece;
+    const auto c = count_words(s, english);
+    CHECK(c.target <= c.words);
+  }
+}

@@ -1,0 +1,83 @@
+#include <hence/reward/normal_text.hpp>
+
+#include <doctest/doctest.h>
+#include <random>
+#include <string>
+
+namespace reward = hence::reward;
+using reward::hash_text;
+using reward::same_text;
+
+namespace {
+
+std::string normal(std::string_view s) {
+  std::string out;
+  reward::detail::normal_reader<hence::native_isa> reader(s);
+  for (int c = reader.next(); c >= 0; c = reader.next()) out += static_cast<char>(c);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("one spelling for each") {
+  CHECK(normal("x + 1") == "x+1");
+  CHECK(normal("1 2") == "1 2");
+  CHECK(normal("1\\,2") == "12");
+  CHECK(normal("\\text{ab}c") == "abc");
+  CHECK(normal("\\text{a{b}c}d") == "a{b}cd");
+  CHECK(normal("\\dfrac12") == "\\frac{1}{2}");
+  CHECK(normal("\\frac{1}{2}") == "\\frac{1}{2}");
+  CHECK(normal("\\sqrt3") == "\\sqrt{3}");
+  CHECK(normal("x^{2}") == "x^2");
+  CHECK(normal("x^{23}") == "x^{23}");
+  CHECK(normal("x\u00B2") == "x^2");
+  CHECK(normal(".5x") == "0.5x");
+  CHECK(normal("1.5x") == "1.5x");
+  CHECK(normal("Yes") == "yes");
+  CHECK(normal("AB") == "AB");
+  CHECK(normal("No") == "no");
+  CHECK(normal("$x$") == "x");
+  CHECK(normal("\\alpha x") == "\\alpha\x11x");
+  CHECK(normal("\\left(x\\right)") == "(x)");
+  CHECK(normal("\\leftarrow") == "\\leftarrow\x11");
+  CHECK(normal("a\\\\ b") == normal("a\\\\b"));
+  CHECK(normal("}{") == "}{");
+  CHECK(normal("\\text{a") == "a");
+  CHECK(normal("\\text") == "");
+  CHECK(normal("\\") == "\\\x11");
+}
+
+TEST_CASE("braces that tell texts apart stay, to any depth") {
+  CHECK_FALSE(same_text("\\frac{a}{bc}", "\\frac{ab}{c}"));
+  for (const int depth : {1, 63, 64, 65, 200}) {
+    std::string open, close;
+    for (int i = 0; i < depth; ++i) open += "{", close += "}";
+    CHECK(same_text(open + "x" + close, open + " x " + close));
+    CHECK_FALSE(same_text(open + "x" + close, open + "x" + close + "}"));
+  }
+}
+
+TEST_CASE("nothing is equal to nothing") {
+  CHECK_FALSE(same_text("", ""));
+  CHECK_FALSE(same_text(" ", "$$"));
+  CHECK_FALSE(same_text("a", ""));
+}
+
+TEST_CASE("the form of a normal form, equality and the hash agree") {
+  const char* pieces[] = {"\\text{", "}",      "{",   "x",    "Ab",    "1", " ",
+                          "\\frac",  "\\sqrt", "^",   "_",    "\\,",   "$", ".",
+                          "\u00B2",  "\\",     "abc", "\xFF", "\\leq", "<="};
+  std::mt19937 random(3);
+  int equal = 0;
+  for (int i = 0; i < 50000; ++i) {
+    std::string a, b;
+    for (auto n = random() % 5; n > 0; --n) a += pieces[random() % 20];
+    for (auto n = random() % 5; n > 0; --n) b += pieces[random() % 20];
+    const std::string x = normal(a), y = normal(b);
+    CHECK(x.size() <= 3 * a.size() + 8);
+    CHECK(same_text(a, b) == (x == y && !x.empty()));
+    CHECK((hash_text(a) == hash_text(b)) == (x == y));
+    equal += x == y;
+  }
+  CHECK(equal > 100);
+}

@@ -1,0 +1,51 @@
+#include <hence/reward/units.hpp>
+
+#include <doctest/doctest.h>
+#include <string>
+
+namespace reward = hence::reward;
+
+namespace {
+
+/// The unit's code, or -1 where the text is no unit.
+long long code(std::string_view s) {
+  reward::unit_code c = 0;
+  return reward::detail::read_unit<hence::native_isa>(s, c) ? static_cast<long long>(c) : -1;
+}
+
+}  // namespace
+
+TEST_CASE("one code for each unit, however it is written") {
+  CHECK(code("") == 0);
+  CHECK(code("cm") > 0);
+  for (const char* s :
+       {" cm", "\\text{ cm}", "\\mathrm{cm}", "\\,cm", "centimeter", "centimeters", "centimetres"})
+    CHECK_MESSAGE(code(s) == code("cm"), s);
+  for (const char* s :
+       {"cm^2", "cm^{2}", "cm\u00B2", "square cm", "sq centimeters", "\\text{cm}^2"})
+    CHECK_MESSAGE(code(s) == code("cm^2"), s);
+  CHECK(code("cm^2") != code("cm"));
+  CHECK(code("cm^3") == code("cubic centimeters"));
+  for (const char* s :
+       {"m/s", "meters per second", "m / s", "\\text{m}/\\text{s}", "m s^{-1}", "m \\cdot s^{-1}"})
+    CHECK_MESSAGE(code(s) == code("m/s"), s);
+  for (const char* s : {"^\\circ", "^{\\circ}", "\\degree", "\u00B0", "degrees", "degree"})
+    CHECK_MESSAGE(code(s) == code("degrees"), s);
+}
+
+TEST_CASE("what is no unit") {
+  for (const char* s : {"or 6", "gizmo", "5", "cm 5", "^2", "cm^", "cm^5", "cm^2^2", "per",
+                        "square", "/", "cm/", "m m m m m", "+", "\\cm", "\u00B2", "c\u200Bm", "()"})
+    CHECK_MESSAGE(code(s) == -1, s);
+  CHECK(code(std::string(65, ' ')) == -1);
+}
+
+TEST_CASE("the table's names are different and its ids fit") {
+  int twice = 0;
+  for (const auto& a : reward::detail::unit_names) {
+    CHECK(a.id > 0);
+    CHECK(a.id < 4096);
+    for (const auto& b : reward::detail::unit_names) twice += &a != &b && a.name == b.name;
+  }
+  CHECK(twice == 0);
+}
