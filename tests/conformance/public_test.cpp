@@ -35,6 +35,7 @@ TEST_CASE("public cases") {
   }
   CHECK(passed["policy_loss"] == 52);
   CHECK(passed["advantage"] == 38);
+  CHECK(passed["token_logprob"] == 15);
   CHECK(passed["no_such_operation"] == 1);
 }
 
