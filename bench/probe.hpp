@@ -61,6 +61,38 @@ template <int Inputs, bool Streaming>
 #endif
 }
 
+/// Reads n floats and does next to nothing with them.
+[[gnu::noinline]] inline float read_stream(const float* in, std::size_t n) {
+#if defined(__AVX512F__)
+  __m512 s[8];
+  for (auto& x : s) x = _mm512_setzero_ps();
+  for (std::size_t i = 0; i + 128 <= n; i += 128)
+    for (std::size_t k = 0; k < 8; ++k) {
+      _mm_prefetch(reinterpret_cast<const char*>(in + i + 16 * k) + 16384, _MM_HINT_T0);
+      s[k] = _mm512_add_ps(s[k], _mm512_loadu_ps(in + i + 16 * k));
+    }
+  for (std::size_t k = 1; k < 8; ++k) s[0] = _mm512_add_ps(s[0], s[k]);
+  return _mm512_reduce_add_ps(s[0]);
+#elif defined(__AVX__)
+  __m256 s[8];
+  for (auto& x : s) x = _mm256_setzero_ps();
+  for (std::size_t i = 0; i + 64 <= n; i += 64)
+    for (std::size_t k = 0; k < 8; ++k) {
+      _mm_prefetch(reinterpret_cast<const char*>(in + i + 8 * k) + 16384, _MM_HINT_T0);
+      s[k] = _mm256_add_ps(s[k], _mm256_loadu_ps(in + i + 8 * k));
+    }
+  for (std::size_t k = 1; k < 8; ++k) s[0] = _mm256_add_ps(s[0], s[k]);
+  return s[0][0] + s[0][1] + s[0][2] + s[0][3] + s[0][4] + s[0][5] + s[0][6] + s[0][7];
+#else
+  __m128 s[8];
+  for (auto& x : s) x = _mm_setzero_ps();
+  for (std::size_t i = 0; i + 32 <= n; i += 32)
+    for (std::size_t k = 0; k < 8; ++k) s[k] = _mm_add_ps(s[k], _mm_loadu_ps(in + i + 4 * k));
+  for (std::size_t k = 1; k < 8; ++k) s[0] = _mm_add_ps(s[0], s[k]);
+  return s[0][0] + s[0][1] + s[0][2] + s[0][3];
+#endif
+}
+
 template <class F> double seconds(F&& f) {
   const auto start = std::chrono::steady_clock::now();
   f();

@@ -4,6 +4,7 @@
 #include "reward.hpp"
 
 #include <hence/core/math.hpp>
+#include <hence/logits.hpp>
 #include <hence/policy.hpp>
 
 #include <cstdint>
@@ -251,6 +252,71 @@ void advantages() {
   both("advantage dr_grpo", hence::advantage::dr_grpo(hence::advantage::singleton_zero{}));
 }
 
+/// Rows of logits of several kinds and widths; what is not finite is hashed as 0.
+void token_logprob(const char* name, double temperature, double soft_cap, bool is_bf16) {
+  using namespace hence;
+  const softmax_rule rule{
+      .temperature = temperature, .negative = negative_labels::ignored, .soft_cap = soft_cap};
+  hash h;
+  source s;
+  for (const std::int64_t columns : {1, 7, 31, 256, 300, 1024, 2047, 4099, 9001, 32000}) {
+    constexpr int kinds = 10;
+    std::vector<float> x;
+    std::vector<bf16> narrow;
+    std::vector<std::int64_t> labels;
+    for (int kind = 0; kind < kinds; ++kind) {
+      labels.push_back(kind == 9 ? -1 : columns / 3);
+      for (std::int64_t i = 0; i < columns; ++i) {
+        float v = s.number(-4, 4);
+        if (kind == 1) v = 10 * v;
+        if (kind == 2 && i == labels.back()) v += 25;
+        if (kind == 3) v += static_cast<float>(i * 300 / columns);
+        if (kind == 4) v -= static_cast<float>(i * 300 / columns);
+        if (kind == 5) v += 1e4f;
+        if (kind == 6 && s.integer(0, 3) != 0 && i != labels.back()) v = -__builtin_inff();
+        if (kind == 7) v = 0x1p+23f + 4 * v;
+        if (kind == 8 && i == columns / 2) v = __builtin_nanf("");
+        narrow.push_back(bf16(v));
+        x.push_back(is_bf16 ? float(narrow.back()) : v);
+      }
+    }
+    const std::vector<float> g(kinds, 0.75f), e(kinds, -0.25f);
+    std::vector<float> out[10];
+    for (auto& o : out) o.assign(kinds, 0);
+    std::vector<float> gradient(x.size()), other(x.size());
+    const auto run = [&](const auto& executor, const auto* data, int k, std::vector<float>& to) {
+      return token_logprob_and_gradient(
+          executor, rule, view<const std::remove_cvref_t<decltype(*data)>, 2>(data, kinds, columns),
+          labels, {.logp = g, .entropy = e},
+          {.logp = out[k],
+           .entropy = out[k + 1],
+           .anchor = out[k + 2],
+           .log_sum = out[k + 3],
+           .expected_logit = out[k + 4]},
+          view<float, 2>(to.data(), kinds, columns));
+    };
+    const status a =
+        is_bf16 ? run(cpu{}, narrow.data(), 0, gradient) : run(cpu{}, x.data(), 0, gradient);
+    threads pool{3};
+    const status b = columns % 2 ? run(reference<float>{}, x.data(), 5, other)
+                                 : run(cpu{pool}, x.data(), 5, other);
+    const auto number = [](float v) { return v == v ? v : 0.0f; };
+    require(a == b, name);
+    for (int k = 0; k < 5; ++k)
+      for (std::size_t i = 0; i < kinds; ++i) {
+        h.value(number(out[k][i]));
+        const float p = number(out[k][i]), q = number(out[k + 5][i]);
+        require(std::memcmp(&p, &q, 4) == 0, name);
+      }
+    for (std::size_t i = 0; i < gradient.size(); ++i) {
+      const float p = number(gradient[i]), q = number(other[i]);
+      h.value(p);
+      require(std::memcmp(&p, &q, 4) == 0, name);
+    }
+  }
+  report(name, h);
+}
+
 }  // namespace
 
 int main() {
@@ -293,5 +359,8 @@ int main() {
   };
   numbers("rewards of texts", [](const auto& f) { reward_numbers(f); });
   numbers("rewards of lengths, evaluation", [](const auto& f) { evaluation_numbers(f); });
+  token_logprob("token_logprob", 1.0, 0, false);
+  token_logprob("token_logprob bf16, temperature 0.7", 0.7, 0, true);
+  token_logprob("token_logprob, soft-cap 30", 1.0, 30, false);
   return failures == 0 ? 0 : 1;
 }

@@ -69,6 +69,11 @@ class options {
       reject(key);
     return value.get<std::int64_t>();
   }
+  bool boolean(const char* key) const {
+    const nlohmann::json& value = value_of(key);
+    if (!value.is_boolean()) reject(key);
+    return value.get<bool>();
+  }
   std::string text(const char* key) const {
     const nlohmann::json& value = value_of(key);
     if (!value.is_string()) reject(key);

@@ -37,6 +37,7 @@ TEST_CASE("public cases") {
   CHECK(passed["advantage"] == 38);
   CHECK(passed["pass_at_k"] == 6);
   CHECK(passed["majority_vote"] == 6);
+  CHECK(passed["token_logprob"] == 15);
   CHECK(passed["no_such_operation"] == 1);
 }
 

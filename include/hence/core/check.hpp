@@ -22,7 +22,8 @@ enum class status : std::uint32_t {
       2,  ///< a live input or term is NaN or infinite: its loss is NaN or infinite, its group NaN
   singleton = 4,  ///< a group of one was met where the policy is `advantage::singleton_error`
   malformed =
-      8,  ///< row boundaries on a device decrease or leave the arrays: those rows are skipped
+      8,       ///< row boundaries on a device decrease or leave the arrays: those rows are skipped
+  label = 16,  ///< a label is out of range (its log-prob is NaN) or masked out (it is -infinity)
 };
 HENCE_FN constexpr status operator|(status a, status b) {
   return static_cast<status>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));

@@ -1,0 +1,58 @@
+/// \file
+/// What a matrix product is to hence: C = A B or C += A B on views of any strides, so that a
+/// transposed matrix is a view with its strides exchanged. The backend is the caller's choice:
+/// `gemm::ordered` has the same bits everywhere, libraries have their own speed and rounding.
+#pragma once
+
+#include <hence/core/view.hpp>
+
+namespace hence::inline v0 {
+
+/// Whether a product replaces C or is added to it.
+enum class update : std::uint8_t { overwrite, accumulate };
+
+/// The matrix with rows and columns exchanged.
+template <class T> HENCE_FN constexpr view<T, 2> transposed(view<T, 2> m) {
+  view<T, 2> t;
+  t.data = m.data;
+  t.extent[0] = m.extent[1], t.extent[1] = m.extent[0];
+  t.stride[0] = m.stride[1], t.stride[1] = m.stride[0];
+  return t;
+}
+/// Rows [begin, begin + count).
+template <class T>
+HENCE_FN constexpr view<T, 2> rows_of(view<T, 2> m, std::int64_t begin, std::int64_t count) {
+  m.data += begin * m.stride[0];
+  m.extent[0] = count;
+  return m;
+}
+
+namespace gemm {
+
+/// A backend: called with A `[m, k]`, B `[k, n]`, C `[m, n]` (its columns contiguous), and floats
+/// of scratch memory, 64-byte aligned, `scratch_floats` of them.
+template <class G>
+concept backend = requires(const G& g, view<const float, 2> a, view<const float, 2> b,
+                           view<float, 2> c, update u, float* scratch) {
+  { G::scratch_floats } -> std::convertible_to<std::int64_t>;
+  g(a, b, c, u, scratch);
+};
+
+}  // namespace gemm
+
+namespace detail {
+
+template <class Isa = native_isa>
+void check_product(const std::int64_t (&a)[2], const std::int64_t (&b)[2],
+                   const std::int64_t (&c)[2], std::int64_t column_stride) {
+  if (a[1] != b[0] || a[0] != c[0] || b[1] != c[1])
+    refuse(message() << "hence: gemm: A is [" << a[0] << ", " << a[1] << "], B [" << b[0] << ", "
+                     << b[1] << "], C [" << c[0] << ", " << c[1]
+                     << "], expected [m, k], [k, n], [m, n]");
+  if (c[1] > 1 && column_stride != 1)
+    refuse(message() << "hence: gemm: C has column stride " << column_stride << ", expected 1");
+}
+
+}  // namespace detail
+
+}  // namespace hence::inline v0

@@ -1,0 +1,5 @@
+/// \file
+/// Blocks on logits: everything under hence/logits/.
+#pragma once
+
+#include <hence/logits/token_logprob.hpp>

@@ -1,0 +1,249 @@
+/// \file
+/// How the executors handle one row of logits: `cpu` with packs, `reference<float>` with scalars of
+/// the same bits, `reference<double>` in float64 throughout.
+#pragma once
+
+#include <hence/core/execute.hpp>
+#include <hence/core/sum.hpp>
+#include <hence/logits/softmax_finish.hpp>
+#include <hence/logits/softmax_row.hpp>
+#include <hence/logits/token_arrays.hpp>
+
+namespace hence::inline v0::detail {
+
+/// Where a row's sums come from and how its gradient is written. \tparam V `num` or `pack` of
+/// float.
+template <class V> struct softmax_engine {
+  using scalar = float;
+  using numbers = softmax_numbers<float>;
+
+  template <class T>
+  static HENCE_FN mapped_row<T> mapped(const numbers& n, const T* x, std::int64_t columns,
+                                       const std::uint8_t* keep, double shift) {
+    return {x, columns, keep, n.cap, n.inverse_cap, static_cast<float>(shift)};
+  }
+  template <class T>
+  static HENCE_FN softmax_state sum(const numbers& n, const T* x, std::int64_t columns,
+                                    std::int64_t label, const std::uint8_t* keep) {
+    const auto row = mapped(n, x, columns, keep, 0);
+    const bool is_plain = keep == nullptr && !(n.cap > 0);
+    const softmax_state s = is_plain ? sum_row<V>(plain_row<T>{x, columns}, label, n.scale)
+                                     : sum_row<V>(row, label, n.scale);
+    const bool is_label_nan = label >= 0 && !(s.label == s.label);
+    if (__builtin_expect(is_label_nan || leaves_fast_range(s, n.scale), 0))
+      return sum_row_shifted<V>(row, label, n.scale);
+    return s;
+  }
+  template <class T, class Out>
+  static HENCE_FN void gradient(const numbers& n, const T* x, std::int64_t columns,
+                                std::int64_t label, const std::uint8_t* keep,
+                                const softmax_state& s, const gradient_factors& f, Out* out) {
+    const auto reference = static_cast<float>(s.reference), c0 = static_cast<float>(f.c0),
+               c1 = static_cast<float>(f.c1), at_label = static_cast<float>(f.at_label);
+    if (keep == nullptr && !(n.cap > 0) && s.shift == 0)
+      row_gradient<V>(plain_row<T>{x, columns}, label, n.scale, reference, c0, c1, at_label, out);
+    else
+      row_gradient<V>(mapped(n, x, columns, keep, s.shift), label, n.scale, reference, c0, c1,
+                      at_label, out);
+  }
+};
+
+/// The same in float64 by plain loops: two passes, compensated sums.
+template <class Isa> struct softmax_engine<num<double, Isa>> {
+  using scalar = double;
+  using numbers = softmax_numbers<double>;
+  using N = num<double, Isa>;
+
+  template <class T>
+  static HENCE_FN N logit(const numbers& n, const T* x, std::int64_t i, const std::uint8_t* keep) {
+    if (keep != nullptr && keep[i] == 0) return N(-__builtin_inf());
+    const N v(static_cast<double>(x[i]));
+    return n.cap > 0 && abs(v) < __builtin_inf() ? N(n.cap) * tanh(v * N(n.inverse_cap)) : v;
+  }
+  template <class T>
+  static softmax_state sum(const numbers& n, const T* x, std::int64_t columns, std::int64_t label,
+                           const std::uint8_t* keep) {
+    double top = -__builtin_inf(), nan = __builtin_nan("");
+    softmax_state s{0, 0, 0, 0, nan};
+    bool is_number = true;
+    for (std::int64_t i = 0; i < columns; ++i) {
+      const double v = logit(n, x, i, keep).v;
+      is_number &= v < __builtin_inf();
+      if (i == label)
+        s.label = v;
+      else
+        top = v > top ? v : top;
+    }
+    if (!is_number || !(top > -__builtin_inf() || s.label > -__builtin_inf()))
+      return {nan, nan, nan, 0, nan};
+    s.reference = (N(top > -__builtin_inf() ? top : s.label) * N(n.scale)).v;
+    plain_sum<double> others, moment;
+    for (std::int64_t i = 0; i < columns; ++i) {
+      const auto t = term(n, logit(n, x, i, keep), s);
+      if (i == label || t.w == 0) continue;
+      others.add(t.w.v);
+      moment.add((t.w * t.z).v);
+    }
+    s.others = others.value(), s.moment = moment.value();
+    return s;
+  }
+  template <class T, class Out>
+  static void gradient(const numbers& n, const T* x, std::int64_t columns, std::int64_t label,
+                       const std::uint8_t* keep, const softmax_state& s, const gradient_factors& f,
+                       Out* out) {
+    for (std::int64_t i = 0; i < columns; ++i) {
+      const N logit_here = logit(n, x, i, keep);
+      N g = i == label ? N(f.at_label) : gradient_term(term(n, logit_here, s), N(f.c0), N(f.c1));
+      if (n.cap > 0 && logit_here > -__builtin_inf())
+        g = g * tanh_and_slope(N(static_cast<double>(x[i])) * N(n.inverse_cap)).slope;
+      out[i] = static_cast<Out>(
+          static_cast<std::conditional_t<std::same_as<Out, double>, double, float>>(g.v));
+    }
+  }
+
+ private:
+  static HENCE_FN power_term<N> term(const numbers& n, N x, const softmax_state& s) {
+    if (!(x > -__builtin_inf())) return {N(0.0), N(0.0)};
+    const N z = fma(x, N(n.scale), -N(s.reference));
+    return {wide_exp2(z), z};
+  }
+};
+
+template <class Executor> struct engine_of;
+template <class Pool, class Isa> struct engine_of<cpu<Pool, Isa>> {
+  using type = softmax_engine<pack<float, Isa>>;
+  using isa = Isa;
+};
+template <class S, class Isa> struct engine_of<reference<S, Isa>> {
+  using type = softmax_engine<num<S, Isa>>;
+  using isa = Isa;
+};
+
+/// What a label asks of its row.
+struct label_place {
+  std::int64_t column;  ///< negative: none
+  bool is_ignored;
+  bool is_bad;
+};
+HENCE_FN label_place place_of(std::int64_t label, std::int64_t columns, bool ignores_negative) {
+  const bool inside = label >= 0 && label < columns;
+  return {inside ? label : -1, ignores_negative && label < 0, !inside};
+}
+
+/// A label that outweighs the rest by more than 2^500 becomes the reference.
+HENCE_FN softmax_state with_bounded_label(softmax_state s, double scale) {
+  if (!(s.label > -__builtin_inf())) return s;
+  const num<double> y = num<double>(s.label) * num<double>(scale);
+  if ((y - num<double>(s.reference)).v > 500.0 || s.others == 0) {
+    s.reference = ((y + 0x1.8p+52) - 0x1.8p+52).v;
+    s.others = s.moment = 0;
+  }
+  return s;
+}
+
+template <class Executor> struct token_row {
+  using engine = typename engine_of<Executor>::type;
+  using S = typename Executor::scalar;
+  using N = num<double, typename engine_of<Executor>::isa>;
+
+  template <class T> static HENCE_FN T* row_of(const view<T, 2>& v, std::int64_t i) {
+    return v.data == nullptr ? nullptr : v.data + i * v.stride[0];
+  }
+  static HENCE_FN void write(const view<S>& v, std::int64_t i, double x) {
+    if (v.present()) v[i] = static_cast<S>(x);
+  }
+
+  template <class T>
+  static status forward(const softmax_rule& rule, const view<T, 2>& logits,
+                        const token_labels& labels, const token_results<S>& out,
+                        const view<const std::uint8_t, 2>& keep, std::int64_t i,
+                        softmax_state* keep_state = nullptr) {
+    const auto n = numbers_of<S>(rule);
+    const std::int64_t columns = logits.extent[1];
+    const label_place label = place_of(labels[i], columns, n.ignores_negative);
+    softmax_state s{};
+    status found = status::ok;
+    if (label.is_ignored) {
+      const view<S> written[] = {out.logp, out.entropy, out.anchor, out.log_sum,
+                                 out.expected_logit};
+      for (const auto& v : written) write(v, i, 0);
+    } else {
+      s = with_bounded_label(
+          engine::sum(n, row_of(logits, i), columns, label.column, row_of(keep, i)),
+          static_cast<double>(n.scale));
+      const softmax_values<N> v = finished<N>(s, static_cast<double>(n.scale), n.lost);
+      const bool is_number = s.others == s.others;
+      if (!is_number) found |= status::non_finite;
+      if (label.is_bad || s.label == -__builtin_inf()) found |= status::label;
+      write(out.logp, i, v.logp.v);
+      write(out.entropy, i, bounded_entropy(v.entropy, columns));
+      const N base = fma(N(s.shift), N(n.inverse), N(s.reference) * N(ln2));
+      const auto anchor = static_cast<S>(base.v);
+      write(out.anchor, i, is_number ? static_cast<double>(anchor) : s.others);
+      write(out.log_sum, i, ((base - N(static_cast<double>(anchor))) + v.log_sum).v);
+      write(out.expected_logit, i, (v.expected + base).v);
+    }
+    if (out.states.present()) out.states[i] = s;
+    if (keep_state != nullptr) *keep_state = s;
+    return found;
+  }
+
+  template <class T, class Out>
+  static status backward(const softmax_rule& rule, const view<T, 2>& logits,
+                         const token_labels& labels, const softmax_state& s,
+                         const token_cotangents<S>& cot, const view<Out, 2>& gradient,
+                         const view<const std::uint8_t, 2>& keep, std::int64_t i) {
+    const auto n = numbers_of<S>(rule);
+    const std::int64_t columns = logits.extent[1];
+    const label_place label = place_of(labels[i], columns, n.ignores_negative);
+    Out* out = row_of(gradient, i);
+    const bool is_number = s.others == s.others;
+    const bool is_bad = label.is_bad || !(s.label > -__builtin_inf());
+    if (label.is_ignored || is_bad || !is_number) {
+      const Out fill = static_cast<Out>(label.is_ignored ? 0.0f : __builtin_nanf(""));
+      for (std::int64_t c = 0; c < columns; ++c) out[c] = fill;
+      if (label.is_ignored) return status::ok;
+      return !is_number ? status::non_finite : status::label;
+    }
+    const double g = cot.logp.present() ? static_cast<double>(cot.logp[i]) : 0.0;
+    const double h = cot.entropy.present() ? static_cast<double>(cot.entropy[i]) : 0.0;
+    const auto factors =
+        factors_of(finished<N>(s, static_cast<double>(n.scale), n.lost), g, h, n.inverse);
+    engine::gradient(n, row_of(logits, i), columns, label.column, row_of(keep, i), s, factors, out);
+    return status::ok;
+  }
+
+ private:
+  static HENCE_FN double bounded_entropy(N entropy, std::int64_t columns) {
+    if constexpr (std::same_as<S, float>) {
+      const auto most = static_cast<double>(largest_entropy<N>(columns));
+      return entropy.v > most ? most : entropy.v;
+    } else {
+      return entropy.v;
+    }
+  }
+};
+
+/// Calls f for each row; a pool gets chunks whose size is decided by the shape alone.
+template <class Executor, class T, class F>
+status for_token_rows(const Executor& executor, const view<T, 2>& logits, F&& f) {
+  const std::int64_t rows = logits.extent[0];
+  if constexpr (Executor::is_parallel) {
+    const std::int64_t per_chunk = 1 + 65535 / logits.extent[1];
+    std::uint32_t found = 0;
+    executor.pool->parallel_for((rows + per_chunk - 1) / per_chunk, [&](std::int64_t chunk) {
+      status s = status::ok;
+      const std::int64_t end = (chunk + 1) * per_chunk < rows ? (chunk + 1) * per_chunk : rows;
+      for (std::int64_t i = chunk * per_chunk; i < end; ++i) s |= f(i);
+      if (s != status::ok)
+        __atomic_fetch_or(&found, static_cast<std::uint32_t>(s), __ATOMIC_RELAXED);
+    });
+    return static_cast<status>(found);
+  } else {
+    status s = status::ok;
+    for (std::int64_t i = 0; i < rows; ++i) s |= f(i);
+    return s;
+  }
+}
+
+}  // namespace hence::inline v0::detail
