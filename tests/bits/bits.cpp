@@ -2,6 +2,8 @@
 // holds the one answer; matrix.sh builds this file with every compiler, -O level and instruction
 // set.
 #include <hence/core/math.hpp>
+#include <hence/moe/gate.hpp>
+#include <hence/moe/gate_backward.hpp>
 #include <hence/policy.hpp>
 
 #include <cstdint>
@@ -249,6 +251,8 @@ void advantages() {
   both("advantage dr_grpo", hence::advantage::dr_grpo(hence::advantage::singleton_zero{}));
 }
 
+#include "moe.hpp"
+
 }  // namespace
 
 int main() {
@@ -284,5 +288,6 @@ int main() {
   each("sequence cispo none sequence_mean", ratio::sequence{}, cispo, kl::none{},
        aggregate::sequence_mean_token_mean{});
   advantages();
+  routing();
   return failures == 0 ? 0 : 1;
 }
