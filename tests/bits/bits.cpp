@@ -5,6 +5,8 @@
 
 #include <hence/core/math.hpp>
 #include <hence/logits.hpp>
+#include <hence/moe/gate.hpp>
+#include <hence/moe/gate_backward.hpp>
 #include <hence/policy.hpp>
 
 #include <cstdint>
@@ -316,6 +318,7 @@ void token_logprob(const char* name, double temperature, double soft_cap, bool i
   }
   report(name, h);
 }
+#include "moe.hpp"
 
 }  // namespace
 
@@ -362,5 +365,6 @@ int main() {
   token_logprob("token_logprob", 1.0, 0, false);
   token_logprob("token_logprob bf16, temperature 0.7", 0.7, 0, true);
   token_logprob("token_logprob, soft-cap 30", 1.0, 30, false);
+  routing();
   return failures == 0 ? 0 : 1;
 }

@@ -79,6 +79,11 @@ class options {
     if (!value.is_string()) reject(key);
     return value.get<std::string>();
   }
+  bool flag(const char* key) const {
+    const nlohmann::json& value = value_of(key);
+    if (!value.is_boolean()) reject(key);
+    return value.get<bool>();
+  }
   bool is_text(const char* key) const { return value_of(key).is_string(); }
 
   /// [low, high], in which null is an infinity.

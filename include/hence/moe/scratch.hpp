@@ -1,0 +1,148 @@
+/// \file
+/// Memory of a call: the caller's workspace or an allocation of its own, cut into arrays.
+#pragma once
+
+#include <hence/core/execute.hpp>
+#include <hence/core/view.hpp>
+#include <hence/moe/score.hpp>
+
+#include <cstddef>  // byte
+#include <new>      // align_val_t
+
+namespace hence::inline v0::detail {
+
+/// The number type whose lanes are an executor's rows.
+template <class Executor> struct row_number;
+template <class S, class Isa> struct row_number<reference<S, Isa>> {
+  using type = num<S, Isa>;
+};
+template <class Pool, class Isa> struct row_number<cpu<Pool, Isa>> {
+  using type = pack<float, Isa>;
+};
+template <class Executor> using row_number_t = typename row_number<Executor>::type;
+
+/// Hands out arrays of a piece of memory, each on a cache line of its own. Without memory it only
+/// counts.
+class carver {
+ public:
+  HENCE_FN explicit carver(void* memory = nullptr) : memory_(static_cast<std::byte*>(memory)) {}
+  template <class T> HENCE_FN T* take(std::int64_t n) {
+    T* const at = memory_ == nullptr ? nullptr : reinterpret_cast<T*>(memory_ + used_);
+    used_ += (n * static_cast<std::int64_t>(sizeof(T)) + 63) / 64 * 64;
+    return at;
+  }
+  HENCE_FN std::int64_t used() const { return used_; }
+
+ private:
+  std::byte* memory_;
+  std::int64_t used_ = 0;
+};
+
+/// The caller's workspace, or an allocation that ends with the call, also if the pool throws.
+class call_memory {
+ public:
+  HENCE_FN call_memory(const view<std::byte>& w, std::int64_t bytes)
+      : data_(w.present() ? static_cast<void*>(w.data)
+                          : ::operator new(static_cast<std::size_t>(bytes), std::align_val_t{64})),
+        own_(!w.present()) {}
+  call_memory(const call_memory&) = delete;
+  call_memory& operator=(const call_memory&) = delete;
+  HENCE_FN ~call_memory() {
+    if (own_) ::operator delete(data_, std::align_val_t{64});
+  }
+  HENCE_FN std::byte* part(std::int64_t i, std::int64_t bytes) const {
+    return static_cast<std::byte*>(data_) + i * bytes;
+  }
+
+ private:
+  void* data_;
+  bool own_;
+};
+
+template <class Isa = native_isa> void check_scratch(const view<std::byte>& w, std::int64_t bytes) {
+  if (!w.present()) return;
+  if (w.extent[0] < bytes)
+    refuse(message() << "hence: workspace has " << w.extent[0] << " bytes, expected at least "
+                     << bytes);
+  if (reinterpret_cast<std::uintptr_t>(w.data) % 64 != 0)
+    refuse(message() << "hence: workspace is not aligned to 64 bytes");
+  if (w.stride[0] != 1) refuse(message() << "hence: workspace is not contiguous");
+}
+
+/// Parts that a call on `rows` rows is cut into: by its shape alone, enough for any pool.
+template <class Executor> HENCE_FN std::int64_t row_parts(std::int64_t rows) {
+  if constexpr (!Executor::is_parallel) return 1;
+  std::int64_t n = rows / 128;
+  n = n < 64 ? n : 64;
+  return n > 1 ? n : 1;
+}
+HENCE_FN std::int64_t part_begin(std::int64_t rows, std::int64_t i, std::int64_t parts) {
+  return rows / parts * i + rows % parts * i / parts;
+}
+
+/// Calls f(part, begin, end) for every part of the rows, on the executor's pool if it has one.
+template <class Executor, class F>
+HENCE_FN void for_row_parts(const Executor& executor, std::int64_t rows, F&& f) {
+  const std::int64_t parts = row_parts<Executor>(rows);
+  const auto run = [&](std::int64_t i) {
+    f(i, part_begin(rows, i, parts), part_begin(rows, i + 1, parts));
+  };
+  if constexpr (Executor::is_parallel) {
+    if (parts > 1) return executor.pool->parallel_for(parts, run);
+  }
+  run(0);
+}
+
+/// The bytes that a matrix spans; 0 if it has no element.
+template <class T> HENCE_FN byte_range range_of(const view<T, 2>& a) {
+  if (!a.present() || a.extent[0] < 1 || a.extent[1] < 1) return {a.data, 0};
+  return {a.data,
+          ((a.extent[0] - 1) * a.stride[0] + a.extent[1]) * static_cast<std::int64_t>(sizeof(T))};
+}
+
+/// Refuses a matrix that is not `[rows, columns]` with contiguous rows one after the other.
+template <class Isa = native_isa>
+void check_matrix(const char* name, bool present, const std::int64_t (&extent)[2],
+                  const std::int64_t (&stride)[2], std::int64_t rows, std::int64_t columns) {
+  if (extent[0] != rows || extent[1] != columns)
+    refuse(message() << "hence: " << name << " has shape [" << extent[0] << ", " << extent[1]
+                     << "], expected [" << rows << ", " << columns << "]");
+  if (!present && rows > 0 && columns > 0)
+    refuse(message() << "hence: " << name << " is null, expected [" << rows << ", " << columns
+                     << "]");
+  if (columns > 1 && stride[1] != 1)
+    refuse(message() << "hence: " << name << " has stride " << stride[1]
+                     << " within a row, expected 1");
+  if (rows > 1 && stride[0] < columns)
+    refuse(message() << "hence: " << name << " has row stride " << stride[0]
+                     << ", expected at least its " << columns << " columns");
+  if (rows > 1 && stride[0] > INT64_MAX / 16 / rows)
+    refuse(message() << "hence: " << name << " has row stride " << stride[0] << ", which times "
+                     << rows << " rows overflows");
+}
+template <class T>
+[[gnu::always_inline]] inline void check_matrix(const char* name, const view<T, 2>& a,
+                                                std::int64_t rows, std::int64_t columns) {
+  check_matrix(name, a.present(), a.extent, a.stride, rows, columns);
+}
+/// Refuses a vector that is not `[size]` and contiguous.
+template <class Isa = native_isa>
+void check_vector(const char* name, bool present, std::int64_t extent, std::int64_t stride,
+                  std::int64_t size) {
+  if (extent != size || (!present && size > 0))
+    refuse(message() << "hence: " << name << " has " << extent << " entries, expected " << size);
+  if (size > 1 && stride != 1)
+    refuse(message() << "hence: " << name << " has stride " << stride << ", expected 1");
+}
+template <class T>
+[[gnu::always_inline]] inline void check_vector(const char* name, const view<T>& a,
+                                                std::int64_t size) {
+  check_vector(name, a.present(), a.extent[0], a.stride[0], size);
+}
+template <class Isa = native_isa>
+void check_apart(const char* a, byte_range x, const char* b, byte_range y) {
+  if (overlap(x, y))
+    refuse(message() << "hence: " << a << " overlaps " << b << ", expected separate arrays");
+}
+
+}  // namespace hence::inline v0::detail

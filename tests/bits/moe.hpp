@@ -1,0 +1,76 @@
+// The mixture of experts' part of bits.cpp, included within its namespace.
+
+template <class Gate>
+void routing(const char* name, const Gate& gate, std::int64_t experts, std::uint64_t seed) {
+  using namespace hence;
+  constexpr std::int64_t tokens = 777;
+  source s;
+  s.state = seed;
+  const auto size = static_cast<std::size_t>(tokens * experts),
+             slots = static_cast<std::size_t>(tokens * gate.k);
+  std::vector<float> z(size), bias(static_cast<std::size_t>(experts)), cotangent(slots);
+  std::vector<std::uint8_t> valid(static_cast<std::size_t>(tokens));
+  for (float& x : z) x = s.integer(0, 200) == 0 ? __builtin_nanf("") : s.number(-9, 9);
+  for (float& x : bias) x = s.number(-1, 1) * 0x1p-4f;
+  for (float& x : cotangent) x = s.number(-2, 2);
+  for (auto& v : valid) v = s.integer(0, 9) > 0;
+  struct result {
+    std::vector<std::int32_t> ids;
+    std::vector<float> weights, gradient;
+    std::vector<std::int64_t> load;
+  };
+  const auto run = [&](const auto& executor) {
+    result r{std::vector<std::int32_t>(slots), std::vector<float>(slots), std::vector<float>(size),
+             std::vector<std::int64_t>(static_cast<std::size_t>(experts))};
+    moe::gate_inputs<float> in;
+    in.logits = view<const float, 2>(z.data(), tokens, experts);
+    in.bias = bias;
+    in.valid = valid;
+    moe::gate_outputs<float> out;
+    out.ids = view<std::int32_t, 2>(r.ids.data(), tokens, gate.k);
+    out.weights = view<float, 2>(r.weights.data(), tokens, gate.k);
+    out.load = r.load;
+    moe::route(executor, gate, in, out);
+    moe::gate_backward_inputs<float> back;
+    back.logits = in.logits;
+    back.ids = out.ids;
+    back.grad_weights = view<const float, 2>(cotangent.data(), tokens, gate.k);
+    back.valid = in.valid;
+    moe::route_backward(executor, gate, back, view<float, 2>(r.gradient.data(), tokens, experts));
+    return r;
+  };
+  const result base = run(cpu{});
+  const auto same = [&](const result& r, const char* what) {
+    require(base.ids == r.ids && base.load == r.load &&
+                std::memcmp(base.weights.data(), r.weights.data(), slots * 4) == 0 &&
+                std::memcmp(base.gradient.data(), r.gradient.data(), size * 4) == 0,
+            what);
+  };
+  same(run(reference<float>{}), "routing by reference<float>");
+  for (const int n : {1, 3}) {
+    threads pool{n};
+    same(run(cpu(pool)), "routing with threads");
+  }
+  hash h;
+  for (const auto e : base.ids) h.value(e);
+  for (const float w : base.weights) h.value(w);
+  for (const float g : base.gradient) h.value(g + 0.0f);
+  for (const auto n : base.load) h.value(n);
+  report(name, h);
+}
+
+void routing() {
+  namespace moe = hence::moe;
+  const moe::normalized weights{1e-20, moe::single_raw{}};
+  routing("route sigmoid, 4 of 8 groups, k 8",
+          moe::gate{moe::score::sigmoid{}, 8, moe::grouped{8, 4, moe::top2_sum{}}, weights, 2.5},
+          256, 1);
+  routing("route softmax raw, k 6",
+          moe::gate{moe::score::softmax{}, 6, moe::all_experts{}, moe::raw{}, 1.0}, 63, 2);
+  routing("route sqrt_softplus, k 11",
+          moe::gate{moe::score::sqrt_softplus{}, 11, moe::grouped{5, 3, moe::top_k_over_m_sum{}},
+                    weights, 1.5},
+          40, 3);
+  routing("route softmax_after, k 2",
+          moe::gate{moe::score::softmax_after{}, 2, moe::all_experts{}, moe::raw{}, 1.0}, 8, 4);
+}
