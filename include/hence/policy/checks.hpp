@@ -9,27 +9,53 @@
 namespace hence::inline v0::detail {
 
 /// Calls f with the loss's alternatives in place of its variants: one visit per rule and call.
-template <class Loss, class F> void with_concrete_rules(const Loss& loss, F&& f) {
-  if constexpr (variant_like<std::remove_cvref_t<decltype(loss.ratio)>>)
+template <class Loss, class F> void with_concrete_rules(const Loss& l, F&& f) {
+  if constexpr (variant_like<std::remove_cvref_t<decltype(l.ratio)>>)
     visit(
         [&](const auto& r) {
-          with_concrete_rules(policy_loss{r, loss.surrogate, loss.kl, loss.aggregation}, f);
+          with_concrete_rules(
+              policy_loss{r, l.surrogate, l.kl, l.aggregation, l.correction, l.gate, l.entropy}, f);
         },
-        loss.ratio);
-  else if constexpr (variant_like<std::remove_cvref_t<decltype(loss.surrogate)>>)
+        l.ratio);
+  else if constexpr (variant_like<std::remove_cvref_t<decltype(l.surrogate)>>)
     visit(
         [&](const auto& s) {
-          with_concrete_rules(policy_loss{loss.ratio, s, loss.kl, loss.aggregation}, f);
+          with_concrete_rules(
+              policy_loss{l.ratio, s, l.kl, l.aggregation, l.correction, l.gate, l.entropy}, f);
         },
-        loss.surrogate);
-  else if constexpr (variant_like<std::remove_cvref_t<decltype(loss.kl)>>)
+        l.surrogate);
+  else if constexpr (variant_like<std::remove_cvref_t<decltype(l.kl)>>)
     visit(
         [&](const auto& k) {
-          with_concrete_rules(policy_loss{loss.ratio, loss.surrogate, k, loss.aggregation}, f);
+          with_concrete_rules(
+              policy_loss{l.ratio, l.surrogate, k, l.aggregation, l.correction, l.gate, l.entropy},
+              f);
         },
-        loss.kl);
+        l.kl);
+  else if constexpr (variant_like<std::remove_cvref_t<decltype(l.correction)>>)
+    visit(
+        [&](const auto& c) {
+          with_concrete_rules(
+              policy_loss{l.ratio, l.surrogate, l.kl, l.aggregation, c, l.gate, l.entropy}, f);
+        },
+        l.correction);
+  else if constexpr (variant_like<std::remove_cvref_t<decltype(l.gate)>>)
+    visit(
+        [&](const auto& g) {
+          with_concrete_rules(
+              policy_loss{l.ratio, l.surrogate, l.kl, l.aggregation, l.correction, g, l.entropy},
+              f);
+        },
+        l.gate);
+  else if constexpr (variant_like<std::remove_cvref_t<decltype(l.entropy)>>)
+    visit(
+        [&](const auto& e) {
+          with_concrete_rules(
+              policy_loss{l.ratio, l.surrogate, l.kl, l.aggregation, l.correction, l.gate, e}, f);
+        },
+        l.entropy);
   else
-    f(loss);
+    f(l);
 }
 
 template <class D> struct denominator_traits {
@@ -66,7 +92,10 @@ template <class L> using aggregation_of = typename aggregation_in<L>::type;
 template <class R>
 concept ratio_rule = requires(const R& r) {
   r.clamp;
+  r.anchor;
   { R::pooled } -> std::convertible_to<bool>;
+  { R::shares_gradient } -> std::convertible_to<bool>;
+  { r.averages } -> std::convertible_to<bool>;
 };
 
 /// The token that a rule of this ratio sees in arithmetic of S.
@@ -91,7 +120,9 @@ concept kl_rule = std::same_as<K, kl::none> || requires(const K& k) {
 
 /// Whether a part's numbers are no wider than the executor's.
 template <class S, class Part> constexpr bool numbers_fit() {
-  if constexpr (requires(Part p) { p.low; })
+  if constexpr (requires { typename Part::scalar; })
+    return sizeof(typename Part::scalar) <= sizeof(S);
+  else if constexpr (requires(Part p) { p.low; })
     return sizeof(Part::low) <= sizeof(S);
   else if constexpr (requires(Part p) { p.coef; })
     return sizeof(Part::coef) <= sizeof(S);
@@ -212,7 +243,8 @@ template <class Loss, class A, class Scope>
     if (loss.aggregation.value != d.value)
       refuse(message() << "hence: the loss divides by the constant " << loss.aggregation.value
                        << ", the denominator is " << d.value);
-  } else if constexpr (std::same_as<A, aggregate::sequence_mean_token_mean_over>) {
+  } else if constexpr (std::same_as<A, aggregate::sequence_mean_token_mean_over> ||
+                       std::same_as<A, aggregate::sequence_mean_token_sum_over>) {
     if (loss.aggregation.rows != d.value)
       refuse(message() << "hence: the loss counts " << loss.aggregation.rows
                        << " rows, the denominator is " << d.value);
@@ -243,8 +275,9 @@ void check_workspace(const view<std::byte>& w, std::int64_t bytes) {
 }
 template <class T>
 void check_workspace_apart(const view<std::byte>& w, const layout& b, const policy_inputs<T>& in,
-                           const per_token<T>& gradient) {
-  check_apart("workspace", w, "gradient", gradient, b);
+                           const std::type_identity_t<policy_gradients<T>>& gradient) {
+  check_apart("workspace", w, "gradient", gradient.logp, b);
+  check_apart("workspace", w, "gradient.entropy", gradient.entropy, b);
   for_each_input(in, b, [&](const char* name, const auto& array) {
     check_apart("workspace", w, name, array, b);
   });
