@@ -227,13 +227,15 @@ void check_inputs(const Loss& loss, const layout& b, const policy_inputs<T>& in,
   for_each_input(in, b, [&](const char* name, const auto& array) {
     check_apart("gradient", gradients.logp, name, array, b);
   });
-  if (!reads_entropy(loss.entropy)) return;
-  check_shape("entropy", in.entropy, b);
-  check_shape("gradient.entropy", gradients.entropy, b);
-  check_apart("gradient.entropy", gradients.entropy, "gradient", gradients.logp, b);
-  for_each_input(in, b, [&](const char* name, const auto& array) {
-    check_apart("gradient.entropy", gradients.entropy, name, array, b);
-  });
+  if constexpr (facts<Loss>::with_entropy) {  // or a variant
+    if (!reads_entropy(loss.entropy)) return;
+    check_shape("entropy", in.entropy, b);
+    check_shape("gradient.entropy", gradients.entropy, b);
+    check_apart("gradient.entropy", gradients.entropy, "gradient", gradients.logp, b);
+    for_each_input(in, b, [&](const char* name, const auto& array) {
+      check_apart("gradient.entropy", gradients.entropy, name, array, b);
+    });
+  }
 }
 
 }  // namespace detail

@@ -290,10 +290,14 @@ void entropy_by_packs(const Loss& loss, const row_data<float>& row, float scale,
 /// Whether the surrogate depends on the ratio at all (CISPO's, detached, does not).
 template <class Loss, class Isa>
 constexpr bool pooled_partial_exists = [] {
-  using V = num<float, Isa>;
-  using term_t = decltype(term_of(std::declval<const Loss&>(), std::declval<token_inputs<V>>(),
-                                  every_token{}, every_token{}));
-  return facts<Loss>::ratio::shares_gradient && !std::same_as<decltype(term_t::pooled), zero>;
+  if constexpr (facts<Loss>::ratio::shares_gradient) {
+    using V = pack<float, Isa>;
+    using term_t = decltype(term_of(std::declval<const Loss&>(), std::declval<token_inputs<V>>(),
+                                    every_token{}, every_token{}));
+    return !std::same_as<decltype(term_t::pooled), zero>;
+  } else {
+    return false;
+  }
 }();
 
 /// \param scale 1 / (denominator x row divisor), what the row's gradient is multiplied by.
