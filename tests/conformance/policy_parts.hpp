@@ -132,6 +132,7 @@ using kl_alternatives =
 
 /// Truncate, mask or reject.
 template <class S> struct any_mode {
+  using scalar = S;
   std::variant<hence::correction::truncate<S>, hence::correction::mask<S>,
                hence::correction::reject<S>>
       mode;

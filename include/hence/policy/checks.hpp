@@ -202,6 +202,55 @@ template <class S>
 using trial_number = std::conditional_t<std::same_as<S, float>, pack<float>, num<S>>;
 #endif
 
+/// Whether a ratio, and every alternative of one, is the row's mean with a shared gradient.
+template <class R>
+constexpr bool is_sequence_ratio = R::pooled && R::shares_gradient && R::averages;
+template <template <class...> class Variant, class... Rs>
+  requires variant_like<Variant<Rs...>>
+constexpr bool is_sequence_ratio<Variant<Rs...>> = (is_sequence_ratio<Rs> && ...);
+/// Whether a rule, or an alternative of one, makes sense with such a ratio only.
+template <class R>
+constexpr bool needs_sequence_ratio = requires { requires R::needs_sequence_ratio; };
+template <template <class...> class Variant, class... Rs>
+  requires variant_like<Variant<Rs...>>
+constexpr bool needs_sequence_ratio<Variant<Rs...>> = (needs_sequence_ratio<Rs> || ...);
+
+template <class C>
+concept correction_part =
+    !has_correction<C> || variant_like<C> || requires(const C& c, num<double> e) {
+      c.scope;
+      c.weight(e);
+    };
+template <class G>
+concept gate_part = !has_gate<G> || variant_like<G> || requires(const G& g, num<double> x) {
+  g.anchor;
+  g.closes(x, x);
+};
+template <class E>
+concept entropy_part = !has_entropy<E> || variant_like<E> || requires(const E& e) { e.coef; };
+
+/// The parts that may be left out.
+template <class Loss, class S> constexpr bool check_optional_parts() {
+  using part = facts<Loss>;
+  constexpr bool correction = correction_part<typename part::correction>;
+  static_assert(correction,
+                "hence: the fifth part of a policy_loss is a correction: correction::rollout, "
+                "correction::veto or correction::none");
+  constexpr bool gate = gate_part<typename part::gate>;
+  static_assert(!correction || gate,
+                "hence: the sixth part of a policy_loss is a gate: gate::opsm or gate::none");
+  constexpr bool entropy = entropy_part<typename part::entropy>;
+  static_assert(!correction || !gate || entropy,
+                "hence: the seventh part of a policy_loss is entropy::bonus or entropy::none");
+  constexpr bool fit = numbers_fit<S, typename part::correction>() &&
+                       numbers_fit<S, typename part::gate>() &&
+                       numbers_fit<S, typename part::entropy>();
+  static_assert(fit,
+                "hence: the numbers of the correction, gate or entropy bonus are double, the "
+                "executor computes in float: write 0.5f");
+  return correction && gate && entropy && fit;
+}
+
 /// Layered: the first fault speaks, the rest is not instantiated.
 template <class Loss, class S, class D> constexpr bool check_composition() {
   constexpr bool composed = composition<Loss>;
@@ -218,7 +267,7 @@ template <class Loss, class S, class D> constexpr bool check_composition() {
     constexpr bool sound_aggregation = aggregation<aggregation_t>;
     static_assert(
         sound_aggregation,
-        "hence: the last part of a policy_loss is an aggregation: aggregate::token_mean, ...");
+        "hence: the fourth part of a policy_loss is an aggregation: aggregate::token_mean, ...");
     constexpr bool is_denominator = denominator_traits<D>::is_one;
     static_assert(is_denominator,
                   "hence: a denominator is over_this_call, over_window(...) or "
@@ -228,8 +277,17 @@ template <class Loss, class S, class D> constexpr bool check_composition() {
         std::same_as<D, over_this_call_t>;
     static_assert(!is_denominator || same,
                   "hence: the denominator was made for another aggregation than the loss's");
-    if constexpr (sound_ratio && sound_aggregation && is_denominator && same)
-      return check_kl<S>(static_cast<const kl_t*>(nullptr)) &&
+    constexpr bool meets = [] {
+      if constexpr (needs_sequence_ratio<surrogate_t>)
+        return is_sequence_ratio<std::remove_cvref_t<decltype(Loss::ratio)>>;
+      else
+        return true;
+    }();
+    static_assert(meets,
+                  "hence: this surrogate limits log-ratios before their mean over the row; its "
+                  "ratio is ratio::sequence");
+    if constexpr (sound_ratio && sound_aggregation && is_denominator && same && meets)
+      return check_optional_parts<Loss, S>() && check_kl<S>(static_cast<const kl_t*>(nullptr)) &&
              check_surrogate<trial_number<S>, ratio_t>(static_cast<const surrogate_t*>(nullptr));
   }
   return false;

@@ -51,6 +51,7 @@ template <class V, class S> HENCE_FN constexpr auto is_outside(V rho, S low, S h
 
 /// w = clamp(rho, [low, high]). Truncated importance sampling, Yao et al. (2025).
 template <class S = float> struct truncate {
+  using scalar = S;
   S low, high;
   template <class V> HENCE_FN constexpr V operator()(V rho) const {
     return hence::clamp(rho, low, high);
@@ -60,6 +61,7 @@ template <class S = float> struct truncate {
 };
 /// w = rho if low <= rho <= high, else 0. IcePop, arXiv:2510.18855.
 template <class S = float> struct mask {
+  using scalar = S;
   S low, high;
   template <class V> HENCE_FN constexpr V operator()(V rho) const {
     return select(rejects(rho), V(0), rho);
@@ -71,6 +73,7 @@ template <class S = float> struct mask {
 };
 /// w = 1 if low <= rho <= high, else 0.
 template <class S = float> struct reject {
+  using scalar = S;
   S low, high;
   template <class V> HENCE_FN constexpr V operator()(V rho) const {
     return select(rejects(rho), V(0), V(1));
@@ -87,6 +90,7 @@ template <class S> reject(S, S) -> reject<S>;
 /// w = mode(exp(clamp(E))), E = log pi_old - log pi_rollout of the token, or its sum or mean over
 /// the row.
 template <class Level, class Mode, class Scope, class Clamp = ratio::unclamped> struct rollout {
+  using scalar = typename Mode::scalar;
   Level level;
   Mode mode;
   Scope scope;
@@ -107,6 +111,7 @@ template <class L, class M, class S, class C> rollout(L, M, S, C) -> rollout<L, 
 
 /// w = 0 for the whole row if any of its tokens has rho outside [low, high], else 1. AReaL, SkyRL.
 template <class S, class Scope> struct veto {
+  using scalar = S;
   S low, high;
   Scope scope;
   static constexpr bool pooled = true, averages = false;
@@ -134,6 +139,7 @@ struct none {};
 /// stay. DeepSeek-V3.2, arXiv:2512.02556. Needs one advantage per row.
 /// \tparam Anchor `ratio::against_old` or `ratio::against_rollout`.
 template <class S, class Anchor> struct opsm {
+  using scalar = S;
   S threshold;
   Anchor anchor;
   /// \param mean of log pi_anchor - log pi.

@@ -87,7 +87,8 @@ template <class S = float> struct gmpo {
   static_assert(!std::integral<S>,
                 "hence: bounds of a log-ratio are floating-point numbers: write 0.4f");
   S log_low, log_high;
-  static constexpr bool vanishes_with_advantage = true, gradient_follows_value = true;
+  static constexpr bool vanishes_with_advantage = true, gradient_follows_value = true,
+                        needs_sequence_ratio = true;
   /// d <- min(d, log_high) where A > 0, max(d, log_low) where A < 0; at a bound the gradient
   /// passes.
   template <class V>
