@@ -1,4 +1,4 @@
-// expect: ^hence: the last part of a policy_loss is an aggregation
+// expect: ^hence: the fourth part of a policy_loss is an aggregation
 // The aggregation comes last.
 #include <hence/policy/loss.hpp>
 

@@ -265,8 +265,13 @@ TEST_CASE("what the library does not have is unsupported") {
       {"/op", 3},
       {"/dtype", "float8"},
       {"/options/colour", "red"},
-      {"/options/rollout_correction", json::object()},
-      {"/options/opsm", 1},
+      {"/options/rollout_correction/level", "batch"},
+      {"/options/rollout_correction/mode", "bend"},
+      {"/options/rollout_correction/scope", "kl_only"},
+      {"/options/rollout_correction/denominator", "grow"},
+      {"/options/rollout_correction/high", "1.2"},
+      {"/options/opsm/anchor", "self"},
+      {"/options/opsm/threshold", nullptr},
       {"/options/entropy_coef", "much"},
       {"/options/ratio/level", "no_such_level"},
       {"/options/ratio/anchor", "no_such_anchor"},
@@ -290,6 +295,11 @@ TEST_CASE("what the library does not have is unsupported") {
       {"/options/aggregation", {{"type", "constant"}, {"value", "1"}}}};
   for (const change& c : to_loss) {
     json test_case = json::parse(loss_case);
+    test_case["options"]["rollout_correction"] = json::parse(
+        R"({"level": "token", "mode": "mask", "low": 0.5, "high": 2, "log_clamp": [null, null],
+            "scope": "policy_only", "denominator": "keep"})");
+    test_case["options"]["opsm"] = {{"threshold", 0.1}, {"anchor", "old"}};
+    test_case["inputs"]["logp_rollout"] = test_case["inputs"]["logp_old"];
     test_case[json::json_pointer(c.pointer)] = c.value;
     CHECK_MESSAGE(answer_to(test_case) == "unsupported", c.pointer << " = " << c.value.dump());
   }
@@ -359,6 +369,11 @@ TEST_CASE("what is missing or does not fit is an error") {
       {"/options/ratio", "token", "expected an object"},
       {"/options/surrogate", 3, "expected an object"},
       {"/options/kl", "k3", "expected an object"},
+      {"/options/opsm", 1, "expected an object"},
+      {"/options/rollout_correction", json::object(), "missing"},
+      {"/options/surrogate",
+       {{"type", "gmpo"}, {"log_low", -0.4}, {"log_high", 0.4}},
+       "needs the ratio level sequence"},
       {"/options/aggregation", nullptr, "expected an object"},
       {"/options/aggregation", {{"type", "constant"}}, "missing"},
       {"/options/aggregation", {{"type", "constant"}, {"value", 0}}, "expected a positive number"},

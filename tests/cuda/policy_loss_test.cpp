@@ -1,7 +1,11 @@
 // The kernels' source, run on the host by the stand-in of CUDA, against the reference to the bit.
 #include <doctest/doctest.h>
 #include <hence/cuda/policy_loss.cuh>
+#include <hence/policy/kl_limit.hpp>
 #include <hence/policy/recipe.hpp>
+#include <hence/policy/surrogate_dppo.hpp>
+#include <hence/policy/surrogate_ratio.hpp>
+#include <hence/policy/surrogate_score.hpp>
 
 #include <cmath>
 #include <random>
@@ -17,7 +21,7 @@ using hence::cuda::loss_state_for;
 struct batch_data {
   std::int64_t rows, width;
   std::vector<std::uint8_t> masks[4];
-  std::vector<float> logp, old, ref, token_advantages, advantages, scores;
+  std::vector<float> logp, old, ref, rollout, entropy, token_advantages, advantages, scores;
   bool with_masks, with_roles, by_token;
 };
 
@@ -25,12 +29,13 @@ const float garbage = std::bit_cast<float>(0x7fa00001u);  // signalling NaN
 
 batch_data make_batch(std::int64_t rows, std::int64_t width, bool with_masks, bool with_roles,
                       bool by_token, unsigned seed) {
-  batch_data b{rows, width, {}, {}, {}, {}, {}, {}, {}, with_masks, with_roles, by_token};
+  batch_data b{rows, width, {}, {}, {}, {}, {}, {}, {}, {}, {}, with_masks, with_roles, by_token};
   std::mt19937 random(seed);
   const auto uniform = [&] { return static_cast<float>(random()) / 4294967296.0f; };
   const auto tokens = static_cast<std::size_t>(rows * width);
   for (auto& m : b.masks) m.assign(tokens, 1);
-  for (auto* a : {&b.logp, &b.old, &b.ref, &b.token_advantages}) a->assign(tokens, garbage);
+  for (auto* a : {&b.logp, &b.old, &b.ref, &b.rollout, &b.entropy, &b.token_advantages})
+    a->assign(tokens, garbage);
   for (std::int64_t i = 0; i < rows; ++i) {
     const bool is_dead = with_masks && i % 5 == 3;
     bool any = false;
@@ -47,7 +52,13 @@ batch_data make_batch(std::int64_t rows, std::int64_t width, bool with_masks, bo
       const float spread = random() % 8 == 0 ? 30.0f : random() % 8 == 0 ? 1e-6f : 0.5f;
       const float logp = -3.0f * uniform();
       if (policy || kl) b.logp[at] = logp;
-      if (policy) b.old[at] = logp + spread * (uniform() - 0.5f);
+      if (policy) {
+        b.old[at] = logp + spread * (uniform() - 0.5f);
+        b.rollout[at] = b.old[at] + 0.1f * (uniform() - 0.5f);
+        b.entropy[at] = uniform();
+      } else if (kl) {  // for a KL term with the ratio or the correction in it
+        b.old[at] = logp + uniform() - 0.5f, b.rollout[at] = b.old[at] + 0.1f * uniform();
+      }
       if (kl) b.ref[at] = logp + spread * (uniform() - 0.5f);
       if (policy) b.token_advantages[at] = 2.0f * uniform() - 1.0f, any = true;
     }
@@ -76,6 +87,7 @@ template <class Result> void compare(const Result& got, const Result& wanted) {
     CHECK(same(m.max_ratio, w.max_ratio));
     CHECK(same(m.ratio_mean(), w.ratio_mean()));
     CHECK(same(m.kl_mean(), w.kl_mean()));
+    CHECK(same(m.entropy_mean(), w.entropy_mean()));
   }
 }
 
@@ -84,7 +96,8 @@ template <class Result> void compare(const Result& got, const Result& wanted) {
 template <class Choice, class Loss, class D>
 void run(const batch_data& b, const Loss& loss, const D& d, std::size_t shift) {
   const auto tokens = static_cast<std::size_t>(b.rows * b.width);
-  std::vector<float> wanted(tokens, -7.0f);
+  std::vector<float> wanted(tokens, -7.0f), wanted_entropy(tokens, -7.0f),
+      entropy_gradient(tokens, -7.0f);
   const hence::masks<2> mask = [&] {
     hence::masks<2> m;
     if (b.with_masks) m.response = {b.masks[0].data(), b.rows, b.width};
@@ -98,7 +111,8 @@ void run(const batch_data& b, const Loss& loss, const D& d, std::size_t shift) {
   const auto inputs = [&](const auto& view_of) {
     hence::policy_inputs<float> in;
     in.logp = {view_of(b.logp), {1.0}}, in.old = {view_of(b.old), {1.0}},
-    in.ref = {view_of(b.ref), {1.0}};
+    in.ref = {view_of(b.ref), {1.0}}, in.rollout = {view_of(b.rollout), {1.0}},
+    in.entropy = view_of(b.entropy);
     if (b.by_token)
       in.token_advantages = view_of(b.token_advantages);
     else
@@ -112,18 +126,24 @@ void run(const batch_data& b, const Loss& loss, const D& d, std::size_t shift) {
   const hence::padded padded{b.rows, b.width, mask};
   const auto reference =
       hence::loss_and_gradient(hence::reference<float>{}, loss, padded, inputs(in_rows), d,
-                               hence::view<float, 2>(wanted.data(), b.rows, b.width), Choice{});
+                               {hence::view<float, 2>(wanted.data(), b.rows, b.width),
+                                hence::view<float, 2>(wanted_entropy.data(), b.rows, b.width)},
+                               Choice{});
   loss_state_for<Loss, D, Choice> state;
   const auto check = [&](const std::vector<float>& gradient, std::size_t offset) {
     compare(state.result(), reference);
     std::size_t wrong = 0;
-    for (std::size_t i = 0; i < tokens; ++i) wrong += !same(gradient[offset + i], wanted[i]);
+    for (std::size_t i = 0; i < tokens; ++i)
+      wrong +=
+          !same(gradient[offset + i], wanted[i]) || !same(entropy_gradient[i], wanted_entropy[i]);
     CHECK(wrong == 0);
   };
   std::vector<float> gradient(tokens + shift, -7.0f);
   hence::cuda::loss_and_gradient<hence::cuda::policy_loss_tuning{64, 3}>(
       nullptr, loss, padded, inputs(in_rows), d,
-      hence::view<float, 2>(gradient.data() + shift, b.rows, b.width), &state, Choice{});
+      {hence::view<float, 2>(gradient.data() + shift, b.rows, b.width),
+       hence::view<float, 2>(entropy_gradient.data(), b.rows, b.width)},
+      &state, Choice{});
   check(gradient, shift);
 
   std::vector<std::int32_t> cu(1, 0);
@@ -137,10 +157,13 @@ void run(const batch_data& b, const Loss& loss, const D& d, std::size_t shift) {
   if (b.with_roles)
     ragged.mask.policy = b.masks[1], ragged.mask.kl = b.masks[2], ragged.mask.metric = b.masks[3];
   std::fill(gradient.begin(), gradient.end(), -7.0f);
+  std::fill(entropy_gradient.begin(), entropy_gradient.end(), -7.0f);
   standin::now().backwards = true;
   hence::cuda::loss_and_gradient<hence::cuda::policy_loss_tuning{128, 1000}>(
       nullptr, loss, ragged, inputs(flat), d,
-      hence::view<float>(gradient.data() + shift, b.rows * b.width), &state, Choice{});
+      {hence::view<float>(gradient.data() + shift, b.rows * b.width),
+       hence::view<float>(entropy_gradient)},
+      &state, Choice{});
   standin::now().backwards = false;
   check(gradient, shift);
 }
@@ -188,6 +211,69 @@ TEST_CASE("sequence level") {
                       kl::k3{0.1f}, aggregate::sequence_mean_token_mean_over{7.0}});
   run_all(policy_loss{ratio::sequence{}, clip::cispo{0.0f, 2.0f}, kl::k1{0.1f, kl::as_k2{}},
                       aggregate::token_mean{}});
+}
+
+TEST_CASE("every surrogate") {
+  const auto with = [](const auto& rule) {
+    run_all(policy_loss{ratio::token{}, rule, kl::none{}, aggregate::token_mean{}});
+  };
+  with(clip::dual{0.8f, 1.2f, 3.0f});
+  with(clip::upper_bound{0.8f, 1.2f, 4.0f});
+  with(clip::sapo{1.0f, 1.05f});
+  with(clip::band{0.8f, 1.2f});
+  with(clip::topr{0.0f, 1.0f});
+  with(clip::dro{0.1f});
+  with(clip::dppo_tv{0.1f, 0.15f, clip::weight_capped{20.0f}});
+  with(clip::dppo_kl{0.05f, 0.04f, clip::through_ratio{}});
+  run_all(policy_loss{ratio::sequence{}, clip::gmpo{-0.1f, 0.1f}, kl::none{},
+                      aggregate::sequence_mean_token_mean{}});
+  run_all(policy_loss{ratio::sequence_token{}, clip::none{}, kl::none{},
+                      aggregate::sequence_mean_token_sum{}});
+  run_all(policy_loss{ratio::sequence_product{ratio::log_clamp{-20.0f, 20.0f}},
+                      clip::two_sided{0.8f, 1.2f}, kl::none{},
+                      aggregate::sequence_mean_token_mean{}});
+  run_all(policy_loss{ratio::token{ratio::unclamped{}, ratio::against_self{}}, clip::reinforce{},
+                      kl::none{}, aggregate::token_mean{}});
+}
+
+TEST_CASE("every KL policy") {
+  const auto with = [](const auto& estimator) {
+    run_all(policy_loss{ratio::token{}, clip::two_sided{0.8f, 1.2f}, estimator,
+                        aggregate::token_mean{}});
+  };
+  with(kl::absolute{0.1f, kl::own{}, kl::saturated{0.25f, 0.5f}});
+  with(kl::k1{0.1f, kl::as_k2_importance{2.0f}});
+  with(kl::k3{0.1f, kl::ratio_weighted{}, kl::clamped{-0.3f, 0.3f, -0.01f, 0.05f}});
+  run_all(policy_loss{ratio::sequence{}, clip::cispo{0.8f, 1.2f},
+                      kl::k3{0.1f, kl::ratio_weighted{}}, aggregate::token_mean{}});
+}
+
+TEST_CASE("corrections, gate and entropy bonus") {
+  const auto with = [](const auto& correct) {
+    run_all(policy_loss{ratio::token{}, clip::two_sided{0.8f, 1.2f}, kl::k3{0.1f},
+                        aggregate::token_mean{}, correct});
+  };
+  namespace c = correction;
+  const c::policy_only policy{};
+  const c::policy_and_kl both{};
+  with(c::rollout{c::token_level{}, c::truncate{0.0f, 1.01f}, policy});
+  with(c::rollout{c::token_level{}, c::mask{0.98f, 1.02f}, both});
+  with(c::rollout{c::sequence_level{}, c::truncate{0.0f, 1.01f}, both,
+                  ratio::log_clamp{-20.0f, 20.0f}});
+  with(c::rollout{c::geometric_level{}, c::reject{0.999f, 1.001f}, policy});
+  with(c::veto{0.96f, 1.04f, policy});
+  const c::rollout tis{c::token_level{}, c::truncate{0.0f, 1.01f}, policy};
+  run_all(policy_loss{ratio::token{}, clip::vespo{2.0f, 3.0f, 3.0f, 2.0f}, kl::none{},
+                      aggregate::token_mean{}, tis});
+  const policy_loss gated{ratio::token{},
+                          clip::two_sided{0.8f, 1.2f},
+                          kl::k3{0.1f},
+                          aggregate::token_mean{},
+                          tis,
+                          gate::opsm{0.001f, ratio::against_rollout{}},
+                          entropy::bonus{0.01f}};
+  run<with_metrics_t>(make_batch(9, 70, true, true, false, 5), gated, over_this_call, 2);
+  run<with_metrics_t>(make_batch(9, 70, false, false, false, 6), gated, over_this_call, 0);
 }
 
 TEST_CASE("infinities, NaN and magnitudes that the splitters leave") {

@@ -46,20 +46,24 @@ template <class T> struct arrays {
   std::int64_t rows = 0, width = 0, stride = 0;
   std::vector<std::int64_t> cu;
   std::vector<T> logp, old, ref, token_advantages, advantages, scores, gradient;
+  std::vector<T> rollout, entropy, entropy_gradient;
   std::vector<std::uint8_t> response, policy, kl, metric;
   std::vector<std::vector<std::int64_t>> where;  ///< of each position; -1: removed
-  bool with_kl = true;
+  bool with_kl = true, reads_anchor_for_kl = false;
 
-  arrays(const description& d, form f, bool reads_ref = true, std::size_t seed = 0)
+  arrays(const description& d, form f, bool reads_ref = true, std::size_t seed = 0,
+         bool kl_reads_anchor = false)
       : is_padded(f != form::ragged && f != form::compacted),
         masked(f != form::compacted),
         roles(d.roles),
         per_token(d.per_token),
         rows(static_cast<std::int64_t>(d.rows.size())),
-        with_kl(reads_ref) {
+        with_kl(reads_ref),
+        reads_anchor_for_kl(kl_reads_anchor) {
     place(d, f);
     const auto size = static_cast<std::size_t>(is_padded ? rows * stride : cu.back());
-    for (auto* a : {&logp, &old, &ref, &token_advantages, &gradient}) {
+    for (auto* a :
+         {&logp, &old, &ref, &token_advantages, &gradient, &rollout, &entropy, &entropy_gradient}) {
       a->resize(size);
       for (auto& x : *a) x = garbage<T>(seed++);
     }
@@ -80,6 +84,11 @@ template <class T> struct arrays {
         any_policy |= p.policy;
         if (p.policy || (p.kl && with_kl)) logp[k] = static_cast<T>(p.logp);
         if (p.policy) old[k] = static_cast<T>(p.old);
+        // a KL term with the ratio or the correction in it reads them too
+        if (!p.policy && p.kl && with_kl && reads_anchor_for_kl)
+          old[k] = static_cast<T>(p.old), rollout[k] = static_cast<T>(p.rollout);
+        if (p.policy) rollout[k] = static_cast<T>(p.rollout);
+        if (p.policy) entropy[k] = static_cast<T>(p.entropy);
         if (p.policy) token_advantages[k] = static_cast<T>(p.advantage);
         if (p.kl && with_kl) ref[k] = static_cast<T>(p.ref);
       }
@@ -110,11 +119,19 @@ template <class T> struct arrays {
     if (is_padded) return hence::view<T, 2>(gradient.data(), rows, width, stride);
     return hence::view<T>(gradient);
   }
+  /// Both gradients.
+  hence::policy_gradients<T> outputs() {
+    if (is_padded)
+      return {output(), hence::view<T, 2>(entropy_gradient.data(), rows, width, stride)};
+    return {output(), hence::view<T>(entropy_gradient)};
+  }
   hence::policy_inputs<T> inputs() const {
     hence::policy_inputs<T> in;
     in.logp = {tokens(logp), {1.0}};
     in.old = {tokens(old), {1.0}};
     if (with_kl) in.ref = {tokens(ref), {1.0}};
+    in.rollout = {tokens(rollout), {1.0}};
+    in.entropy = tokens(entropy);
     if (per_token)
       in.token_advantages = tokens(token_advantages);
     else

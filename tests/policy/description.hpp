@@ -15,6 +15,7 @@ namespace fixture {
 struct position {
   double logp = 0, old = 0, ref = 0, advantage = 0;
   bool live = true, policy = true, kl = true, metric = true;
+  double rollout = 0, entropy = 0;
 };
 struct row {
   std::vector<position> at;
@@ -55,6 +56,7 @@ struct shape {
 /// Rows of the given lengths, with a zero advantage here and there.
 inline description random_batch(dice& random, const std::vector<std::size_t>& lengths,
                                 const shape& s = {}) {
+  dice other(77);  // so that what is drawn with `random` does not depend on it
   description d;
   d.per_token = s.per_token;
   d.roles = s.roles;
@@ -69,6 +71,8 @@ inline description random_batch(dice& random, const std::vector<std::size_t>& le
       p.ref = p.logp + random.between(-1.2, 1.2);
       p.advantage = random.chance(0.1) ? 0 : random.between(-2, 2);
       p.live = random.chance(s.live);
+      p.rollout = p.old + other.between(-0.1, 0.1);
+      p.entropy = other.between(0, 2);
       if (s.roles) {
         p.policy = random.chance(0.8);
         p.kl = random.chance(0.7);

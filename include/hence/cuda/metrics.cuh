@@ -11,11 +11,12 @@ namespace hence::inline v0::cuda::detail {
 template <class Metrics> struct warp_metrics {
   template <class Rule, class Token>
   __device__ void note(const Rule&, const Token&, int, float, bool, bool) {}
+  __device__ void note_entropy(const float (&)[quad_size], unsigned) {}
   __device__ void end_step() {}
   template <class Shared> __device__ void add_to(Metrics&, Shared&) {}
 };
 template <> struct warp_metrics<policy_metrics<float>> {
-  warp_sum ratios, kls;
+  warp_sum ratios, kls, entropies;
   float ratio[quad_size], kl[quad_size];
   int tokens = 0, kl_tokens = 0, low = 0, high = 0, max_ratio = 0;
 
@@ -31,11 +32,18 @@ template <> struct warp_metrics<policy_metrics<float>> {
         ::max(max_ratio,
               hence::detail::to_bits(abs(num<float>(ratio[k]))));  // as integers NaN is largest
   }
+  __device__ __forceinline__ void note_entropy(const float (&h)[quad_size], unsigned live) {
+    float x[quad_size];
+#pragma unroll
+    for (int k = 0; k < quad_size; ++k) x[k] = live >> k & 1 ? h[k] : 0.0f;
+    entropies.add(x);
+  }
   __device__ __forceinline__ void end_step() { ratios.add(ratio), kls.add(kl); }
 
   template <class Shared>
   __device__ __forceinline__ void add_to(policy_metrics<float>& total, Shared& shared) {
     shared.add_to(total.ratios, ratios), shared.add_to(total.kls, kls);
+    shared.add_to(total.entropies, entropies);
     const int all[4] = {__reduce_add_sync(whole_warp, tokens), __reduce_add_sync(whole_warp, low),
                         __reduce_add_sync(whole_warp, high),
                         __reduce_add_sync(whole_warp, kl_tokens)};

@@ -2,10 +2,11 @@
 /// `cuda::loss_and_gradient`: a policy loss and its gradient in one fused kernel, for every
 /// composition that policy/loss.hpp takes.
 ///
-///     loss = (1/D) sum_i (1/d_i) sum_t [ surrogate(r_it, A_it) + coef kl(log pi_ref - log pi) ]
+///     loss = (1/D) sum_i (1/d_i) sum_t [ w surrogate(r_it, A_it) + coef kl(log pi_ref - log pi) ]
 ///
 /// Grid: one block a row, striding over the rows; four neighbouring tokens a thread and step. At
-/// sequence level a block reads its row's logp and old twice and its gradient once more.
+/// sequence level a block reads its row's logp and old twice and its gradient once more; each other
+/// sum over the row (correction, gate, a rule's prepass) reads two arrays once more.
 ///
 /// Bytes per live token: reads logp 4, old 4, ref 4 (with a KL term), token_advantages 4 (if
 /// given), each mask 1; writes gradient 4. Where there are masks a row is counted first, which
@@ -76,33 +77,51 @@ __global__ void __launch_bounds__(Threads)
   if (threadIdx.x == 0 && blockIdx.x == 0) out->sums.counts.rows = b.rows;
 }
 
-/// The row's mean log-ratio, that of `detail::row_by_reference`.
-template <int Threads>
-__device__ __forceinline__ num<float> mean_log_ratio(const hence::detail::row_data<float>& row,
-                                                     const counts& n,
-                                                     block_scratch<Threads>& shared) {
-  warp_sum total;
-  for_each_quad<Threads>(row, [&](const quad& q) {
-    float logp[quad_size], x[quad_size];
-    load(row.logp, q.first, q.policy, logp);
-    load(row.old, q.first, q.policy, x);
+/// Sums over the row's policy tokens, by the block; in the reference's place.
+template <int Threads> struct block_sums {
+  const hence::detail::row_data<float>& row;
+  block_scratch<Threads>& shared;
+
+  template <class F>
+  __device__ __forceinline__ double with_advantage(const float* x, const float* y, F&& f) const {
+    warp_sum total;
+    for_each_quad<Threads>(row, [&](const quad& q) {
+      float a[quad_size], b[quad_size], advantage[quad_size];
+      load(x, q.first, q.policy, a), load(y, q.first, q.policy, b);
+      load_advantages(row, q, advantage);
 #pragma unroll
-    for (int k = 0; k < quad_size; ++k) x[k] = (num<float>(logp[k]) - num<float>(x[k])).v;
-    total.add(x);
-  });
-  return hence::detail::row_mean<float>(shared.sum.value(total), n.policy_tokens);
-}
+      for (int k = 0; k < quad_size; ++k)
+        a[k] = q.policy >> k & 1 ? f(num<float>(a[k]), num<float>(b[k]), num<float>(advantage[k])).v
+                                 : 0.0f;
+      total.add(a);
+    });
+    return shared.sum.value(total);
+  }
+  template <class F>
+  __device__ __forceinline__ double operator()(const float* x, const float* y, F&& f) const {
+    warp_sum total;
+    for_each_quad<Threads>(row, [&](const quad& q) {
+      float a[quad_size], b[quad_size];
+      load(x, q.first, q.policy, a), load(y, q.first, q.policy, b);
+#pragma unroll
+      for (int k = 0; k < quad_size; ++k)
+        a[k] = q.policy >> k & 1 ? f(num<float>(a[k]), num<float>(b[k])).v : 0.0f;
+      total.add(a);
+    });
+    return shared.sum.value(total);
+  }
+};
 
 /// \tparam Counted the state holds the counts already, and D is made from them.
 template <int Threads, bool Counted, class Loss, class State>
 __global__ void __launch_bounds__(Threads, 512 / Threads)
     policy_loss_kernel(Loss loss, hence::detail::layout b, policy_inputs<float> in,
-                       per_token<float> gradient, double given_divisor, State* out) {
+                       policy_gradients<float> gradient, double given_divisor, State* out) {
   using namespace hence::detail;
   using V = num<float>;
   using A = std::remove_cvref_t<decltype(loss.aggregation)>;
-  using outcome = decltype(token_step(loss, token_values<V>{}, V{}, V{}, V{}));
-  constexpr bool with_kl = has_kl<std::remove_cvref_t<decltype(loss.kl)>>;
+  using outcome = decltype(token_step(loss, token_values<V>{}, V{}, row_numbers<V>{}, V{}));
+  using values = quad_values<Loss>;
   __shared__ block_scratch<Threads> shared;
   double divisor = given_divisor;
   if constexpr (Counted) divisor = hence::detail::divisor(loss.aggregation, out->sums.counts);
@@ -121,27 +140,41 @@ __global__ void __launch_bounds__(Threads, 512 / Threads)
     row.score = in.scores.present() && n.tokens > 0 ? in.scores[i] : __uint_as_float(0x7fc00000);
     const double row_divisor = A::row_divisor(n.tokens);
     const V scale = gradient_scale<float>(divisor, row_divisor);
-    V mean = 0.0f;
-    if constexpr (std::remove_cvref_t<decltype(loss.ratio)>::pooled)
-      mean = mean_log_ratio<Threads>(row, n, shared);
+    row.anchor = loss.ratio.anchor.of(row);
+    const auto numbers =
+        row_numbers_of<float, V>(loss, row, n.policy_tokens, block_sums<Threads>{row, shared});
     warp_sum row_sum, pooled_partials;
     for_each_quad<Threads>(row, [&](const quad& q) {
-      const quad_values<with_kl> x(row, q);
+      const values x(row, q);
       float term[quad_size], slope[quad_size], partial[quad_size];
 #pragma unroll
       for (int k = 0; k < quad_size; ++k) {
         const bool live = q.live >> k & 1;
-        const auto y = token_step(loss, x.token(q, k), V(row.score), mean, scale);
+        const auto y = token_step(loss, x.token(q, k), V(row.score), numbers, scale);
         term[k] = live ? y.term.v : 0.0f;
         slope[k] = live ? y.gradient.v : 0.0f;
-        partial[k] = q.policy >> k & 1 ? y.pooled.v : 0.0f;
+        partial[k] = live ? y.pooled.v : 0.0f;
         metrics.note(loss.surrogate, y, k, x.advantage[k], q.metric & q.policy & (1u << k),
                      q.metric & q.kl & (1u << k));
       }
       store(row.gradient, q.first, q.inside, slope);
       row_sum.add(term);
-      if constexpr (outcome::has_pooled) pooled_partials.add(partial);
+      if constexpr (outcome::shares) pooled_partials.add(partial);
       metrics.end_step();
+      if constexpr (facts<Loss>::with_entropy) {
+        const V factor = -loss.entropy.coef;
+        float h[quad_size];
+        load(row.entropy, q.first, q.policy, h);
+        metrics.note_entropy(h, q.metric & q.policy);
+#pragma unroll
+        for (int k = 0; k < quad_size; ++k) {
+          const bool live = q.policy >> k & 1;
+          term[k] = live ? (factor * V(h[k])).v : 0.0f;
+          slope[k] = live ? (factor * scale).v : 0.0f;
+        }
+        store(row.entropy_gradient, q.first, q.inside, slope);
+        row_sum.add(term);
+      }
     });
     if constexpr (A::divides_rows) {
       const double sum = shared.sum.value(row_sum);
@@ -150,13 +183,22 @@ __global__ void __launch_bounds__(Threads, 512 / Threads)
       numerator += row_sum;
     }
     numerator.carry();
-    if constexpr (outcome::has_pooled) {  // every policy token moves the mean log-ratio by 1/n
-      const V share = row_mean<float>(shared.sum.value(pooled_partials), n.policy_tokens);
+    if constexpr (outcome::shares) {  // every policy token moves the pooled log-ratio
+      const V share = pooled_value<float>(loss.ratio.averages, shared.sum.value(pooled_partials),
+                                          n.policy_tokens);
       for_each_quad<Threads>(row, [&](const quad& q) {
-        float slope[quad_size];
+        float slope[quad_size], logp[quad_size] = {}, anchor[quad_size] = {},
+                                advantage[quad_size] = {};
         load(row.gradient, q.first, q.policy, slope);
+        if constexpr (limits_before_pooling<typename facts<Loss>::surrogate, V>) {
+          load(row.logp, q.first, q.policy, logp), load(row.anchor, q.first, q.policy, anchor);
+          load_advantages(row, q, advantage);
+        }
 #pragma unroll
-        for (int k = 0; k < quad_size; ++k) slope[k] = fma(share, scale, V(slope[k])).v;
+        for (int k = 0; k < quad_size; ++k)
+          slope[k] = fma(share_of_token(loss, share, V(logp[k]), V(anchor[k]), V(advantage[k])),
+                         scale, V(slope[k]))
+                         .v;
         store(row.gradient, q.first, q.policy, slope);
       });
     }
@@ -189,7 +231,7 @@ __global__ void __launch_bounds__(Threads, 512 / Threads)
 template <policy_loss_tuning Tuning = policy_loss_tuning{}, class Loss, class Batch, class D,
           class Choice = without_metrics_t>
 void loss_and_gradient(stream s, const Loss& loss, const Batch& batch,
-                       const policy_inputs<float>& in, const D& d, per_token<float> gradient,
+                       const policy_inputs<float>& in, const D& d, policy_gradients<float> gradient,
                        loss_state_for<Loss, D, Choice>* state, Choice = {},
                        const std::source_location& where = std::source_location::current()) {
   using namespace hence::detail;
@@ -205,7 +247,7 @@ void loss_and_gradient(stream s, const Loss& loss, const Batch& batch,
     if (!b.is_padded) {
       if (!b.cu_seqlens.present() || b.cu_seqlens.size() < 1)
         refuse(message() << "hence: cu_seqlens is empty, expected rows + 1 entries from 0");
-      b.total = gradient.is_padded ? 0 : gradient.extent[0];
+      b.total = gradient.logp.is_padded ? 0 : gradient.logp.extent[0];
     }
     check_inputs(loss, b, in, gradient);
     if (b.rows == 0 && b.tokens() > 0)
@@ -213,7 +255,7 @@ void loss_and_gradient(stream s, const Loss& loss, const Batch& batch,
                        << " tokens");
     if (state == nullptr)
       refuse(message() << "hence: state is null, expected a loss_state in device memory");
-    if (overlap(range_of(gradient, b), {state, sizeof(state_t)}))
+    if (overlap(range_of(gradient.logp, b), {state, sizeof(state_t)}))
       refuse(message() << "hence: gradient overlaps state; they are separate arrays");
     constexpr bool own_counts = std::same_as<D, over_this_call_t>;
     constexpr bool counted =

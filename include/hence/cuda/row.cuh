@@ -69,28 +69,48 @@ __device__ __forceinline__ void load(const float* row, std::int64_t first, unsig
   }
 }
 
+/// The advantages of a quad's policy tokens.
+__device__ __forceinline__ void load_advantages(const hence::detail::row_data<float>& row,
+                                                const quad& q, float (&x)[quad_size]) {
+  if (row.token_advantages != nullptr) {
+    load(row.token_advantages, q.first, q.policy, x);
+  } else {
+#pragma unroll
+    for (int k = 0; k < quad_size; ++k) x[k] = q.policy >> k & 1 ? row.advantage : 0.0f;
+  }
+}
+
 /// A quad of the arrays that a loss reads.
-template <bool WithKl> struct quad_values {
-  float logp[quad_size], old[quad_size], ref[quad_size], advantage[quad_size];
+template <class Loss> struct quad_values {
+  using part = hence::detail::facts<Loss>;
+  using reads = hence::detail::token_reads<Loss>;
+  static constexpr bool with_kl = part::with_kl;
+  float logp[quad_size], anchor[quad_size], ref[quad_size], advantage[quad_size],
+      mismatch[quad_size];
 
   __device__ __forceinline__ quad_values(const hence::detail::row_data<float>& row, const quad& q) {
-    load(row.logp, q.first, WithKl ? q.policy | q.kl : q.policy, logp);
-    load(row.old, q.first, q.policy, old);
-    if constexpr (WithKl) load(row.ref, q.first, q.kl, ref);
-    if (row.token_advantages != nullptr) {
-      load(row.token_advantages, q.first, q.policy, advantage);
-    } else {
+    load(row.logp, q.first, with_kl ? q.policy | q.kl : q.policy, logp);
+    load(row.anchor, q.first, part::kl_reads_anchor ? q.policy | q.kl : q.policy, anchor);
+    if constexpr (with_kl) load(row.ref, q.first, q.kl, ref);
+    load_advantages(row, q, advantage);
+    if constexpr (reads::mismatch) {
+      const unsigned wanted = part::weighted_kl ? q.policy | q.kl : q.policy;
+      float old[quad_size];
+      load(row.old, q.first, wanted, old);
+      load(row.rollout, q.first, wanted, mismatch);
 #pragma unroll
-      for (int k = 0; k < quad_size; ++k) advantage[k] = q.policy >> k & 1 ? row.advantage : 0.0f;
+      for (int k = 0; k < quad_size; ++k)
+        mismatch[k] = (num<float>(old[k]) - num<float>(mismatch[k])).v;
     }
   }
 
   __device__ __forceinline__ hence::detail::token_values<num<float>> token(const quad& q,
                                                                            int k) const {
     return {logp[k],
-            old[k],
-            WithKl ? ref[k] : 0.0f,
+            anchor[k],
+            with_kl ? ref[k] : 0.0f,
             advantage[k],
+            reads::mismatch ? mismatch[k] : 0.0f,
             (q.policy >> k & 1) != 0,
             (q.kl >> k & 1) != 0};
   }

@@ -44,6 +44,26 @@ struct sequence_mean_token_mean_over {
   }
 };
 
+/// (1/R) sum over rows of the sum of x over the row. LUSPO, arXiv:2602.05261; verl
+/// "seq-mean-token-sum".
+/// \tparam Rows `all_rows` or `non_empty_rows`: what R counts, at least 1.
+template <class Rows = all_rows> struct sequence_mean_token_sum {
+  static_assert(std::same_as<Rows, all_rows> || std::same_as<Rows, non_empty_rows>,
+                "hence: a sequence mean counts aggregate::all_rows or aggregate::non_empty_rows");
+  Rows rows{};
+  static constexpr bool divides_rows = false;
+  static HENCE_FN constexpr double row_divisor(std::int64_t) { return 1.0; }
+};
+sequence_mean_token_sum() -> sequence_mean_token_sum<all_rows>;
+template <class R> sequence_mean_token_sum(R) -> sequence_mean_token_sum<R>;
+
+/// As `sequence_mean_token_sum`, with R a number that the caller knows.
+struct sequence_mean_token_sum_over {
+  double rows;
+  static constexpr bool divides_rows = false;
+  static HENCE_FN constexpr double row_divisor(std::int64_t) { return 1.0; }
+};
+
 /// sum of x / value, e.g. rows times the longest completion. Dr. GRPO, arXiv:2503.20783.
 struct constant {
   double value;
@@ -87,6 +107,14 @@ HENCE_FN double divisor(aggregate::sequence_mean_token_mean<Rows>, const counts&
                                              const counts&) {
   return positive("sequence_mean_token_mean_over.rows", a.rows);
 }
+template <class Rows>
+HENCE_FN double divisor(aggregate::sequence_mean_token_sum<Rows>, const counts& c) {
+  return at_least_one(std::same_as<Rows, aggregate::all_rows> ? c.rows : c.non_empty_rows);
+}
+[[gnu::always_inline]] inline double divisor(aggregate::sequence_mean_token_sum_over a,
+                                             const counts&) {
+  return positive("sequence_mean_token_sum_over.rows", a.rows);
+}
 [[gnu::always_inline]] inline double divisor(aggregate::constant a, const counts&) {
   return positive("constant.value", a.value);
 }
@@ -95,6 +123,8 @@ HENCE_FN double divisor(aggregate::sequence_mean_token_mean<Rows>, const counts&
 template <class A> constexpr bool divisor_is_counted = true;
 template <>
 inline constexpr bool divisor_is_counted<aggregate::sequence_mean_token_mean_over> = false;
+template <>
+inline constexpr bool divisor_is_counted<aggregate::sequence_mean_token_sum_over> = false;
 template <> inline constexpr bool divisor_is_counted<aggregate::constant> = false;
 
 template <class A>

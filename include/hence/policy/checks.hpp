@@ -9,27 +9,53 @@
 namespace hence::inline v0::detail {
 
 /// Calls f with the loss's alternatives in place of its variants: one visit per rule and call.
-template <class Loss, class F> void with_concrete_rules(const Loss& loss, F&& f) {
-  if constexpr (variant_like<std::remove_cvref_t<decltype(loss.ratio)>>)
+template <class Loss, class F> void with_concrete_rules(const Loss& l, F&& f) {
+  if constexpr (variant_like<std::remove_cvref_t<decltype(l.ratio)>>)
     visit(
         [&](const auto& r) {
-          with_concrete_rules(policy_loss{r, loss.surrogate, loss.kl, loss.aggregation}, f);
+          with_concrete_rules(
+              policy_loss{r, l.surrogate, l.kl, l.aggregation, l.correction, l.gate, l.entropy}, f);
         },
-        loss.ratio);
-  else if constexpr (variant_like<std::remove_cvref_t<decltype(loss.surrogate)>>)
+        l.ratio);
+  else if constexpr (variant_like<std::remove_cvref_t<decltype(l.surrogate)>>)
     visit(
         [&](const auto& s) {
-          with_concrete_rules(policy_loss{loss.ratio, s, loss.kl, loss.aggregation}, f);
+          with_concrete_rules(
+              policy_loss{l.ratio, s, l.kl, l.aggregation, l.correction, l.gate, l.entropy}, f);
         },
-        loss.surrogate);
-  else if constexpr (variant_like<std::remove_cvref_t<decltype(loss.kl)>>)
+        l.surrogate);
+  else if constexpr (variant_like<std::remove_cvref_t<decltype(l.kl)>>)
     visit(
         [&](const auto& k) {
-          with_concrete_rules(policy_loss{loss.ratio, loss.surrogate, k, loss.aggregation}, f);
+          with_concrete_rules(
+              policy_loss{l.ratio, l.surrogate, k, l.aggregation, l.correction, l.gate, l.entropy},
+              f);
         },
-        loss.kl);
+        l.kl);
+  else if constexpr (variant_like<std::remove_cvref_t<decltype(l.correction)>>)
+    visit(
+        [&](const auto& c) {
+          with_concrete_rules(
+              policy_loss{l.ratio, l.surrogate, l.kl, l.aggregation, c, l.gate, l.entropy}, f);
+        },
+        l.correction);
+  else if constexpr (variant_like<std::remove_cvref_t<decltype(l.gate)>>)
+    visit(
+        [&](const auto& g) {
+          with_concrete_rules(
+              policy_loss{l.ratio, l.surrogate, l.kl, l.aggregation, l.correction, g, l.entropy},
+              f);
+        },
+        l.gate);
+  else if constexpr (variant_like<std::remove_cvref_t<decltype(l.entropy)>>)
+    visit(
+        [&](const auto& e) {
+          with_concrete_rules(
+              policy_loss{l.ratio, l.surrogate, l.kl, l.aggregation, l.correction, l.gate, e}, f);
+        },
+        l.entropy);
   else
-    f(loss);
+    f(l);
 }
 
 template <class D> struct denominator_traits {
@@ -66,7 +92,10 @@ template <class L> using aggregation_of = typename aggregation_in<L>::type;
 template <class R>
 concept ratio_rule = requires(const R& r) {
   r.clamp;
+  r.anchor;
   { R::pooled } -> std::convertible_to<bool>;
+  { R::shares_gradient } -> std::convertible_to<bool>;
+  { r.averages } -> std::convertible_to<bool>;
 };
 
 /// The token that a rule of this ratio sees in arithmetic of S.
@@ -91,7 +120,9 @@ concept kl_rule = std::same_as<K, kl::none> || requires(const K& k) {
 
 /// Whether a part's numbers are no wider than the executor's.
 template <class S, class Part> constexpr bool numbers_fit() {
-  if constexpr (requires(Part p) { p.low; })
+  if constexpr (requires { typename Part::scalar; })
+    return sizeof(typename Part::scalar) <= sizeof(S);
+  else if constexpr (requires(Part p) { p.low; })
     return sizeof(Part::low) <= sizeof(S);
   else if constexpr (requires(Part p) { p.coef; })
     return sizeof(Part::coef) <= sizeof(S);
@@ -171,6 +202,55 @@ template <class S>
 using trial_number = std::conditional_t<std::same_as<S, float>, pack<float>, num<S>>;
 #endif
 
+/// Whether a ratio, and every alternative of one, is the row's mean with a shared gradient.
+template <class R>
+constexpr bool is_sequence_ratio = R::pooled && R::shares_gradient && R::averages;
+template <template <class...> class Variant, class... Rs>
+  requires variant_like<Variant<Rs...>>
+constexpr bool is_sequence_ratio<Variant<Rs...>> = (is_sequence_ratio<Rs> && ...);
+/// Whether a rule, or an alternative of one, makes sense with such a ratio only.
+template <class R>
+constexpr bool needs_sequence_ratio = requires { requires R::needs_sequence_ratio; };
+template <template <class...> class Variant, class... Rs>
+  requires variant_like<Variant<Rs...>>
+constexpr bool needs_sequence_ratio<Variant<Rs...>> = (needs_sequence_ratio<Rs> || ...);
+
+template <class C>
+concept correction_part =
+    !has_correction<C> || variant_like<C> || requires(const C& c, num<double> e) {
+      c.scope;
+      c.weight(e);
+    };
+template <class G>
+concept gate_part = !has_gate<G> || variant_like<G> || requires(const G& g, num<double> x) {
+  g.anchor;
+  g.closes(x, x);
+};
+template <class E>
+concept entropy_part = !has_entropy<E> || variant_like<E> || requires(const E& e) { e.coef; };
+
+/// The parts that may be left out.
+template <class Loss, class S> constexpr bool check_optional_parts() {
+  using part = facts<Loss>;
+  constexpr bool correction = correction_part<typename part::correction>;
+  static_assert(correction,
+                "hence: the fifth part of a policy_loss is a correction: correction::rollout, "
+                "correction::veto or correction::none");
+  constexpr bool gate = gate_part<typename part::gate>;
+  static_assert(!correction || gate,
+                "hence: the sixth part of a policy_loss is a gate: gate::opsm or gate::none");
+  constexpr bool entropy = entropy_part<typename part::entropy>;
+  static_assert(!correction || !gate || entropy,
+                "hence: the seventh part of a policy_loss is entropy::bonus or entropy::none");
+  constexpr bool fit = numbers_fit<S, typename part::correction>() &&
+                       numbers_fit<S, typename part::gate>() &&
+                       numbers_fit<S, typename part::entropy>();
+  static_assert(fit,
+                "hence: the numbers of the correction, gate or entropy bonus are double, the "
+                "executor computes in float: write 0.5f");
+  return correction && gate && entropy && fit;
+}
+
 /// Layered: the first fault speaks, the rest is not instantiated.
 template <class Loss, class S, class D> constexpr bool check_composition() {
   constexpr bool composed = composition<Loss>;
@@ -187,7 +267,7 @@ template <class Loss, class S, class D> constexpr bool check_composition() {
     constexpr bool sound_aggregation = aggregation<aggregation_t>;
     static_assert(
         sound_aggregation,
-        "hence: the last part of a policy_loss is an aggregation: aggregate::token_mean, ...");
+        "hence: the fourth part of a policy_loss is an aggregation: aggregate::token_mean, ...");
     constexpr bool is_denominator = denominator_traits<D>::is_one;
     static_assert(is_denominator,
                   "hence: a denominator is over_this_call, over_window(...) or "
@@ -197,8 +277,17 @@ template <class Loss, class S, class D> constexpr bool check_composition() {
         std::same_as<D, over_this_call_t>;
     static_assert(!is_denominator || same,
                   "hence: the denominator was made for another aggregation than the loss's");
-    if constexpr (sound_ratio && sound_aggregation && is_denominator && same)
-      return check_kl<S>(static_cast<const kl_t*>(nullptr)) &&
+    constexpr bool meets = [] {
+      if constexpr (needs_sequence_ratio<surrogate_t>)
+        return is_sequence_ratio<std::remove_cvref_t<decltype(Loss::ratio)>>;
+      else
+        return true;
+    }();
+    static_assert(meets,
+                  "hence: this surrogate limits log-ratios before their mean over the row; its "
+                  "ratio is ratio::sequence");
+    if constexpr (sound_ratio && sound_aggregation && is_denominator && same && meets)
+      return check_optional_parts<Loss, S>() && check_kl<S>(static_cast<const kl_t*>(nullptr)) &&
              check_surrogate<trial_number<S>, ratio_t>(static_cast<const surrogate_t*>(nullptr));
   }
   return false;
@@ -212,7 +301,8 @@ template <class Loss, class A, class Scope>
     if (loss.aggregation.value != d.value)
       refuse(message() << "hence: the loss divides by the constant " << loss.aggregation.value
                        << ", the denominator is " << d.value);
-  } else if constexpr (std::same_as<A, aggregate::sequence_mean_token_mean_over>) {
+  } else if constexpr (std::same_as<A, aggregate::sequence_mean_token_mean_over> ||
+                       std::same_as<A, aggregate::sequence_mean_token_sum_over>) {
     if (loss.aggregation.rows != d.value)
       refuse(message() << "hence: the loss counts " << loss.aggregation.rows
                        << " rows, the denominator is " << d.value);
@@ -243,8 +333,9 @@ void check_workspace(const view<std::byte>& w, std::int64_t bytes) {
 }
 template <class T>
 void check_workspace_apart(const view<std::byte>& w, const layout& b, const policy_inputs<T>& in,
-                           const per_token<T>& gradient) {
-  check_apart("workspace", w, "gradient", gradient, b);
+                           const std::type_identity_t<policy_gradients<T>>& gradient) {
+  check_apart("workspace", w, "gradient", gradient.logp, b);
+  check_apart("workspace", w, "gradient.entropy", gradient.entropy, b);
   for_each_input(in, b, [&](const char* name, const auto& array) {
     check_apart("workspace", w, name, array, b);
   });

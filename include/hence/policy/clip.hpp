@@ -3,10 +3,11 @@
 ///
 /// A rule is a functor of `(ratio, advantage)` or of a `token` (policy/term.hpp). It returns its
 /// value as the paper writes it; the gradient follows. A rule that is 0 wherever the advantage is 0
-/// says so with `vanishes_with_advantage`: then an overflowing ratio times 0 is 0 and not NaN. A
-/// rule with `low` and `high` members has clip fractions in the metrics; one that reads
-/// `token::score` says `reads_scores`; a `check()` member refuses numbers that make no sense, once
-/// per call.
+/// says so with `vanishes_with_advantage`: then an overflowing ratio times 0 is 0 and not NaN. One
+/// whose gradient is finite wherever its value is, though the ratio overflows, may say
+/// `gradient_follows_value`; of any other that is checked token by token, and reported. A rule with
+/// `low` and `high` members has clip fractions in the metrics; one that reads `token::score` says
+/// `reads_scores`; a `check()` member refuses numbers that make no sense, once per call.
 #pragma once
 
 #include <hence/core/check.hpp>
@@ -32,7 +33,7 @@ template <class S = float> struct two_sided {
   static_assert(!std::integral<S>,
                 "hence: bounds of a ratio are floating-point numbers: write 0.8f");
   S low, high;  // bounds of the ratio, e.g. 0.8 and 1.2; an absent one is an infinity
-  static constexpr bool vanishes_with_advantage = true;
+  static constexpr bool vanishes_with_advantage = true, gradient_follows_value = true;
   HENCE_FN constexpr auto operator()(const auto& ratio, const auto& advantage) const {
     return -min(ratio * advantage, clamp(ratio, low, high) * advantage);
   }
@@ -46,7 +47,7 @@ template <class S = float> struct cispo {
   static_assert(!std::integral<S>,
                 "hence: bounds of a ratio are floating-point numbers: write 0.8f");
   S low, high;  // TRL's epsilon_high is `high` itself; verl's clip_ratio_high is `high` - 1
-  static constexpr bool vanishes_with_advantage = true;
+  static constexpr bool vanishes_with_advantage = true, gradient_follows_value = true;
   HENCE_FN constexpr auto operator()(const auto& t) const {
     return -detach(clamp(t.ratio, low, high)) * t.advantage * t.logp;
   }

@@ -16,7 +16,9 @@ template <class T = float> struct policy_inputs {
   logprobs<T> ref{};           ///< log pi_ref; only with a KL term
   view<const T> advantages{};  ///< `[rows]`, one per sequence; or
   per_token<const T> token_advantages{};  ///< `[tokens]` or `[rows, width]`; exactly one of the two
-  view<const T> scores{};  ///< `[rows]`, raw rewards for rules that read `token::score`
+  view<const T> scores{};        ///< `[rows]`, raw rewards for rules that read `token::score`
+  logprobs<T> rollout{};         ///< log pi of the sampling engine; for a correction, or as anchor
+  per_token<const T> entropy{};  ///< of the tokens' distributions; only with an entropy bonus
 
   /// Refused in one sentence: arrays are never converted.
   template <class U> operator policy_inputs<U>() const {
@@ -25,6 +27,18 @@ template <class T = float> struct policy_inputs {
                   "with reference<double>");
     return {};
   }
+};
+
+/// Where the gradients go. An array converts to it, as the gradient with respect to logp.
+template <class T> struct policy_gradients {
+  per_token<T> logp{};     ///< `[tokens]` or `[rows, width]`; every entry is written
+  per_token<T> entropy{};  ///< the same, with respect to the entropies; only with a bonus
+
+  HENCE_FN constexpr policy_gradients() {}
+  HENCE_FN constexpr policy_gradients(per_token<T> l, per_token<T> e) : logp(l), entropy(e) {}
+  template <class C>
+    requires std::constructible_from<per_token<T>, C>
+  [[gnu::always_inline]] constexpr policy_gradients(C&& c) : logp(c) {}
 };
 
 namespace detail {
@@ -36,15 +50,20 @@ template <class T> struct row_data {
   T* gradient;
   row_masks mask;
   std::int64_t length;
+  const T *rollout, *anchor, *entropy;  // anchor: one of old, rollout and logp
+  T* entropy_gradient;
 };
 
 template <class T>
 HENCE_FN row_data<T> row_of(const policy_inputs<T>& in, const layout& b,
-                            const per_token<T>& gradient, std::int64_t i) {
+                            const std::type_identity_t<policy_gradients<T>>& gradient,
+                            std::int64_t i) {
   return {b.row(in.logp.values, i), b.row(in.old.values, i), b.row(in.ref.values, i),
           b.row(in.token_advantages, i),
           // an absent advantage stays unread until the row proves to have a live token
-          T(0), T(0), b.row(gradient, i), b.masks_of(i), b.length(i)};
+          T(0), T(0), b.row(gradient.logp, i), b.masks_of(i), b.length(i),
+          b.row(in.rollout.values, i), b.row(in.old.values, i), b.row(in.entropy, i),
+          b.row(gradient.entropy, i)};
 }
 
 template <class T> HENCE_FN byte_range range_of(const per_token<T>& a, const layout& b) {
@@ -87,7 +106,7 @@ void for_each_input(const policy_inputs<T>& in, const layout& b, F&& f) {
   f("token_advantages", in.token_advantages), f("advantages", in.advantages);
   f("mask.response", b.response), f("mask.policy", b.policy);
   f("mask.kl", b.kl), f("mask.metric", b.metric);
-  f("scores", in.scores);
+  f("scores", in.scores), f("rollout", in.rollout.values), f("entropy", in.entropy);
 }
 template <class Isa = native_isa>
 void check_like(const char* name, const sampled& a, const sampled& b) {
@@ -127,27 +146,69 @@ template <class K> [[gnu::always_inline]] inline bool reads_reference(const K& k
   else
     return has_kl<K>;
 }
+/// Which log-probs a part asks for as an anchor; a variant answers for its alternative.
+struct anchors_read {
+  bool old, rollout;
+};
+template <class Part> [[gnu::always_inline]] inline anchors_read anchors_of(const Part& part) {
+  if constexpr (variant_like<Part>) {
+    return visit([](const auto& p) { return anchors_of(p); }, part);
+  } else if constexpr (requires { part.anchor; }) {
+    return {part.anchor.reads_old, part.anchor.reads_rollout};
+  } else {
+    constexpr bool corrects = requires { part.scope; };
+    return {corrects, corrects};
+  }
+}
+/// Whether the gate may close a row; a variant answers for its alternative.
+template <class Gate> [[gnu::always_inline]] inline bool can_close(const Gate& gate) {
+  if constexpr (variant_like<Gate>)
+    return visit([](const auto& g) { return can_close(g); }, gate);
+  else if constexpr (has_gate<Gate>)
+    return gate.can_close();
+  else
+    return false;
+}
+/// Whether there is an entropy term; a variant answers for its alternative.
+template <class Entropy> [[gnu::always_inline]] inline bool reads_entropy(const Entropy& entropy) {
+  if constexpr (variant_like<Entropy>)
+    return visit([](const auto& e) { return reads_entropy(e); }, entropy);
+  else
+    return has_entropy<Entropy>;
+}
+
+template <class T>
+[[gnu::always_inline]] inline void check_logprobs(const char* name, const logprobs<T>& x,
+                                                  const logprobs<T>& logp, const layout& b) {
+  check_shape(name, x.values, b);
+  check_like(name, logp.how, x.how);
+}
 
 template <class Loss, class T>
 void check_inputs(const Loss& loss, const layout& b, const policy_inputs<T>& in,
-                  const per_token<T>& gradient) {
+                  const std::type_identity_t<policy_gradients<T>>& gradients) {
   check_layout(b);
   check_part(loss.ratio), check_part(loss.surrogate), check_part(loss.kl);
+  check_part(loss.correction), check_part(loss.gate), check_part(loss.entropy);
   check_shape("logp", in.logp.values, b);
-  check_shape("old", in.old.values, b);
-  check_like("old", in.logp.how, in.old.how);
+  const anchors_read r = anchors_of(loss.ratio), c = anchors_of(loss.correction),
+                     g = anchors_of(loss.gate);
+  if (r.old || c.old || g.old) check_logprobs("old", in.old, in.logp, b);
+  if (r.rollout || c.rollout || g.rollout) check_logprobs("rollout", in.rollout, in.logp, b);
   if (reads_reference(loss.kl)) {
     if (!in.ref.values.present() && b.tokens() > 0)
       refuse(message() << "hence: ref is null, expected " << b.tokens()
                        << " tokens: the loss has a KL term");
-    check_shape("ref", in.ref.values, b);
-    check_like("ref", in.logp.how, in.ref.how);
+    check_logprobs("ref", in.ref, in.logp, b);
   }
   if (in.advantages.present() && in.token_advantages.present())
     refuse(message()
            << "hence: advantages [rows] and token_advantages are both given, expected one of them");
   if (in.token_advantages.present()) {
     check_shape("token_advantages", in.token_advantages, b);
+    if (can_close(loss.gate))
+      refuse(message() << "hence: token_advantages is given, and the gate judges rows; expected "
+                          "advantages [rows]");
   } else if (in.advantages.present() || b.tokens() > 0) {
     if (!in.advantages.present())
       refuse(message() << "hence: advantages is null, expected " << b.rows
@@ -162,10 +223,19 @@ void check_inputs(const Loss& loss, const layout& b, const policy_inputs<T>& in,
   if (in.scores.present() && in.scores.extent[0] != b.rows)
     refuse(message() << "hence: scores has " << in.scores.extent[0] << " entries, the batch has "
                      << b.rows << " rows");
-  check_shape("gradient", gradient, b);
+  check_shape("gradient", gradients.logp, b);
   for_each_input(in, b, [&](const char* name, const auto& array) {
-    check_apart("gradient", gradient, name, array, b);
+    check_apart("gradient", gradients.logp, name, array, b);
   });
+  if constexpr (facts<Loss>::with_entropy) {  // or a variant
+    if (!reads_entropy(loss.entropy)) return;
+    check_shape("entropy", in.entropy, b);
+    check_shape("gradient.entropy", gradients.entropy, b);
+    check_apart("gradient.entropy", gradients.entropy, "gradient", gradients.logp, b);
+    for_each_input(in, b, [&](const char* name, const auto& array) {
+      check_apart("gradient.entropy", gradients.entropy, name, array, b);
+    });
+  }
 }
 
 }  // namespace detail

@@ -52,15 +52,17 @@ template <class A, class Isa = native_isa> double row_divisor_of(std::int64_t n)
 }
 template <class Loss> HENCE_FN auto with_row_aggregation(const Loss& loss) {
   using A = std::remove_cvref_t<decltype(loss.aggregation)>;
-  return policy_loss{loss.ratio, loss.surrogate, loss.kl,
-                     row_aggregation{A::divides_rows, &row_divisor_of<A>}};
+  return policy_loss{loss.ratio,      loss.surrogate,
+                     loss.kl,         row_aggregation{A::divides_rows, &row_divisor_of<A>},
+                     loss.correction, loss.gate,
+                     loss.entropy};
 }
 
 /// Rows [begin, end) on one thread. \param loss `with_row_aggregation`, its rules concrete.
 template <class Executor, class Loss, class Metrics>
 void run_rows(const Executor&, const Loss& loss, const layout& b,
               const policy_inputs<typename Executor::scalar>& in, double divisor,
-              const per_token<typename Executor::scalar>& gradient, std::int64_t begin,
+              const policy_gradients<typename Executor::scalar>& gradient, std::int64_t begin,
               std::int64_t end, sums<typename Executor::scalar, Metrics>& out) {
   using S = typename Executor::scalar;
   using W = decltype(mean_divisor<S>(0));
@@ -70,8 +72,11 @@ void run_rows(const Executor&, const Loss& loss, const layout& b,
     const counts n = count_rows(b, i, i + 1);
     out.counts += n;
     row_data<S> row = row_of(in, b, gradient, i);
+    row.anchor = loss.ratio.anchor.of(row);
     if (n.tokens == 0) {
       for (std::int64_t t = 0; t < row.length; ++t) row.gradient[t] = S(0);
+      if constexpr (facts<Loss>::with_entropy)
+        for (std::int64_t t = 0; t < row.length; ++t) row.entropy_gradient[t] = S(0);
       continue;
     }
     if (in.advantages.present() && n.policy_tokens > 0) row.advantage = in.advantages[i];
@@ -138,7 +143,7 @@ template <class Executor, class Loss, class Batch, class D, class Choice = witho
 auto loss_and_gradient_rows(
     const Executor& executor, const Loss& loss, const Batch& batch,
     const policy_inputs<typename Executor::scalar>& in, const D& d,
-    per_token<typename Executor::scalar> gradient,  // [tokens] or [rows, width]
+    policy_gradients<typename Executor::scalar> gradient,  // [tokens] or [rows, width]
     std::int64_t begin, std::int64_t end, Choice = {}) {
   static_assert(
       !std::same_as<D, over_this_call_t>,
@@ -172,13 +177,13 @@ auto loss_and_gradient_rows(
 /// \param batch `ragged` or `padded`.
 /// \param in the arrays, in the batch's layout.
 /// \param d `over_this_call`, `over_window(...)` or `over_all_ranks(...)`.
-/// \param gradient `[tokens]` or `[rows, width]`; every entry is written.
+/// \param gradient `[tokens]` or `[rows, width]`, or a `policy_gradients`; every entry is written.
 /// \param choice `with_metrics` for the metrics of the same pass.
 /// \param workspace none, or `workspace_bytes(...)` bytes aligned to 64.
 template <class Executor, class Loss, class Batch, class D, class Choice = without_metrics_t>
 auto loss_and_gradient(const Executor& executor, const Loss& loss, const Batch& batch,
                        const policy_inputs<typename Executor::scalar>& in, const D& d,
-                       per_token<typename Executor::scalar> gradient, Choice choice = {},
+                       policy_gradients<typename Executor::scalar> gradient, Choice choice = {},
                        view<std::byte> workspace = {}) {
   using S = typename Executor::scalar;
   using metrics_t = detail::metrics_for<S, Choice>;

@@ -24,6 +24,7 @@ template <class S> struct policy_metrics {
   S max_ratio = 0;                ///< of pi/pi_old; 0 without tokens
   sum_of<S> ratios;
   sum_of<S> kls;
+  sum_of<S> entropies;  ///< over `tokens`; only with an entropy bonus
 
   HENCE_FN policy_metrics() {}
 
@@ -31,7 +32,7 @@ template <class S> struct policy_metrics {
     tokens += o.tokens, kl_tokens += o.kl_tokens, clipped_low += o.clipped_low,
         clipped_high += o.clipped_high;
     note_ratio(o.max_ratio);
-    ratios += o.ratios, kls += o.kls;
+    ratios += o.ratios, kls += o.kls, entropies += o.entropies;
     return *this;
   }
 
@@ -43,8 +44,9 @@ template <class S> struct policy_metrics {
   /// Of pi/pi_old as the loss pools and limits it. (TRL's importance_sampling_ratio is another one:
   /// that of the trainer's to the rollout engine's probabilities.)
   HENCE_FN double ratio_mean() const { return mean(ratios, tokens); }
-  HENCE_FN double kl_mean() const { return mean(kls, kl_tokens); }        ///< kl
-  HENCE_FN double clip_low_mean() const { return share(clipped_low); }    ///< clip_ratio/low_mean
+  HENCE_FN double kl_mean() const { return mean(kls, kl_tokens); }          ///< kl
+  HENCE_FN double entropy_mean() const { return mean(entropies, tokens); }  ///< entropy
+  HENCE_FN double clip_low_mean() const { return share(clipped_low); }      ///< clip_ratio/low_mean
   HENCE_FN double clip_high_mean() const { return share(clipped_high); }  ///< clip_ratio/high_mean
   HENCE_FN double clip_region_mean() const {
     return share(clipped_low + clipped_high);

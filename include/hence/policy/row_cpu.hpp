@@ -12,9 +12,10 @@ namespace hence::inline v0::detail {
 
 /// Contiguous live tokens, a whole number of packs. Null where the loss does not ask.
 struct lane_inputs {
-  const float *logp, *old, *ref, *advantage;
+  const float *logp, *anchor, *ref, *advantage, *mismatch;
   const float *policy_live, *kl_live;  // 1 or 0; null: every token
-  float score, mean_log_ratio, scale;
+  float score, scale;
+  row_numbers<float> row;
 };
 /// Where a block's results go; the last four are scratch.
 struct lane_outputs {
@@ -34,21 +35,28 @@ template <class Isa, bool Roles, bool Metrics, class Loss>
 [[gnu::noinline]] void policy_lanes(const Loss& loss, const lane_inputs& from,
                                     const lane_outputs& to, int n) {
   using V = pack<float, Isa>;
-  constexpr bool pooled = std::remove_cvref_t<decltype(loss.ratio)>::pooled;
-  constexpr bool with_kl = has_kl<std::remove_cvref_t<decltype(loss.kl)>>;
+  using part = facts<Loss>;
   const lane_inputs in = from;
   const lane_outputs out = to;
   const V scale = in.scale;
   for (int i = 0; i < n; i += V::lanes) {
-    token_inputs<V> x{V::load(in.logp + i),      V::load(in.old + i), V(0.0f),
-                      V::load(in.advantage + i), V(in.score),         V(in.mean_log_ratio)};
-    if constexpr (!pooled) x.log_ratio = x.logp - x.anchor;
-    if constexpr (with_kl) x.reference = V::load(in.ref + i);
+    token_inputs<V> x{V::load(in.logp + i),
+                      V::load(in.anchor + i),
+                      V(0.0f),
+                      V::load(in.advantage + i),
+                      V(in.score),
+                      V(in.row.log_ratio),
+                      V(in.row.mismatch),
+                      V(in.row.gate),
+                      V(in.row.row_sum)};
+    if constexpr (!part::ratio::pooled) x.log_ratio = x.logp - x.anchor;
+    if constexpr (token_reads<Loss>::mismatch) x.mismatch = V::load(in.mismatch + i);
+    if constexpr (part::with_kl) x.reference = V::load(in.ref + i);
     const auto y =
         term_of(loss, x, lanes_of<V, Roles>(in.policy_live, i), lanes_of<V, Roles>(in.kl_live, i));
     y.value.store(out.term + i);
-    if constexpr (!pooled) {
-      (sum_partial<V>(y.pooled, y.own) * scale).store(out.gradient + i);
+    if constexpr (!part::ratio::shares_gradient) {
+      (as_number<V>(sum_partial<V>(y.pooled, y.own)) * scale).store(out.gradient + i);
     } else {
       (as_number<V>(y.own) * scale).store(out.gradient + i);
       if constexpr (!std::same_as<std::remove_cvref_t<decltype(y.pooled)>, zero>)
@@ -61,29 +69,33 @@ template <class Isa, bool Roles, bool Metrics, class Loss>
   }
 }
 
-/// Scratch of one row; about 45 KiB, on the stack of the thread that runs the row.
+/// Scratch of one row; about 50 KiB, on the stack of the thread that runs the row.
 struct block_scratch {
   static constexpr int size = block_tokens + 16;  // a pack beyond the end may be read and written
-  alignas(64) float logp[size], old[size], ref[size], advantage[size],
+  alignas(64) float logp[size], anchor[size], ref[size], advantage[size], mismatch[size],
       policy_live[size], kl_live[size];
   alignas(64) float metric_live[size];
   alignas(64) float gradient[size], term[size], pooled[size], ratio[size], kl[size];
 };
 
 /// Live tokens of positions [begin, end), moved together; returns how many. Dead ones are not read.
-template <class Isa>
-int gather_live(const row_data<float>& row, std::int64_t begin, std::int64_t end, bool with_kl,
+template <class Isa, class Loss>
+int gather_live(const row_data<float>& row, std::int64_t begin, std::int64_t end,
                 block_scratch& s) {
+  using reads = token_reads<Loss>;
+  using V = num<float, Isa>;
   int n = 0;
   for (std::int64_t t = begin; t < end; ++t) {
     if (!row.mask.live(t)) continue;
     const bool policy = row.mask.policy_live(t), kl = row.mask.kl_live(t);
-    s.logp[n] = policy || (with_kl && kl) ? row.logp[t] : 0.0f;
-    s.old[n] = policy ? row.old[t] : s.logp[n];
+    s.logp[n] = reads::logp(policy, kl) ? row.logp[t] : 0.0f;
+    s.anchor[n] = reads::anchor(policy, kl) ? row.anchor[t] : s.logp[n];
     s.advantage[n] = !policy                ? 0.0f
                      : row.token_advantages ? row.token_advantages[t]
                                             : row.advantage;
-    s.ref[n] = with_kl && kl ? row.ref[t] : s.logp[n];
+    if constexpr (reads::mismatch)
+      s.mismatch[n] = reads::rollout(policy, kl) ? (V(row.old[t]) - V(row.rollout[t])).v : 0.0f;
+    if constexpr (facts<Loss>::with_kl) s.ref[n] = kl ? row.ref[t] : s.logp[n];
     s.policy_live[n] = policy ? 1.0f : 0.0f;
     s.kl_live[n] = kl ? 1.0f : 0.0f;
     s.metric_live[n] = row.mask.metric_live(t) ? 1.0f : 0.0f;
@@ -159,10 +171,10 @@ template <class Isa, class Loss>
   const int whole = n / lanes * lanes, rest = n - whole;
   lanes_of_loss(loss, in, out, whole);
   if (rest == 0) return;
-  alignas(64) float tail[6][width] = {}, gradient[width];
-  const float** arrays[6] = {&in.logp,      &in.old,         &in.ref,
-                             &in.advantage, &in.policy_live, &in.kl_live};
-  for (int a = 0; a < 6; ++a) {
+  alignas(64) float tail[7][width] = {}, gradient[width];
+  const float** arrays[7] = {&in.logp,     &in.anchor,      &in.ref,    &in.advantage,
+                             &in.mismatch, &in.policy_live, &in.kl_live};
+  for (int a = 0; a < 7; ++a) {
     if (*arrays[a] == nullptr) continue;
     for (int i = 0; i < rest; ++i) tail[a][i] = (*arrays[a])[whole + i];
     *arrays[a] = tail[a];
@@ -182,102 +194,164 @@ template <class V, class F> void zip_lanes(const float* a, const float* b, int n
   if (i < n) f(i, load_first<V>(a + i, n - i), load_first<V>(b + i, n - i));
 }
 
-/// The mean over policy tokens of log pi - log pi_old.
-template <class Isa>
-float mean_log_ratio(const row_data<float>& row, bool direct, std::int64_t policy_tokens,
-                     block_scratch& s) {
-  using V = pack<float, Isa>;
-  exact_sum total;
-  for_each_block(row.length, [&](std::int64_t begin, std::int64_t end) {
-    int n = static_cast<int>(end - begin);
-    const float *logp = row.logp + begin, *old = row.old + begin;
-    if (!direct) {
-      n = 0;
-      for (std::int64_t t = begin; t < end; ++t)
-        if (row.mask.live(t) && row.mask.policy_live(t))
-          s.logp[n] = row.logp[t], s.old[n++] = row.old[t];
-      logp = s.logp, old = s.old;
-    }
-    zip_lanes<V>(logp, old, n, [&](int i, V x, V y) { (x - y).store(s.term + i); });
-    add_block<Isa>(total, s.term, n);
-  });
-  return static_cast<float>(total.value() / mean_divisor<float>(policy_tokens));
-}
+/// Sums over the row's policy tokens, with packs; in the reference's place.
+template <class Isa> struct pack_sums {
+  const row_data<float>& row;
+  const bool direct;
+  block_scratch& s;
 
-/// Every policy token moves the mean log-ratio by 1/n, and with it every term of the row: adds
-/// share x scale to their gradients.
-template <class Isa>
-void add_pooled_gradient(const row_data<float>& row, bool direct, float share, float scale) {
+  template <class F> double with_advantage(const float* x, const float* y, F&& f) const {
+    using V = pack<float, Isa>;
+    return over_blocks(x, y, [&](int i, V a, V b, const float* advantage, int left) {
+      return f(a, b,
+               left >= V::lanes ? V::load(advantage + i) : load_first<V>(advantage + i, left));
+    });
+  }
+  template <class F> double operator()(const float* x, const float* y, F&& f) const {
+    using V = pack<float, Isa>;
+    return over_blocks(x, y, [&](int, V a, V b, const float*, int) { return f(a, b); });
+  }
+
+ private:
+  template <class F> double over_blocks(const float* x, const float* y, F&& f) const {
+    using V = pack<float, Isa>;
+    exact_sum total;
+    for_each_block(row.length, [&](std::int64_t begin, std::int64_t end) {
+      int n = static_cast<int>(end - begin);
+      const float *a = x + begin, *b = y + begin;
+      const float* advantage = row.token_advantages ? row.token_advantages + begin : s.advantage;
+      if (!direct) {
+        n = 0;
+        for (std::int64_t t = begin; t < end; ++t)
+          if (row.mask.live(t) && row.mask.policy_live(t)) {
+            s.advantage[n] = row.token_advantages ? row.token_advantages[t] : row.advantage;
+            s.logp[n] = x[t], s.anchor[n++] = y[t];
+          }
+        a = s.logp, b = s.anchor, advantage = s.advantage;
+      }
+      zip_lanes<V>(a, b, n,
+                   [&](int i, V p, V q) { f(i, p, q, advantage, n - i).store(s.term + i); });
+      for (int i = n; i % V::lanes != 0; ++i) s.term[i] = 0.0f;
+      add_block<Isa>(total, s.term, n);
+    });
+    return total.value();
+  }
+};
+
+/// Every policy token moves the pooled log-ratio, and with it every term of the row: adds its share
+/// x scale to their gradients.
+template <class Isa, class Loss>
+void add_pooled_gradient(const Loss& loss, const row_data<float>& row, bool direct, float share,
+                         float scale) {
   using V = pack<float, Isa>;
   using N = num<float, Isa>;
+  constexpr bool limits = limits_before_pooling<typename facts<Loss>::surrogate, V>;
   std::int64_t t = 0;
   if (direct)
-    for (; t + V::lanes <= row.length; t += V::lanes)
-      fma(V(share), V(scale), V::load(row.gradient + t)).store(row.gradient + t);
+    for (; t + V::lanes <= row.length; t += V::lanes) {
+      V part = share;
+      if constexpr (limits)
+        part = share_of_token(
+            loss, part, V::load(row.logp + t), V::load(row.anchor + t),
+            row.token_advantages ? V::load(row.token_advantages + t) : V(row.advantage));
+      fma(part, V(scale), V::load(row.gradient + t)).store(row.gradient + t);
+    }
   for (; t < row.length; ++t)
-    if (row.mask.live(t) && row.mask.policy_live(t))
-      row.gradient[t] = fma(N(share), N(scale), N(row.gradient[t])).v;
+    if (row.mask.live(t) && row.mask.policy_live(t)) {
+      const N advantage = row.token_advantages ? row.token_advantages[t] : row.advantage;
+      const N part = share_of_token(loss, N(share), N(row.logp[t]), N(row.anchor[t]), advantage);
+      row.gradient[t] = fma(part, N(scale), N(row.gradient[t])).v;
+    }
+}
+
+/// The entropy bonus of a row, in the reference's place.
+template <class Isa, class Loss, class Metrics>
+void entropy_by_packs(const Loss& loss, const row_data<float>& row, float scale, exact_sum& row_sum,
+                      Metrics& metrics, block_scratch& s) {
+  using V = num<float, Isa>;
+  const V factor = -loss.entropy.coef, slope = factor * V(scale);
+  for_each_block(row.length, [&](std::int64_t begin, std::int64_t end) {
+    int n = 0, noted = 0;
+    for (std::int64_t t = begin; t < end; ++t) {
+      const bool live = row.mask.live(t) && row.mask.policy_live(t);
+      row.entropy_gradient[t] = live ? slope.v : 0.0f;
+      if (!live) continue;
+      s.term[n++] = (factor * V(row.entropy[t])).v;
+      if (row.mask.metric_live(t)) s.kl[noted++] = row.entropy[t];
+    }
+    for (int i = n; i < n + 16; ++i) s.term[i] = 0.0f;
+    for (int i = noted; i < noted + 16; ++i) s.kl[i] = 0.0f;
+    add_block<Isa>(row_sum, s.term, n);
+    if constexpr (!std::same_as<Metrics, no_metrics>)
+      add_block<Isa>(metrics.entropies, s.kl, noted);
+  });
 }
 
 /// Whether the surrogate depends on the ratio at all (CISPO's, detached, does not).
 template <class Loss, class Isa>
 constexpr bool pooled_partial_exists = [] {
-  using V = num<float, Isa>;
-  using term_t = decltype(term_of(std::declval<const Loss&>(), std::declval<token_inputs<V>>(),
-                                  every_token{}, every_token{}));
-  return std::remove_cvref_t<decltype(std::declval<const Loss&>().ratio)>::pooled &&
-         !std::same_as<decltype(term_t::pooled), zero>;
+  if constexpr (facts<Loss>::ratio::shares_gradient) {
+    using V = pack<float, Isa>;
+    using term_t = decltype(term_of(std::declval<const Loss&>(), std::declval<token_inputs<V>>(),
+                                    every_token{}, every_token{}));
+    return !std::same_as<decltype(term_t::pooled), zero>;
+  } else {
+    return false;
+  }
 }();
 
 /// \param scale 1 / (denominator x row divisor), what the row's gradient is multiplied by.
 template <class Isa, class Loss, class Metrics>
 void row_by_packs(const Loss& loss, const row_data<float>& row, const counts& n, float scale,
                   exact_sum& row_sum, Metrics& metrics, block_scratch& s) {
-  constexpr bool pooled = std::remove_cvref_t<decltype(loss.ratio)>::pooled;
-  constexpr bool with_kl = has_kl<std::remove_cvref_t<decltype(loss.kl)>>;
+  using part = facts<Loss>;
+  using V = pack<float, Isa>;
   constexpr bool with_metrics = !std::same_as<Metrics, no_metrics>;
   constexpr bool has_pooled_partial = pooled_partial_exists<Loss, Isa>;
   const bool direct = row.mask.all_live() || (row.mask.one_role() && n.tokens == row.length);
-  float mean = 0.0f;
-  if constexpr (pooled) mean = mean_log_ratio<Isa>(row, direct, n.policy_tokens, s);
-  exact_sum pooled_partials;
   if (direct && !row.token_advantages)
-    for (int i = 0; i < block_tokens && i < row.length; i += pack<float, Isa>::lanes)
-      pack<float, Isa>(row.advantage).store(s.advantage + i);
+    for (int i = 0; i < block_tokens && i < row.length; i += V::lanes)
+      V(row.advantage).store(s.advantage + i);
+  const auto numbers = row_numbers_of<float, num<float, Isa>>(loss, row, n.policy_tokens,
+                                                              pack_sums<Isa>{row, direct, s})
+                           .plain();
+  exact_sum pooled_partials;
   for_each_block(row.length, [&](std::int64_t begin, std::int64_t end) {
     if (direct) {
       const int count = static_cast<int>(end - begin);
       const float* advantage = row.token_advantages ? row.token_advantages + begin : s.advantage;
-      policy_block<Isa>(&policy_lanes<Isa, false, with_metrics, Loss>, loss,
-                        {row.logp + begin, row.old + begin, with_kl ? row.ref + begin : nullptr,
-                         advantage, nullptr, nullptr, row.score, mean, scale},
-                        {row.gradient + begin, s.term, s.pooled, s.ratio, s.kl}, count);
+      if constexpr (token_reads<Loss>::mismatch) {
+        zip_lanes<V>(row.old + begin, row.rollout + begin, count,
+                     [&](int i, V x, V y) { (x - y).store(s.mismatch + i); });
+      }
+      policy_block<Isa>(
+          &policy_lanes<Isa, false, with_metrics, Loss>, loss,
+          {row.logp + begin, row.anchor + begin, part::with_kl ? row.ref + begin : nullptr,
+           advantage, token_reads<Loss>::mismatch ? s.mismatch : nullptr, nullptr, nullptr,
+           row.score, scale, numbers},
+          {row.gradient + begin, s.term, s.pooled, s.ratio, s.kl}, count);
       add_block<Isa>(row_sum, s.term, count);
       if constexpr (has_pooled_partial) add_block<Isa>(pooled_partials, s.pooled, count);
       if constexpr (with_metrics)
         note_block<Isa>(metrics, loss.surrogate, s, advantage, count, false);
     } else {
-      const int count = gather_live<Isa>(row, begin, end, with_kl, s);
-      const lane_inputs in{s.logp,    s.old,     s.ref, s.advantage, s.policy_live,
-                           s.kl_live, row.score, mean,  scale};
+      const int count = gather_live<Isa, Loss>(row, begin, end, s);
+      const lane_inputs in{s.logp,        s.anchor,  s.ref,     s.advantage, s.mismatch,
+                           s.policy_live, s.kl_live, row.score, scale,       numbers};
       const lane_outputs out{s.gradient, s.term, s.pooled, s.ratio, s.kl};
       policy_block<Isa>(&policy_lanes<Isa, true, with_metrics, Loss>, loss, in, out, count);
       add_block<Isa>(row_sum, s.term, count);
-      if constexpr (has_pooled_partial) {
-        for (int i = 0; i < count; ++i)
-          if (s.policy_live[i] == 0.0f) s.pooled[i] = 0.0f;
-        add_block<Isa>(pooled_partials, s.pooled, count);
-      }
+      if constexpr (has_pooled_partial) add_block<Isa>(pooled_partials, s.pooled, count);
       if constexpr (with_metrics)
         note_block<Isa>(metrics, loss.surrogate, s, s.advantage, count, true);
       scatter_gradient<Isa>(row, begin, end, s);
     }
   });
-  if constexpr (has_pooled_partial) {
-    const auto share =
-        static_cast<float>(pooled_partials.value() / mean_divisor<float>(n.policy_tokens));
-    add_pooled_gradient<Isa>(row, direct, share, scale);
-  }
+  if constexpr (part::with_entropy) entropy_by_packs<Isa>(loss, row, scale, row_sum, metrics, s);
+  if constexpr (has_pooled_partial)
+    add_pooled_gradient<Isa>(
+        loss, row, direct,
+        pooled_value<float>(loss.ratio.averages, pooled_partials.value(), n.policy_tokens), scale);
 }
 
 #if !defined(__CUDACC__)  // where hence::cpu is absent, see execute.hpp

@@ -3,25 +3,14 @@
 #pragma once
 
 #include <hence/core/execute.hpp>
-#include <hence/policy/inputs.hpp>
+#include <hence/policy/row_sums.hpp>
 
 namespace hence::inline v0::detail {
-
-/// max(n, 1) in the type that a sum of S is divided in: at least double.
-template <class S> HENCE_FN constexpr auto mean_divisor(std::int64_t n) {
-  using W = std::conditional_t<std::same_as<S, float>, double, S>;
-  return static_cast<W>(n > 1 ? n : 1);
-}
 
 /// 1 / (denominator x row divisor), what the row's gradient is multiplied by.
 template <class S, class W> HENCE_FN S gradient_scale(W divisor, W row_divisor) {
   return static_cast<S>(arithmetic<W>::div(W(1), arithmetic<W>::mul(divisor, row_divisor)));
 }
-/// A row's sum as a mean over n tokens.
-template <class S, class W> HENCE_FN S row_mean(W sum, std::int64_t n) {
-  return static_cast<S>(arithmetic<W>::div(sum, mean_divisor<S>(n)));
-}
-
 /// The clip bounds that a rule shows to the metrics.
 template <class Rule>
 concept has_bounds = requires(const Rule& r) {
@@ -56,36 +45,104 @@ HENCE_FN void note_ratio(policy_metrics<S>& m, const auto& rule, S ratio, S adva
 }
 
 /// A live token as the arrays hold it; what only its dead roles would need is 0 and was not read.
+/// `mismatch` is log pi_old - log pi_rollout where the correction is of tokens.
 template <class V> struct token_values {
-  V logp, old, ref, advantage;
+  V logp, anchor, ref, advantage, mismatch;
   bool policy_live, kl_live;
 };
 
-/// What a token leaves behind. At sequence level the gradient lacks the part through the pooled
-/// ratio.
-template <class V, bool HasPooled> struct token_outcome {
-  static constexpr bool has_pooled = HasPooled;  ///< whether the term depends on the pooled ratio
+/// Which roles read an array of the token.
+template <class Loss> struct token_reads {
+  using part = facts<Loss>;
+  static constexpr bool mismatch = part::with_correction && !part::correction_pools;
+  static HENCE_FN constexpr bool logp(bool policy, bool kl) {
+    return policy || (part::with_kl && kl);
+  }
+  static HENCE_FN constexpr bool anchor(bool policy, bool kl) {
+    return policy || (part::kl_reads_anchor && kl);
+  }
+  static HENCE_FN constexpr bool rollout(bool policy, bool kl) {
+    return mismatch && (policy || (part::weighted_kl && kl));
+  }
+};
+
+/// What a token leaves behind. If `shares`, the gradient lacks the part through the pooled ratio.
+template <class V, bool Shares> struct token_outcome {
+  static constexpr bool shares = Shares;  ///< whether the term depends on a shared pooled ratio
   V term, gradient, pooled, ratio, kl;
 };
 
 /// One live token of a row: the step that the reference and the kernels share.
 template <class V, class Loss>
-HENCE_FN auto token_step(const Loss& loss, const token_values<V>& x, V score, V mean_log_ratio,
-                         V scale) {
-  constexpr bool pooled = std::remove_cvref_t<decltype(loss.ratio)>::pooled;
-  token_inputs<V> in{x.logp, x.old, V(0), x.advantage, score, mean_log_ratio};
-  if constexpr (!pooled) in.log_ratio = x.policy_live ? x.logp - x.old : V(0);
-  if constexpr (has_kl<std::remove_cvref_t<decltype(loss.kl)>>)
-    in.reference = x.kl_live ? x.ref : x.logp;
+HENCE_FN auto token_step(const Loss& loss, const token_values<V>& x, V score,
+                         const row_numbers<V>& numbers, V scale) {
+  using part = facts<Loss>;
+  const bool anchored = token_reads<Loss>::anchor(x.policy_live, x.kl_live);
+  token_inputs<V> in{x.logp,           x.anchor,     V(0),
+                     x.advantage,      score,        numbers.log_ratio,
+                     numbers.mismatch, numbers.gate, numbers.row_sum};
+  if constexpr (!part::ratio::pooled) in.log_ratio = anchored ? x.logp - x.anchor : V(0);
+  if constexpr (token_reads<Loss>::mismatch) in.mismatch = x.mismatch;
+  if constexpr (part::with_kl) in.reference = x.kl_live ? x.ref : x.logp;
   const auto out = term_of(loss, in, x.policy_live, x.kl_live);
-  constexpr bool has_pooled =
-      pooled && !std::same_as<std::remove_cvref_t<decltype(out.pooled)>, zero>;
-  if constexpr (pooled)
-    return token_outcome<V, has_pooled>{out.value, as_number<V>(out.own) * scale,
-                                        as_number<V>(out.pooled), out.ratio, out.kl};
+  constexpr bool shares = part::ratio::shares_gradient &&
+                          !std::same_as<std::remove_cvref_t<decltype(out.pooled)>, zero>;
+  if constexpr (part::ratio::shares_gradient)
+    return token_outcome<V, shares>{out.value, as_number<V>(out.own) * scale,
+                                    as_number<V>(out.pooled), out.ratio, out.kl};
   else
-    return token_outcome<V, has_pooled>{out.value, sum_partial<V>(out.pooled, out.own) * scale,
-                                        V(0), out.ratio, out.kl};
+    return token_outcome<V, shares>{out.value,
+                                    as_number<V>(sum_partial<V>(out.pooled, out.own)) * scale, V(0),
+                                    out.ratio, out.kl};
+}
+
+/// How far a policy token moves the pooled log-ratio, times the terms' slopes in it: what its
+/// gradient still lacks. \param share the row's sum of those slopes, over n if the level averages.
+template <class Loss, class V>
+HENCE_FN constexpr V share_of_token(const Loss& loss, V share, V logp, V anchor, V advantage) {
+  if constexpr (limits_before_pooling<typename facts<Loss>::surrogate, V>)
+    return share * as_number<V>(log_ratio_to_pool(loss, logp, anchor, advantage).pooled);
+  else
+    return share;
+}
+
+/// Sums over the row's policy tokens, by scalar loops.
+template <class S, class Isa> struct reference_sums {
+  const row_data<S>& row;
+
+  template <class F> HENCE_FN auto with_advantage(const S* x, const S* y, F&& f) const {
+    sum_of<S> total;
+    for (std::int64_t t = 0; t < row.length; ++t)
+      if (row.mask.live(t) && row.mask.policy_live(t))
+        total.add(f(num<S, Isa>(x[t]), num<S, Isa>(y[t]), advantage_at(t)).v);
+    return total.value();
+  }
+  template <class F> HENCE_FN auto operator()(const S* x, const S* y, F&& f) const {
+    sum_of<S> total;
+    for (std::int64_t t = 0; t < row.length; ++t)
+      if (row.mask.live(t) && row.mask.policy_live(t))
+        total.add(f(num<S, Isa>(x[t]), num<S, Isa>(y[t])).v);
+    return total.value();
+  }
+  HENCE_FN num<S, Isa> advantage_at(std::int64_t t) const {
+    return row.token_advantages ? row.token_advantages[t] : row.advantage;
+  }
+};
+
+/// The entropy bonus of a row: -coef H of every policy token, its gradient the same for all.
+template <class S, class Isa, class Loss, class Metrics>
+void entropy_by_reference(const Loss& loss, const row_data<S>& row, S scale, sum_of<S>& row_sum,
+                          Metrics& metrics) {
+  using V = num<S, Isa>;
+  const V factor = V(static_cast<S>(-loss.entropy.coef)), slope = factor * V(scale);
+  for (std::int64_t t = 0; t < row.length; ++t) {
+    const bool live = row.mask.live(t) && row.mask.policy_live(t);
+    row.entropy_gradient[t] = live ? slope.v : S(0);
+    if (!live) continue;
+    row_sum.add((factor * V(row.entropy[t])).v);
+    if constexpr (!std::same_as<Metrics, no_metrics>)
+      if (row.mask.metric_live(t)) metrics.entropies.add(row.entropy[t]);
+  }
 }
 
 /// \param scale 1 / (denominator x row divisor), what the row's gradient is multiplied by.
@@ -93,48 +150,46 @@ template <class S, class Isa, class Loss, class Metrics>
 void row_by_reference(const Loss& loss, const row_data<S>& row, const counts& n, S scale,
                       sum_of<S>& row_sum, Metrics& metrics) {
   using V = num<S, Isa>;
-  constexpr bool pooled = std::remove_cvref_t<decltype(loss.ratio)>::pooled;
-  constexpr bool with_kl = has_kl<std::remove_cvref_t<decltype(loss.kl)>>;
-  V mean_log_ratio = S(0);
-  if constexpr (pooled) {
-    sum_of<S> log_ratios;
-    for (std::int64_t t = 0; t < row.length; ++t)
-      if (row.mask.live(t) && row.mask.policy_live(t))
-        log_ratios.add((V(row.logp[t]) - V(row.old[t])).v);
-    mean_log_ratio = row_mean<S>(log_ratios.value(), n.policy_tokens);
-  }
+  using part = facts<Loss>;
+  using reads = token_reads<Loss>;
+  const reference_sums<S, Isa> sums{row};
+  const auto numbers = row_numbers_of<S, V>(loss, row, n.policy_tokens, sums);
   sum_of<S> pooled_partials;
-  bool has_pooled_partial = false;
+  bool shares = false;
   for (std::int64_t t = 0; t < row.length; ++t) {
     if (!row.mask.live(t)) {
       row.gradient[t] = S(0);
       continue;
     }
     const bool policy_live = row.mask.policy_live(t), kl_live = row.mask.kl_live(t);
-    token_values<V> x{V(S(0)), V(S(0)), V(S(0)), V(S(0)), policy_live, kl_live};
-    if (policy_live || (with_kl && kl_live)) x.logp = row.logp[t];
-    if (policy_live) {
-      x.old = row.old[t];
-      x.advantage = row.token_advantages ? row.token_advantages[t] : row.advantage;
-    }
-    if (with_kl && kl_live) x.ref = row.ref[t];
-    const auto out = token_step(loss, x, V(row.score), mean_log_ratio, V(scale));
+    token_values<V> x{V(S(0)), V(S(0)), V(S(0)), V(S(0)), V(S(0)), policy_live, kl_live};
+    if (reads::logp(policy_live, kl_live)) x.logp = row.logp[t];
+    if (reads::anchor(policy_live, kl_live)) x.anchor = row.anchor[t];
+    if (policy_live) x.advantage = sums.advantage_at(t);
+    if (reads::rollout(policy_live, kl_live)) x.mismatch = V(row.old[t]) - V(row.rollout[t]);
+    if (part::with_kl && kl_live) x.ref = row.ref[t];
+    const auto out = token_step(loss, x, V(row.score), numbers, V(scale));
     row_sum.add(out.term.v);
     row.gradient[t] = out.gradient.v;
-    has_pooled_partial = out.has_pooled;
-    if (out.has_pooled && policy_live) pooled_partials.add(out.pooled.v);
+    shares = out.shares;
+    if (out.shares) pooled_partials.add(out.pooled.v);
     if constexpr (!std::same_as<Metrics, no_metrics>)
       if (row.mask.metric_live(t)) {
         if (policy_live) note_ratio(metrics, loss.surrogate, out.ratio.v, x.advantage.v);
         if (kl_live) note_kl(metrics, out.kl.v);
       }
   }
-  if (!pooled || !has_pooled_partial) return;
-  // every policy token moves the mean log-ratio by 1/n, and with it every term of the row
-  const V share = row_mean<S>(pooled_partials.value(), n.policy_tokens);
+  if constexpr (part::with_entropy)
+    entropy_by_reference<S, Isa>(loss, row, scale, row_sum, metrics);
+  if (!shares) return;
+  // every policy token moves the pooled log-ratio, and with it every term of the row
+  const V share = pooled_value<S>(loss.ratio.averages, pooled_partials.value(), n.policy_tokens);
   for (std::int64_t t = 0; t < row.length; ++t)
     if (row.mask.live(t) && row.mask.policy_live(t))
-      row.gradient[t] = fma(share, V(scale), V(row.gradient[t])).v;
+      row.gradient[t] =
+          fma(share_of_token(loss, share, V(row.logp[t]), V(row.anchor[t]), sums.advantage_at(t)),
+              V(scale), V(row.gradient[t]))
+              .v;
 }
 
 /// How an executor runs one row.

@@ -5,6 +5,7 @@
 
 #include <hence/policy/aggregate.hpp>
 #include <hence/policy/clip.hpp>
+#include <hence/policy/correction.hpp>
 #include <hence/policy/kl.hpp>
 #include <hence/policy/ratio.hpp>
 
@@ -13,24 +14,38 @@
 
 namespace hence::inline v0 {
 
-/// A policy loss: four choices by type, their numbers as members.
-/// loss = aggregate(surrogate(ratio, A) + kl.coef kl(u)).
-template <class Ratio, class Surrogate, class Kl, class Aggregation> struct policy_loss {
+/// A policy loss: choices by type, their numbers as members; the last three may be left out.
+/// loss = aggregate(w surrogate(ratio, A) + kl.coef kl(u)) - entropy.coef aggregate(H), w the
+/// correction's weight, 0 where the gate is closed.
+template <class Ratio, class Surrogate, class Kl, class Aggregation,
+          class Correction = correction::none, class Gate = gate::none,
+          class Entropy = entropy::none>
+struct policy_loss {
   Ratio ratio;
   Surrogate surrogate;
   Kl kl;
   Aggregation aggregation;
+  Correction correction{};
+  Gate gate{};
+  Entropy entropy{};
 };
 template <class R, class S, class K, class A> policy_loss(R, S, K, A) -> policy_loss<R, S, K, A>;
+template <class R, class S, class K, class A, class C>
+policy_loss(R, S, K, A, C) -> policy_loss<R, S, K, A, C>;
+template <class R, class S, class K, class A, class C, class G>
+policy_loss(R, S, K, A, C, G) -> policy_loss<R, S, K, A, C, G>;
+template <class R, class S, class K, class A, class C, class G, class E>
+policy_loss(R, S, K, A, C, G, E) -> policy_loss<R, S, K, A, C, G, E>;
 
 /// What a rule sees if it takes one argument. The numbers are `num` or `pack`, or `dual` of them.
 template <class Ratio, class LogRatio, class Logp, class V> struct token {
   Ratio ratio;         ///< r
   LogRatio log_ratio;  ///< ln r, limited as the ratio says
   Logp logp;           ///< log pi of the token
-  V anchor;            ///< log pi_old of the token, constant
+  V anchor;            ///< log pi_anchor of the token, constant
   V advantage;         ///< A, constant
   V score;             ///< the row's raw reward, constant; NaN if the call has no scores
+  V row_sum;           ///< the sum over the row of the rule's own `prepass`, constant; else 0
 };
 
 namespace detail {
@@ -45,8 +60,56 @@ concept variant_like = requires(const X& x) {
 template <class K> constexpr bool has_kl = true;
 template <> inline constexpr bool has_kl<kl::none> = false;
 
+template <class C> constexpr bool has_correction = true;
+template <> inline constexpr bool has_correction<correction::none> = false;
+template <class G> constexpr bool has_gate = true;
+template <> inline constexpr bool has_gate<gate::none> = false;
+template <class E> constexpr bool has_entropy = true;
+template <> inline constexpr bool has_entropy<entropy::none> = false;
+
 template <class R>
 concept vanishes_with_advantage = requires { requires R::vanishes_with_advantage; };
+template <class R>
+concept gradient_follows_value = requires { requires R::gradient_follows_value; };
+/// Whether a rule takes the correction into its own prepass: then it weights nothing else.
+template <class R>
+concept absorbs_correction = requires { requires R::absorbs_correction; };
+
+/// A loss's parts by type, and what follows from them.
+template <class Loss> struct facts {
+  using ratio = std::remove_cvref_t<decltype(std::declval<const Loss&>().ratio)>;
+  using surrogate = std::remove_cvref_t<decltype(std::declval<const Loss&>().surrogate)>;
+  using kl = std::remove_cvref_t<decltype(std::declval<const Loss&>().kl)>;
+  using correction = std::remove_cvref_t<decltype(std::declval<const Loss&>().correction)>;
+  using gate = std::remove_cvref_t<decltype(std::declval<const Loss&>().gate)>;
+  using entropy = std::remove_cvref_t<decltype(std::declval<const Loss&>().entropy)>;
+
+  static constexpr bool with_kl = has_kl<kl>, with_gate = has_gate<gate>,
+                        with_correction = has_correction<correction>,
+                        with_entropy = has_entropy<entropy>;
+  /// Whether the correction weights the terms, and whether the KL term too.
+  static constexpr bool weighted = with_correction && !absorbs_correction<surrogate>;
+  static constexpr bool weighted_kl = [] {
+    if constexpr (weighted && with_kl)
+      return std::same_as<decltype(correction::scope), hence::correction::policy_and_kl>;
+    else
+      return false;
+  }();
+  /// Whether the correction's E is the row's.
+  static constexpr bool correction_pools = [] {
+    if constexpr (with_correction)
+      return correction::pooled;
+    else
+      return false;
+  }();
+  /// Whether the KL term needs log pi_anchor.
+  static constexpr bool kl_reads_anchor = [] {
+    if constexpr (with_kl)
+      return hence::kl::reads_anchor<kl>;
+    else
+      return false;
+  }();
+};
 
 /// Calls a rule in the form it has.
 template <class Rule, class Token>
@@ -57,9 +120,12 @@ HENCE_FN constexpr auto apply_rule(const Rule& rule, const Token& t) {
     return rule(t);
 }
 
-/// One token's inputs; `log_ratio` is its own log pi - log pi_old, or the row's mean of them.
+/// One token's inputs; `log_ratio` is its own log pi - log pi_anchor, or the row's pooled one.
 template <class V> struct token_inputs {
   V logp, anchor, reference, advantage, score, log_ratio;
+  V mismatch{};  ///< the correction's E, of the token or the row
+  V gate{};      ///< what the gate judges the row by
+  V row_sum{};   ///< of the rule's prepass
 };
 
 /// A token's loss with its partials, and what the metrics need; kl is before its coefficient.
@@ -83,37 +149,140 @@ template <class V, class Live> HENCE_FN constexpr auto where(Live live, const au
     return select(live, x, V(0));
 }
 
+/// A KL value, constant, and the term made of it.
+template <class V, class Term> struct kl_terms {
+  V value;
+  Term term;
+};
+
+/// The largest finite number.
+template <class V> HENCE_FN constexpr V largest() {
+  if constexpr (sizeof(typename V::scalar) == 4)
+    return V(0x1.fffffep+127f);
+  else
+    return V(static_cast<typename V::scalar>(0x1.fffffffffffffp+1023));
+}
+
 /// x + 0 probe: NaN wherever an input is not finite, though a clip may have hidden it; else x.
+template <class V, class X> HENCE_FN constexpr auto poisoned_by(V probe, const X& x) {
+  if constexpr (dual_v<X>)
+    return X{fma(probe, V(0), x.value), x.pooled, x.own};
+  else
+    return fma(probe, V(0), x);
+}
+/// The same where a gradient is not finite though its value is.
 template <class V, class P, class Q>
-HENCE_FN constexpr auto poisoned_by(V probe, const dual<V, P, Q>& x) {
-  return dual<V, P, Q>{fma(probe, V(0), x.value), x.pooled, x.own};
+HENCE_FN constexpr auto poisoned_by_gradient(const dual<V, P, Q>& x) {
+  V value = x.value;
+  if constexpr (std::same_as<P, V>) value = fma(x.pooled, V(0), value);
+  if constexpr (std::same_as<Q, V>) value = fma(x.own, V(0), value);
+  return dual<V, P, Q>{value, x.pooled, x.own};
+}
+
+/// x times a constant weight; a weight of 0 gives 0, also where x is infinite.
+template <class V> HENCE_FN constexpr auto weighed(V weight, const auto& x) {
+  return select(weight == V(0), V(0), x * weight);
+}
+
+/// The surrogate of one token, corrected and gated.
+template <class Loss, class V, class Ratio, class PolicyLive>
+HENCE_FN constexpr auto policy_term(const Loss& loss, const token_inputs<V>& in,
+                                    const auto& log_ratio, const Ratio& ratio, V weight,
+                                    PolicyLive live) {
+  using part = facts<Loss>;
+  using surrogate = typename part::surrogate;
+  const dual<V, zero, one> logp{in.logp, {}, {}};
+  using token_t = token<Ratio, std::remove_cvref_t<decltype(log_ratio)>, dual<V, zero, one>, V>;
+  const auto p = apply_rule(loss.surrogate, token_t{ratio, log_ratio, logp, in.anchor, in.advantage,
+                                                    in.score, in.row_sum});
+  const auto reported = [&] {
+    if constexpr (gradient_follows_value<surrogate>)
+      return p;
+    else
+      return poisoned_by_gradient(p);
+  }();
+  const auto corrected = [&] {
+    if constexpr (part::weighted)
+      return weighed(weight, reported);
+    else
+      return reported;
+  }();
+  const auto gated = [&] {
+    if constexpr (part::with_gate)
+      return select(loss.gate.closes(in.gate, in.advantage), V(0), corrected);
+    else
+      return corrected;
+  }();
+  return where<V>(live, gated);
+}
+
+/// The KL term of one token before its coefficient: what the metrics see, and what the loss adds.
+template <class Loss, class V, class Ratio, class KlLive>
+HENCE_FN constexpr auto kl_term(const Loss& loss, const token_inputs<V>& in, const auto& u,
+                                const Ratio& ratio, V weight, KlLive live) {
+  using part = facts<Loss>;
+  const auto v = [&] {
+    const V log_importance = in.logp - in.anchor;
+    const auto estimated = where<V>(live, kl::estimate(loss.kl, u, log_importance));
+    if constexpr (kl::is_importance<kl::gradient_of<typename part::kl>>)
+      return poisoned_by_gradient(poisoned_by(where<V>(live, log_importance), estimated));
+    else
+      return estimated;
+  }();
+  const auto weighted = [&] {
+    if constexpr (kl::weighs_by_ratio<typename part::kl>)
+      return where<V>(live, v * ratio);
+    else
+      return v;
+  }();
+  const V value = detach(v);
+  if constexpr (part::weighted_kl) {
+    const auto term = weighed(weight, weighted);
+    return kl_terms<V, std::remove_cvref_t<decltype(term)>>{value, term};
+  } else {
+    return kl_terms<V, std::remove_cvref_t<decltype(weighted)>>{value, weighted};
+  }
 }
 
 /// \tparam PolicyLive, KlLive `every_token`, or the mask of lanes that have that term.
 template <class Loss, class V, class PolicyLive, class KlLive>
 HENCE_FN constexpr auto term_of(const Loss& loss, const token_inputs<V>& in, PolicyLive policy_live,
                                 KlLive kl_live) {
+  using part = facts<Loss>;
   const dual<V, zero, one> logp{in.logp, {}, {}};
   const auto log_ratio = loss.ratio.clamp(dual<V, one, zero>{in.log_ratio, {}, {}});
   const V ratio_value = exp(detach(log_ratio));
+  V weight = V(1);
+  if constexpr (part::weighted) weight = loss.correction.weight(in.mismatch);
   const auto policy = [&] {
     V r = ratio_value;
-    if constexpr (vanishes_with_advantage<std::remove_cvref_t<decltype(loss.surrogate)>>)
+    if constexpr (vanishes_with_advantage<typename part::surrogate>)
       r = select(in.advantage == V(0), V(1), r);  // an overflowed ratio times 0 is 0, not NaN
-    const auto ratio = chain(log_ratio, r, r);
-    using token_t = token<std::remove_cvref_t<decltype(ratio)>,
-                          std::remove_cvref_t<decltype(log_ratio)>, dual<V, zero, one>, V>;
-    const auto p = apply_rule(loss.surrogate,
-                              token_t{ratio, log_ratio, logp, in.anchor, in.advantage, in.score});
-    return poisoned_by(in.advantage, poisoned_by(in.log_ratio, where<V>(policy_live, p)));
+    V slope = r;
+    if constexpr (!gradient_follows_value<typename part::surrogate>)
+      slope = lesser(r, largest<V>());  // a slope of 0 times an overflowed ratio is 0, not NaN
+    const auto p =
+        policy_term(loss, in, log_ratio, chain(log_ratio, r, slope), weight, policy_live);
+    return poisoned_by(in.advantage, poisoned_by(in.log_ratio, p));
   }();
-  if constexpr (has_kl<std::remove_cvref_t<decltype(loss.kl)>>) {
+  const auto checked = [&] {
+    if constexpr (part::with_gate && part::with_correction)
+      return poisoned_by(in.gate, poisoned_by(in.mismatch, policy));
+    else if constexpr (part::with_gate)
+      return poisoned_by(in.gate, policy);
+    else if constexpr (part::with_correction)
+      return poisoned_by(in.mismatch, policy);
+    else
+      return policy;
+  }();
+  if constexpr (part::with_kl) {
     const auto u = in.reference - logp;
-    const auto v = where<V>(kl_live, kl::estimate(loss.kl, u));
-    const auto term = poisoned_by(u.value, policy + v * V(loss.kl.coef));
-    return token_loss(term, ratio_value, detach(v));
+    const auto k =
+        kl_term(loss, in, u, chain(log_ratio, ratio_value, ratio_value), weight, kl_live);
+    return token_loss(poisoned_by(u.value, checked + k.term * V(loss.kl.coef)), ratio_value,
+                      k.value);
   } else {
-    return token_loss(policy, ratio_value, V(0));
+    return token_loss(checked, ratio_value, V(0));
   }
 }
 

@@ -1,0 +1,101 @@
+/// \file
+/// What a row settles before its tokens: the pooled log-ratio, the correction's E, what the gate
+/// judges, a rule's own sum. Every executor instantiates this text with its own way to sum.
+#pragma once
+
+#include <hence/policy/inputs.hpp>
+
+namespace hence::inline v0::detail {
+
+/// max(n, 1) in the type that a sum of S is divided in: at least double.
+template <class S> HENCE_FN constexpr auto mean_divisor(std::int64_t n) {
+  using W = std::conditional_t<std::same_as<S, float>, double, S>;
+  return static_cast<W>(n > 1 ? n : 1);
+}
+/// A row's sum as a mean over n tokens.
+template <class S, class W> HENCE_FN S row_mean(W sum, std::int64_t n) {
+  return static_cast<S>(arithmetic<W>::div(sum, mean_divisor<S>(n)));
+}
+/// A row's sum, or its mean over n tokens.
+template <class S, class W> HENCE_FN S pooled_value(bool averages, W sum, std::int64_t n) {
+  return averages ? row_mean<S>(sum, n) : static_cast<S>(sum);
+}
+
+/// A rule that limits log-ratios before they are pooled.
+template <class Rule, class V>
+constexpr bool limits_before_pooling =
+    requires(const Rule& rule, dual<V, one, zero> d, V a) { rule.before_pooling(d, a); };
+/// A rule that asks for a sum over the row.
+template <class Rule, class V>
+constexpr bool has_prepass = requires(const Rule& rule, V x) { rule.prepass(x); };
+
+/// A token's log-ratio as it is pooled.
+template <class Loss, class V>
+HENCE_FN constexpr auto log_ratio_to_pool(const Loss& loss, V logp, V anchor, V advantage) {
+  const dual<V, one, zero> d{logp - anchor, {}, {}};
+  if constexpr (limits_before_pooling<typename facts<Loss>::surrogate, V>)
+    return loss.surrogate.before_pooling(d, advantage);
+  else
+    return d;
+}
+
+/// The row's numbers; 0 where the loss does not ask.
+template <class V> struct row_numbers {
+  V log_ratio, mismatch, gate, row_sum;
+
+  /// As built-in numbers.
+  HENCE_FN constexpr auto plain() const {
+    return row_numbers<typename V::scalar>{log_ratio.v, mismatch.v, gate.v, row_sum.v};
+  }
+};
+
+/// \param sum `sum(x, y, f)` is the exact sum over the row's policy tokens of f(x, y), x and y
+/// being two of its arrays; `sum.with_advantage(x, y, f)` that of f(x, y, A).
+template <class S, class V, class Loss, class Sum>
+HENCE_FN row_numbers<V> row_numbers_of(const Loss& loss, const row_data<S>& row, std::int64_t n,
+                                       Sum&& sum) {
+  using part = facts<Loss>;
+  using surrogate = typename part::surrogate;
+  row_numbers<V> out{V(S(0)), V(S(0)), V(S(0)), V(S(0))};
+  if constexpr (part::ratio::pooled) {
+    if constexpr (limits_before_pooling<surrogate, V>)
+      out.log_ratio = pooled_value<S>(
+          loss.ratio.averages,
+          sum.with_advantage(
+              row.logp, row.anchor,
+              [&](auto x, auto y, auto a) { return detach(log_ratio_to_pool(loss, x, y, a)); }),
+          n);
+    else
+      out.log_ratio = pooled_value<S>(
+          loss.ratio.averages, sum(row.logp, row.anchor, [](auto x, auto y) { return x - y; }), n);
+  }
+  if constexpr (part::correction_pools)
+    out.mismatch = pooled_value<S>(
+        loss.correction.averages,
+        sum(row.old, row.rollout, [&](auto x, auto y) { return loss.correction.summand(x - y); }),
+        n);
+  if constexpr (part::with_gate)
+    out.gate = row_mean<S>(
+        sum(loss.gate.anchor.of(row), row.logp, [](auto x, auto y) { return x - y; }), n);
+  if constexpr (has_prepass<surrogate, V>) {
+    auto total =
+        sum(row.logp, row.anchor, [&](auto x, auto y) { return loss.surrogate.prepass(x - y); });
+    using W = decltype(total);
+    if constexpr (part::with_correction) {
+      const auto of_weight = [&](auto e) {
+        return loss.surrogate.prepass_of_weight(log(loss.correction.weight(e)));
+      };
+      if constexpr (part::correction_pools)
+        total = arithmetic<W>::add(
+            total,
+            arithmetic<W>::mul(static_cast<W>(n), static_cast<W>(of_weight(out.mismatch).v)));
+      else
+        total = arithmetic<W>::add(
+            total, sum(row.old, row.rollout, [&](auto x, auto y) { return of_weight(x - y); }));
+    }
+    out.row_sum = static_cast<S>(total);
+  }
+  return out;
+}
+
+}  // namespace hence::inline v0::detail

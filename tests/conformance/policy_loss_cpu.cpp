@@ -1,0 +1,11 @@
+// policy_loss on one executor; see policy_loss.hpp.
+
+#include "policy_loss.hpp"
+
+namespace conformance {
+
+outputs<float> run_on_cpu(const parts<float>& p, arrays<float>& a) {
+  return run_layouts(hence::cpu{}, "cpu", p, a);
+}
+
+}  // namespace conformance
