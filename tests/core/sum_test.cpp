@@ -476,7 +476,8 @@ TEST_CASE("a guessed sum takes a whole block of the largest terms, and of its la
   for (const int top : {-70, 0, 100})
     for (const float sign : {1.0f, -1.0f}) {
       const float largest = sign * std::ldexp(0x1.fffffep0f, top);
-      CHECK(guess_is_exact(std::vector<float>(1024, largest), top));
+      for (const int guess : {top - 1, top, top + 1})
+        CHECK(guess_is_exact(std::vector<float>(1024, largest), guess));
       for (int below = 0; below < 14; ++below) {  // an odd significand at the end of what it holds
         std::vector<float> x(1024, largest);
         for (std::size_t i = 0; i < x.size(); i += 2)

@@ -24,22 +24,10 @@ template <class Ints> HENCE_FN bool any_bit(Ints v) {
   for (const auto w : words) all |= w;
   return all != 0;
 }
-/// f over all lanes, on two halves at a time.
-template <class Vector, class F> HENCE_FN auto fold_lanes(const Vector& v, F&& f) {
-  using T = std::remove_cvref_t<decltype(v[0])>;
-  if constexpr (sizeof(Vector) > 16) {
-    typename vector_of<T, sizeof(Vector) / 2>::type low, high;
-    __builtin_memcpy(&low, &v, sizeof(low));
-    __builtin_memcpy(&high, reinterpret_cast<const char*>(&v) + sizeof(low), sizeof(high));
-    return fold_lanes(f(low, high), f);
-  } else {
-    return f(f(v[0], v[1]), f(v[2], v[3]));
-  }
-}
-/// The sum of 32-bit lanes that need not fit into 32 bits.
 template <class Ints> HENCE_FN std::int64_t sum_lanes(Ints v) {
-  const auto plus = [](auto a, auto b) { return a + b; };
-  return std::int64_t{fold_lanes(v >> 16, plus)} * 0x10000 + fold_lanes(v & 0xffff, plus);
+  std::int64_t total = 0;
+  for (unsigned i = 0; i < sizeof(Ints) / 4; ++i) total += v[i];
+  return total;
 }
 
 /// The largest and the smallest magnitude of each lane, as bits; infinities and NaN are the largest
@@ -54,7 +42,9 @@ template <class Isa> struct magnitudes {
     smallest = m < smallest ? m : smallest;
   }
   HENCE_FN std::int32_t top() const {
-    return fold_lanes(largest, [](auto a, auto b) { return a > b ? a : b; });
+    std::int32_t top = 0;
+    for (unsigned i = 0; i < sizeof(ints) / 4; ++i) top = largest[i] > top ? largest[i] : top;
+    return top;
   }
   /// Whether all are 2^low or more and below 2^high.
   HENCE_FN bool within(int low, int high) const {
@@ -98,10 +88,9 @@ template <class Isa> class narrow_sum {
            seen.within(high_exponent() - levels, exponent_ + 1);
   }
   HENCE_FN void add_to(basic_exact_sum<Isa>& sum) const {
-    const auto plus = [](auto a, auto b) { return a + b; };
     const int high = high_exponent(), low = high - levels;
-    sum.add_scaled(fold_lanes(to_bits(high_) - to_bits(F(splitter(high))), plus), high - 23);
-    sum.add_scaled(fold_lanes(to_bits(low_) - to_bits(F(splitter(low))), plus), low - 23);
+    sum.add_scaled(sum_lanes(to_bits(high_) - to_bits(F(splitter(high)))), high - 23);
+    sum.add_scaled(sum_lanes(to_bits(low_) - to_bits(F(splitter(low)))), low - 23);
   }
 };
 
@@ -164,7 +153,8 @@ template <class Isa> class guessed_sum {
   HENCE_FN std::int32_t top() const { return seen_.top(); }
 
   /// \param x, n the terms, stored. \param guess the next one, mended if a better one is known.
-  HENCE_FN void add_to(basic_exact_sum<Isa>& sum, const float* x, int n, int& guess) const {
+  [[gnu::noinline]] void add_to(basic_exact_sum<Isa>& sum, const float* x, int n,
+                                int& guess) const {
     if (sum_.holds(seen_)) return sum_.add_to(sum);
     add_block<Isa>(sum, x, n);
     const int e = exponent_of(top()) + 1;
