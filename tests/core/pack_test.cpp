@@ -121,6 +121,8 @@ TEST_CASE("pack: bits and integers of a lane") {
 }
 
 TEST_CASE("pack: any lane, all lanes below") {
+  using hence::detail::all_below;
+  using hence::detail::any;
   using pack = hence::pack<float>;
   CHECK(!any(pack(1) < pack(1)));
   CHECK(all_below(pack(1), pack(2)));
