@@ -1,0 +1,77 @@
+/// \file
+/// How far the sampling engine's log-probs are from the trainer's: TRL's `sampling/` metrics, as
+/// sums and extremes that merge over micro-batches and ranks.
+#pragma once
+
+#include <hence/policy/row_reference.hpp>
+
+namespace hence::inline v0 {
+
+/// Over metric tokens with a policy term: rho = pi_old/pi_rollout, e = log rho. NaN wins in every
+/// extreme.
+template <class S> struct mismatch_metrics {
+  std::int64_t tokens = 0;
+  sum_of<S> ratios, differences;  ///< of rho, of |e|
+  S min_ratio = static_cast<S>(__builtin_inff()), max_ratio = 0, max_difference = 0;
+
+  HENCE_FN mismatch_metrics() {}
+  HENCE_FN mismatch_metrics& operator+=(const mismatch_metrics& o) {
+    tokens += o.tokens;
+    ratios += o.ratios, differences += o.differences;
+    raise(max_ratio, o.max_ratio), raise(max_difference, o.max_difference);
+    lower(min_ratio, o.min_ratio);
+    return *this;
+  }
+  HENCE_FN void note(S ratio, S difference) {
+    ++tokens;
+    ratios.add(ratio), differences.add(difference);
+    raise(max_ratio, ratio), raise(max_difference, difference), lower(min_ratio, ratio);
+  }
+  /// sampling/importance_sampling_ratio/mean, /min and /max; 0 without tokens.
+  HENCE_FN double importance_sampling_ratio_mean() const { return mean(ratios); }
+  HENCE_FN double importance_sampling_ratio_min() const {
+    return tokens > 0 ? static_cast<double>(min_ratio) : 0;
+  }
+  HENCE_FN double importance_sampling_ratio_max() const { return static_cast<double>(max_ratio); }
+  /// sampling/sampling_logp_difference/mean and /max, of the absolute values.
+  HENCE_FN double sampling_logp_difference_mean() const { return mean(differences); }
+  HENCE_FN double sampling_logp_difference_max() const {
+    return static_cast<double>(max_difference);
+  }
+
+ private:
+  HENCE_FN double mean(const sum_of<S>& s) const {
+    return static_cast<double>(s.value()) / detail::at_least_one(tokens);
+  }
+  static HENCE_FN void raise(S& a, S x) {
+    if (!(x <= a) && a == a) a = x;
+  }
+  static HENCE_FN void lower(S& a, S x) {
+    if (!(x >= a) && a == a) a = x;
+  }
+};
+
+/// The metrics of a batch; bits the same on every executor and for every layout.
+/// \param in `logp` (for its temperature), `old` and `rollout`.
+template <class Executor, class Batch>
+mismatch_metrics<typename Executor::scalar> mismatch(
+    const Executor&, const Batch& batch, const policy_inputs<typename Executor::scalar>& in) {
+  using S = typename Executor::scalar;
+  using V = num<S>;
+  const detail::layout b = batch;
+  detail::check_layout(b);
+  detail::check_logprobs("old", in.old, in.logp, b);
+  detail::check_logprobs("rollout", in.rollout, in.logp, b);
+  mismatch_metrics<S> m;
+  for (std::int64_t i = 0; i < b.rows; ++i) {
+    const detail::row_data<S> row = detail::row_of(in, b, {}, i);
+    for (std::int64_t t = 0; t < row.length; ++t) {
+      if (!row.mask.live(t) || !row.mask.policy_live(t) || !row.mask.metric_live(t)) continue;
+      const V e = V(row.old[t]) - V(row.rollout[t]);
+      m.note(exp(e).v, abs(e).v);
+    }
+  }
+  return m;
+}
+
+}  // namespace hence::inline v0

@@ -1,0 +1,124 @@
+/// \file
+/// More named losses: those of recipe.hpp's kind that need the rest of the family, and
+/// DeepSeek-R1's schedule. What a paper does not state is a required argument; docs/papers.md
+/// quotes the rest.
+#pragma once
+
+#include <hence/policy/kl_limit.hpp>
+#include <hence/policy/recipe.hpp>
+#include <hence/policy/surrogate_dppo.hpp>
+#include <hence/policy/surrogate_ratio.hpp>
+#include <hence/policy/surrogate_score.hpp>
+
+namespace hence::inline v0::recipe {
+
+/// DeepSeek-R1-Zero: GRPO with "the KL coefficient to 0.001" (arXiv:2501.12948v2, 2.1). Epsilon is
+/// not stated. The ratio is per token, as in DeepSeekMath and TRL.
+template <class S = float> [[gnu::always_inline]] constexpr auto deepseek_r1_zero(S epsilon) {
+  return grpo<S>(epsilon, S(0.001));
+}
+/// R1-Zero with the ratio that the paper writes: of the whole output, the product of its tokens'
+/// (eq. 1). The KL stays per token.
+template <class S = float>
+[[gnu::always_inline]] constexpr auto deepseek_r1_zero_per_output(S epsilon) {
+  static_assert(check_number<S>());
+  return policy_loss{ratio::sequence_product{}, clip::two_sided<S>{S(1) - epsilon, S(1) + epsilon},
+                     kl::k3<S>{S(0.001)}, aggregate::sequence_mean_token_mean{}};
+}
+/// R1's first RL stage, epsilon 10, with the ratio of the whole output.
+template <class S = float> [[gnu::always_inline]] constexpr auto deepseek_r1_stage1_per_output() {
+  return deepseek_r1_zero_per_output<S>(S(10));
+}
+
+/// What a run does beside its loss. arXiv:2501.12948v2, 2.1, 3.2.1 and 3.2.2.
+struct schedule {
+  int group = 16;               ///< outputs per question
+  int questions = 32;           ///< per step
+  int rollout = 8192;           ///< outputs, split at random into minibatches
+  int minibatches = 16;         ///< per rollout, for one epoch
+  int refresh_reference = 400;  ///< steps until the policy becomes the reference
+  double temperature = 1.0;     ///< of the rollout
+  int steps = 0;                ///< 0: not stated
+  int preference_steps = 0;     ///< the last steps, in which preference rewards count
+};
+inline constexpr schedule deepseek_r1_zero_schedule{.steps = 10400};
+inline constexpr schedule deepseek_r1_stage1_schedule{};
+inline constexpr schedule deepseek_r1_stage2_schedule{
+    .temperature = 0.7, .steps = 1700, .preference_steps = 400};
+
+/// GSPO: clipped sequence ratios, mean over sequences, no KL. arXiv:2507.18071 eq. 5 and 7; "the
+/// left and right clipping ranges to 3e-4 and 4e-4" (5.1).
+template <class S = float> [[gnu::always_inline]] constexpr auto gspo() {
+  return policy_loss{ratio::sequence{}, clip::two_sided<S>{S(1) - S(3e-4), S(1) + S(4e-4)},
+                     kl::none{}, aggregate::sequence_mean_token_mean{}};
+}
+/// GSPO-token: the same value, each token's gradient its own, for advantages of tokens.
+template <class S = float> [[gnu::always_inline]] constexpr auto gspo_token() {
+  return policy_loss{ratio::sequence_token{}, clip::two_sided<S>{S(1) - S(3e-4), S(1) + S(4e-4)},
+                     kl::none{}, aggregate::sequence_mean_token_mean{}};
+}
+/// LUSPO: GSPO's ratio with each sequence weighted by its length. arXiv:2602.05261.
+template <class S = float>
+[[gnu::always_inline]] constexpr auto luspo(S epsilon_low, S epsilon_high) {
+  static_assert(check_number<S>());
+  return policy_loss{ratio::sequence{}, clip::two_sided<S>{S(1) - epsilon_low, S(1) + epsilon_high},
+                     kl::none{}, aggregate::sequence_mean_token_sum{}};
+}
+/// GMPO: the clipped geometric mean. arXiv:2507.20673; log-ratios within (e^-0.4, e^0.4).
+template <class S = float> [[gnu::always_inline]] constexpr auto gmpo() {
+  return policy_loss{ratio::sequence{}, clip::gmpo<S>{S(-0.4), S(0.4)}, kl::none{},
+                     aggregate::sequence_mean_token_mean{}};
+}
+/// SAPO: a soft gate in place of the clip. arXiv:2511.20347; tau 1.0 for A > 0, 1.05 else.
+template <class S = float> [[gnu::always_inline]] constexpr auto sapo() {
+  return policy_loss{ratio::token{}, clip::sapo<S>{S(1), S(1.05)}, kl::none{},
+                     aggregate::sequence_mean_token_mean{}};
+}
+/// INTELLECT-2: GRPO with the ratio bounded for A < 0 too, token mean. arXiv:2505.07291.
+/// \param delta above 1 + epsilon.
+template <class S = float>
+[[gnu::always_inline]] constexpr auto intellect_2(S epsilon, S delta, S kl_coef) {
+  static_assert(check_number<S>());
+  return policy_loss{ratio::token{}, clip::upper_bound<S>{S(1) - epsilon, S(1) + epsilon, delta},
+                     kl::k3<S>{kl_coef}, aggregate::token_mean{}};
+}
+/// DPPO with total variation, against the rollout engine's probabilities. arXiv:2602.04879.
+template <class S = float>
+[[gnu::always_inline]] constexpr auto dppo_tv(S delta_low, S delta_high) {
+  static_assert(check_number<S>());
+  return policy_loss{ratio::token{ratio::unclamped{}, ratio::against_rollout{}},
+                     clip::dppo_tv{delta_low, delta_high, clip::through_ratio{}}, kl::none{},
+                     aggregate::token_mean{}};
+}
+/// VESPO: (k, lambda) = (2, 3) for A >= 0, (3, 2) else. arXiv:2602.10693, the numbers TRL's.
+template <class S = float> [[gnu::always_inline]] constexpr auto vespo() {
+  return policy_loss{ratio::token{}, clip::vespo<S>{S(2), S(3), S(3), S(2)}, kl::none{},
+                     aggregate::token_mean{}};
+}
+/// Kimi k1.5: -A log pi + tau (log r)^2 / 2. arXiv:2501.12599.
+template <class S = float> [[gnu::always_inline]] constexpr auto kimi_k1_5(S tau) {
+  static_assert(check_number<S>());
+  return policy_loss{ratio::token{}, clip::dro<S>{tau}, kl::none{},
+                     aggregate::sequence_mean_token_sum{}};
+}
+/// DeepSeek-V3.2's loss: GRPO with the unbiased KL and off-policy sequence masking.
+/// arXiv:2512.02556, which states neither number.
+template <class S = float>
+[[gnu::always_inline]] constexpr auto deepseek_v3_2(S epsilon, S kl_coef, S threshold) {
+  static_assert(check_number<S>());
+  return policy_loss{ratio::token{},
+                     clip::two_sided<S>{S(1) - epsilon, S(1) + epsilon},
+                     kl::k3<S, kl::ratio_weighted>{kl_coef, {}, {}},
+                     aggregate::sequence_mean_token_mean{},
+                     correction::none{},
+                     gate::opsm<S, ratio::against_old>{threshold, {}}};
+}
+/// RLOO as PPO on whole outputs: the product ratio, clipped. arXiv:2402.14740; TRL's RLOOTrainer.
+/// Its KL is in the reward: `subtract_kl`.
+template <class S = float> [[gnu::always_inline]] constexpr auto rloo(S epsilon) {
+  static_assert(check_number<S>());
+  return policy_loss{ratio::sequence_product{}, clip::two_sided<S>{S(1) - epsilon, S(1) + epsilon},
+                     kl::none{}, aggregate::sequence_mean_token_mean{}};
+}
+
+}  // namespace hence::inline v0::recipe

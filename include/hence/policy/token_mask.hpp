@@ -1,0 +1,221 @@
+/// \file
+/// Two-pass token masks: tokens chosen over the whole batch before the loss is taken. Each writes a
+/// mask of a role, so the denominator, which counts response tokens, stays.
+///
+/// The choice is a function of the data, the seed and the tokens' places: no host generator, ties
+/// by index, the same on every executor. All means are exact sums.
+#pragma once
+
+#include <hence/core/random.hpp>
+#include <hence/policy/row_reference.hpp>
+#include <hence/policy/select_tokens.hpp>
+
+namespace hence::inline v0 {
+
+/// Where the random choice of `clip_cov_mask` comes from: Philox at (token, step, sequence).
+struct token_draws {
+  std::uint64_t seed = 0;
+  std::uint32_t step = 0;
+  std::uint64_t first_sequence = 0;  ///< identity of the batch's first row; the next ones follow
+};
+
+namespace detail {
+
+/// A token's place in the batch.
+struct token_place {
+  std::int64_t row, token, live;  ///< live: how many policy tokens of its row come before it
+};
+
+/// Calls f(row, place) for every policy token of the batch.
+template <class S, class F>
+void for_each_policy_token(const layout& b, const policy_inputs<S>& in, F&& f) {
+  for (std::int64_t i = 0; i < b.rows; ++i) {
+    row_data<S> row = row_of(in, b, {}, i);
+    std::int64_t live = 0;
+    for (std::int64_t t = 0; t < row.length; ++t) {
+      if (!row.mask.live(t) || !row.mask.policy_live(t)) continue;
+      if (live == 0 && in.advantages.present()) row.advantage = in.advantages[i];
+      f(row, token_place{i, t, live++});
+    }
+  }
+}
+
+/// Fills a mask with the policy tokens, or with nothing.
+template <class S>
+void fill_mask(const layout& b, const policy_inputs<S>& in, const per_token<std::uint8_t>& out,
+               bool with_policy_tokens) {
+  for (std::int64_t i = 0; i < b.rows; ++i)
+    for (std::int64_t t = 0; t < b.length(i); ++t) b.row(out, i)[t] = 0;
+  if (!with_policy_tokens) return;
+  for_each_policy_token(
+      b, in, [&](const row_data<S>&, const token_place& p) { b.row(out, p.row)[p.token] = 1; });
+}
+
+/// The centred product (A - mean A)(log pi - mean log pi) over the batch's policy tokens.
+template <class S> class covariance {
+ public:
+  covariance(const layout& b, const policy_inputs<S>& in) {
+    sum_of<S> logps, advantages;
+    for_each_policy_token(b, in, [&](const row_data<S>& row, const token_place& p) {
+      logps.add(row.logp[p.token]), advantages.add(advantage(row, p)), ++tokens_;
+    });
+    logp_ = row_mean<S>(logps.value(), tokens_);
+    advantage_ = row_mean<S>(advantages.value(), tokens_);
+  }
+  HENCE_FN num<S> of(const row_data<S>& row, const token_place& p) const {
+    return (num<S>(advantage(row, p)) - advantage_) * (num<S>(row.logp[p.token]) - logp_);
+  }
+  std::int64_t tokens() const { return tokens_; }
+  /// Infinities and NaN reach the means.
+  bool is_finite() const {
+    return logp_.v - logp_.v == S(0) && advantage_.v - advantage_.v == S(0);
+  }
+  /// max(floor(share N), 1), 0 of nothing.
+  std::int64_t share_of(double share) const {
+    const auto n = static_cast<std::int64_t>(share * static_cast<double>(tokens_));
+    return tokens_ == 0 ? 0 : n > 1 ? n : 1;
+  }
+
+ private:
+  static HENCE_FN S advantage(const row_data<S>& row, const token_place& p) {
+    return row.token_advantages ? row.token_advantages[p.token] : row.advantage;
+  }
+  std::int64_t tokens_ = 0;
+  num<S> logp_ = S(0), advantage_ = S(0);
+};
+
+template <class Isa = native_isa> void check_share(const char* name, double share) {
+  if (!(share >= 0 && share <= 1))
+    refuse(message() << "hence: " << name << " has share " << share << ", expected 0 to 1");
+}
+template <class S>
+void check_token_mask(const layout& b, const policy_inputs<S>& in,
+                      const per_token<std::uint8_t>& out) {
+  check_layout(b);
+  check_shape("out", out, b);
+  for_each_input(
+      in, b, [&](const char* name, const auto& array) { check_apart("out", out, name, array, b); });
+}
+template <class S> void check_advantages_given(const layout& b, const policy_inputs<S>& in) {
+  check_shape("logp", in.logp.values, b);
+  if (in.token_advantages.present() == in.advantages.present() && b.tokens() > 0)
+    refuse(message() << "hence: expected advantages [rows] or token_advantages, one of them");
+  if (in.token_advantages.present())
+    check_shape("token_advantages", in.token_advantages, b);
+  else if (in.advantages.extent[0] != b.rows)
+    refuse(message() << "hence: advantages has " << in.advantages.extent[0]
+                     << " entries, the batch has " << b.rows << " rows");
+}
+
+}  // namespace detail
+
+/// clip-cov: of the tokens with low < cov < high a random max(floor(share N), 1) lose their policy
+/// term. arXiv:2505.22617; verl: share 2e-4, low 1, high 5.
+struct clip_cov {
+  double share, low, high;
+};
+/// kl-cov: the max(floor(share N), 1) tokens with the largest cov. arXiv:2505.22617; there they
+/// keep -r A and get the penalty |log pi - log pi_old|: `kl::absolute` with old as reference.
+struct kl_cov {
+  double share;
+};
+/// The ceil(share N) tokens with the largest entropy keep their policy term. arXiv:2506.01939: 0.2.
+struct top_entropy {
+  double share;
+};
+
+/// Writes the policy mask that `clip_cov` leaves, to be used as `mask.policy`.
+/// \param in `logp` and the advantages. \param out `[tokens]` or `[rows, width]`, apart from all.
+/// \return `status::non_finite` if an input is not finite: then no token is taken.
+template <class Executor, class Batch>
+status token_mask(const Executor&, const clip_cov& rule, const Batch& batch,
+                  const policy_inputs<typename Executor::scalar>& in, const token_draws& draws,
+                  per_token<std::uint8_t> out) {
+  using S = typename Executor::scalar;
+  const detail::layout b = batch;
+  detail::check_token_mask(b, in, out);
+  detail::check_advantages_given(b, in);
+  detail::check_share("clip_cov", rule.share);
+  if (!(rule.low <= rule.high))
+    detail::refuse(detail::message() << "hence: clip_cov has bounds [" << rule.low << ", "
+                                     << rule.high << "], expected low <= high");
+  detail::fill_mask(b, in, out, true);
+  const detail::covariance<S> cov(b, in);
+  if (!cov.is_finite()) return status::non_finite;
+  const S low = static_cast<S>(rule.low), high = static_cast<S>(rule.high);
+  std::int64_t eligible = 0;
+  const auto visit = [&](auto&& f) {
+    detail::for_each_policy_token(
+        b, in, [&](const detail::row_data<S>& row, const detail::token_place& p) {
+          const num<S> c = cov.of(row, p);
+          if (!(c > num<S>(low)) || !(c < num<S>(high))) return;
+          const draw at{static_cast<std::uint32_t>(p.live), draws.step,
+                        draws.first_sequence + static_cast<std::uint64_t>(p.row)};
+          f(philox(draws.seed, at).word[0], p);
+        });
+  };
+  visit([&](std::uint32_t, const detail::token_place&) { ++eligible; });
+  const std::int64_t most = cov.share_of(rule.share);
+  detail::mark_largest<std::uint32_t>(
+      most < eligible ? most : eligible, visit,
+      [&](const detail::token_place& p) { b.row(out, p.row)[p.token] = 0; });
+  return cov.tokens() > 0 ? status::ok : status::empty;
+}
+
+/// Writes the KL mask of `kl_cov`, to be used as `mask.kl`: 1 at the chosen tokens.
+template <class Executor, class Batch>
+status token_mask(const Executor&, const kl_cov& rule, const Batch& batch,
+                  const policy_inputs<typename Executor::scalar>& in, per_token<std::uint8_t> out) {
+  using S = typename Executor::scalar;
+  const detail::layout b = batch;
+  detail::check_token_mask(b, in, out);
+  detail::check_advantages_given(b, in);
+  detail::check_share("kl_cov", rule.share);
+  detail::fill_mask(b, in, out, false);
+  const detail::covariance<S> cov(b, in);
+  if (!cov.is_finite()) return status::non_finite;
+  const auto visit = [&](auto&& f) {
+    detail::for_each_policy_token(
+        b, in, [&](const detail::row_data<S>& row, const detail::token_place& p) {
+          f(detail::order_key(cov.of(row, p)), p);
+        });
+  };
+  detail::mark_largest<decltype(detail::order_key(num<S>()))>(
+      cov.share_of(rule.share), visit,
+      [&](const detail::token_place& p) { b.row(out, p.row)[p.token] = 1; });
+  return cov.tokens() > 0 ? status::ok : status::empty;
+}
+
+/// Writes the policy mask of `top_entropy`, to be used as `mask.policy`. \param in `entropy` alone.
+template <class Executor, class Batch>
+status token_mask(const Executor&, const top_entropy& rule, const Batch& batch,
+                  const policy_inputs<typename Executor::scalar>& in, per_token<std::uint8_t> out) {
+  using S = typename Executor::scalar;
+  const detail::layout b = batch;
+  detail::check_token_mask(b, in, out);
+  detail::check_shape("entropy", in.entropy, b);
+  detail::check_share("top_entropy", rule.share);
+  std::int64_t tokens = 0;
+  bool finite = true;
+  const auto visit = [&](auto&& f) {
+    detail::for_each_policy_token(
+        b, in, [&](const detail::row_data<S>& row, const detail::token_place& p) {
+          f(detail::order_key(num<S>(row.entropy[p.token])), p);
+        });
+  };
+  detail::for_each_policy_token(b, in,
+                                [&](const detail::row_data<S>& row, const detail::token_place& p) {
+                                  const S h = row.entropy[p.token];
+                                  finite &= h - h == S(0), ++tokens;
+                                });
+  detail::fill_mask(b, in, out, !finite);
+  if (!finite) return status::non_finite;
+  const double wanted = rule.share * static_cast<double>(tokens);
+  auto k = static_cast<std::int64_t>(wanted);
+  k += static_cast<double>(k) < wanted;
+  detail::mark_largest<decltype(detail::order_key(num<S>()))>(
+      k, visit, [&](const detail::token_place& p) { b.row(out, p.row)[p.token] = 1; });
+  return tokens > 0 ? status::ok : status::empty;
+}
+
+}  // namespace hence::inline v0

@@ -1,0 +1,83 @@
+#include <hence/policy/recipe_family.hpp>
+
+#include "compositions.hpp"
+
+#include <doctest/doctest.h>
+
+namespace {
+
+namespace aggregate = hence::aggregate;
+namespace clip = hence::clip;
+namespace kl = hence::kl;
+namespace ratio = hence::ratio;
+namespace recipe = hence::recipe;
+
+template <class X, class Y> constexpr bool is = std::is_same_v<std::remove_cvref_t<X>, Y>;
+
+}  // namespace
+
+TEST_CASE("DeepSeek-R1: 0.001, epsilon 10, per token or per output, and its schedule") {
+  const auto zero = recipe::deepseek_r1_zero<double>(0.2);
+  CHECK(is<decltype(zero.ratio), ratio::token<>>);
+  CHECK(zero.kl.coef == 0.001);
+  CHECK(zero.surrogate.low == 0.8);
+  const auto whole = recipe::deepseek_r1_stage1_per_output<double>();
+  CHECK(is<decltype(whole.ratio), ratio::sequence_product<>>);
+  CHECK(whole.surrogate.low == -9);
+  CHECK(whole.surrogate.high == 11);
+  CHECK(whole.kl.coef == 0.001);
+  CHECK(is<decltype(whole.aggregation), aggregate::sequence_mean_token_mean<aggregate::all_rows>>);
+  constexpr auto s = recipe::deepseek_r1_zero_schedule;
+  CHECK(s.group * s.questions == 512);
+  CHECK(s.rollout / s.minibatches == 512);
+  CHECK(s.refresh_reference == 400);
+  CHECK(s.temperature == 1);
+  CHECK(s.steps == 10400);
+  CHECK(recipe::deepseek_r1_stage2_schedule.temperature == 0.7);
+  CHECK(recipe::deepseek_r1_stage2_schedule.steps == 1700);
+  CHECK(recipe::deepseek_r1_stage2_schedule.preference_steps == 400);
+}
+
+TEST_CASE("the constants of the other papers") {
+  const auto gspo = recipe::gspo<double>();
+  CHECK(is<decltype(gspo.ratio), ratio::sequence<>>);
+  CHECK(gspo.surrogate.low == 1 - 3e-4);
+  CHECK(gspo.surrogate.high == 1 + 4e-4);
+  CHECK(is<decltype(recipe::gspo_token().ratio), ratio::sequence_token<>>);
+  CHECK(is<decltype(recipe::luspo(0.1f, 0.2f).aggregation),
+           aggregate::sequence_mean_token_sum<aggregate::all_rows>>);
+  CHECK(recipe::gmpo<double>().surrogate.log_high == 0.4);
+  CHECK(recipe::sapo<double>().surrogate.tau_neg == 1.05);
+  CHECK(recipe::intellect_2(0.2, 4.0, 0.001).surrogate.delta == 4);
+  CHECK(is<decltype(recipe::dppo_tv(0.2f, 0.2f).ratio.anchor), ratio::against_rollout>);
+  CHECK(recipe::vespo<double>().surrogate.lambda_pos == 3);
+  CHECK(recipe::vespo<double>().surrogate.k_neg == 3);
+  CHECK(recipe::kimi_k1_5(0.1).surrogate.beta == 0.1);
+  const auto v3 = recipe::deepseek_v3_2(0.2, 0.001, 0.5);
+  CHECK(is<decltype(v3.kl), kl::k3<double, kl::ratio_weighted>>);
+  CHECK(v3.gate.threshold == 0.5);
+  CHECK(is<decltype(recipe::rloo(0.2f).ratio), ratio::sequence_product<>>);
+}
+
+TEST_CASE("each of them runs, with equal bits from packs") {
+  fixture::dice random(9);
+  const auto d = fixture::random_batch(random, {30, 0, 7, 18}, {.live = 0.8});
+  const auto check = [&](const auto& loss) {
+    const auto o = fixture::run(hence::reference<float>{}, loss, d);
+    CHECK(o.conditions == hence::status::ok);
+    CHECK(fixture::same_bits(o, fixture::run(hence::cpu{}, loss, d, fixture::form::holes)));
+  };
+  check(recipe::deepseek_r1_zero(0.2f));
+  check(recipe::deepseek_r1_stage1_per_output());
+  check(recipe::gspo());
+  check(recipe::gspo_token());
+  check(recipe::luspo(0.01f, 0.02f));
+  check(recipe::gmpo());
+  check(recipe::sapo());
+  check(recipe::intellect_2(0.2f, 4.0f, 0.001f));
+  check(recipe::dppo_tv(0.1f, 0.1f));
+  check(recipe::vespo());
+  check(recipe::kimi_k1_5(0.1f));
+  check(recipe::deepseek_v3_2(0.2f, 0.001f, 0.1f));
+  check(recipe::rloo(0.2f));
+}
