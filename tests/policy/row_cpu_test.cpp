@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
+
 namespace {
 
 using fixture::form;
@@ -88,4 +90,39 @@ TEST_CASE("packed lengths: gathered tokens give what they give alone") {
   each_loss([&](const auto& loss) {
     CHECK(same_bits(run(hence::cpu{}, loss, d), run(hence::cpu{}, loss, d, form::compacted)));
   });
+}
+
+TEST_CASE("a run of live tokens between dead ones has the bits of the run alone") {
+  fixture::dice random(6);
+  for (const std::size_t longest : {5u, 40u, 1100u}) {
+    const auto d = fixture::random_batch(random, {longest, longest / 2, 1, 0, longest - 1},
+                                         {.per_token = longest == 40});
+    each_loss([&](const auto& loss) {
+      const auto expected = run(hence::cpu{}, loss, d, form::compacted);
+      for (const form f : {form::left, form::right})
+        CHECK(same_bits(expected, run(hence::cpu{}, loss, d, f)));
+    });
+  }
+}
+
+TEST_CASE("one input that is not finite, wherever it is, though a clip may hide it") {
+  fixture::dice random(7);
+  const auto clean = fixture::random_batch(random, {1040}, {.per_token = true});
+  const float inf = std::numeric_limits<float>::infinity();
+  for (const float bad : {inf, -inf, std::numeric_limits<float>::quiet_NaN()})
+    for (const std::size_t t : {0u, 17u, 1023u, 1039u})
+      for (int which = 0; which < 4; ++which) {
+        auto d = clean;
+        auto& p = d.rows[0].at[t];
+        (which == 0 ? p.logp : which == 1 ? p.old : which == 2 ? p.ref : p.advantage) = bad;
+        each_loss([&](const auto& loss) { check_same(loss, d); });
+      }
+}
+
+TEST_CASE("terms of every size in one row, so that guesses of their size fail") {
+  fixture::dice random(8);
+  auto d = fixture::random_batch(random, std::vector<std::size_t>(40, 100));
+  for (std::size_t i = 0; i < d.rows.size(); ++i)
+    d.rows[i].advantage *= i % 3 == 0 ? 0.0 : std::exp2(static_cast<double>(i % 20) - 10);
+  each_loss([&](const auto& loss) { check_same(loss, d); });
 }
