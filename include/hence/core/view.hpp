@@ -127,11 +127,14 @@ template <class T, int Rank = 1> struct view {
 
 namespace detail {
 
-template <class T> HENCE_FN byte_range range_of(const view<T>& a) {
-  if (!a.present() || a.extent[0] < 1) return {a.data, 0};
-  const T *begin = a.data, *end = a.data + (a.extent[0] - 1) * a.stride[0];
-  const T *low = end < begin ? end : begin, *high = end < begin ? begin : end;
-  return {low, (high - low + 1) * static_cast<std::int64_t>(sizeof(T))};
+template <class T, int Rank> HENCE_FN byte_range range_of(const view<T, Rank>& a) {
+  std::int64_t below = 0, above = 0;
+  for (int i = 0; i < Rank; ++i) {
+    if (!a.present() || a.extent[i] < 1) return {a.data, 0};
+    const std::int64_t reach = (a.extent[i] - 1) * a.stride[i];
+    (reach < 0 ? below : above) += reach;
+  }
+  return {a.data + below, (above - below + 1) * static_cast<std::int64_t>(sizeof(T))};
 }
 
 }  // namespace detail

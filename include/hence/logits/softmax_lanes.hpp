@@ -115,8 +115,12 @@ template <class V> struct softmax_lanes {
   }
 
  private:
-  static HENCE_FN bool any(scalar_mask m) { return m.m; }
-  template <class M> static HENCE_FN bool any(M m) { return detail::any(m); }
+  template <class M> static HENCE_FN bool any(M m) {
+    if constexpr (std::convertible_to<M, bool>)
+      return m;
+    else
+      return detail::any(m);
+  }
   static HENCE_FN void put(float* p, V x) { store_as(p, x); }
 
   template <class Term>

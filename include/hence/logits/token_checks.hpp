@@ -23,25 +23,6 @@ template <class Executor, class T, class Out = float> constexpr bool check_logit
   return readable && writable;
 }
 
-/// A view's elements as bytes, without its type.
-struct memory_range {
-  const char* low = nullptr;
-  std::int64_t bytes = 0;
-};
-template <class T, int Rank> HENCE_FN memory_range range_of(const view<T, Rank>& v) {
-  std::int64_t below = 0, above = 0;
-  for (int i = 0; i < Rank; ++i) {
-    if (v.extent[i] <= 0 || v.data == nullptr) return {};
-    const std::int64_t reach = (v.extent[i] - 1) * v.stride[i];
-    (reach < 0 ? below : above) += reach;
-  }
-  const auto size = static_cast<std::int64_t>(sizeof(T));
-  return {reinterpret_cast<const char*>(v.data) + below * size, (above - below + 1) * size};
-}
-HENCE_FN bool overlap(const memory_range& a, const memory_range& b) {
-  return overlap(a.low, a.bytes, b.low, b.bytes);
-}
-
 /// `[rows]`, or absent.
 template <class Isa = native_isa>
 void check_rows(const char* name, bool present, std::int64_t size, std::int64_t stride,
@@ -116,8 +97,8 @@ template <class T, class S>
   check_rows("out.log_sum", out.log_sum, rows);
   check_rows("out.expected_logit", out.expected_logit, rows);
   check_rows("out.states", out.states, rows);
-  const memory_range read = range_of(logits);
-  const memory_range written[] = {range_of(out.logp),   range_of(out.entropy),
+  const byte_range read = range_of(logits);
+  const byte_range written[] = {range_of(out.logp),   range_of(out.entropy),
                                   range_of(out.anchor), range_of(out.log_sum),
                                   range_of(out.states), range_of(out.expected_logit)};
   for (const auto& w : written)
