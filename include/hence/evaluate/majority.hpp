@@ -1,6 +1,7 @@
 /// \file
-/// cons@k: the answer that most of the samples give. Answers are ids: equal ids are equal answers,
-/// negative ones are samples without an answer. R1 reports cons@64 on AIME (arXiv:2501.12948, D.1).
+/// `cons@k`: the answer that most of the samples give. Answers are ids: equal ids are equal
+/// answers, negative ones are samples without an answer. R1 reports `cons@64` on AIME
+/// (arXiv:2501.12948, D.1).
 #pragma once
 
 #include <hence/core/sum.hpp>
@@ -63,6 +64,7 @@ vote count_votes(view<const std::int64_t> answers, std::int64_t reference, ties 
 /// The majority of a prompt's answers. O(samples x different answers).
 /// \param answers ids, negative: none // [samples]
 /// \param reference the right answer's id; a negative one is never right.
+/// \param rule who wins a tie.
 /// \param weights of the votes, finite; absent: 1 each // [samples]
 template <class Isa = native_isa>
 [[gnu::always_inline]] inline vote majority_vote(view<const std::int64_t> answers,

@@ -25,8 +25,8 @@ enum class units : std::uint8_t {
 enum class unevaluated : std::uint8_t {
   /// 17*23 is 391. Whoever asks for a product must not use this: the question itself is an answer.
   accepted,
-  /// Sums, products, powers and quotients that come out whole are no number. 3/4, 2\sqrt{3} and
-  /// 6.02 \times 10^{23} are. Reference answers may be anything.
+  /// Sums, products, powers and quotients that come out whole are no number. 3/4, `2\sqrt{3}` and
+  /// `6.02 \times 10^{23}` are. Reference answers may be anything.
   refused,
 };
 
@@ -171,6 +171,9 @@ constexpr match compare_answers(text answer, text reference, answer_rules rules)
 /// 1 where the answer found in the text equals the reference, else 0: the accuracy reward.
 /// \param where one of `extract`. Give it `parse(...)`'s answer, so that the thought does not
 /// count.
+/// \param answer_part what follows the thought.
+/// \param reference the known answer.
+/// \param rules what counts as equal.
 template <class Isa = native_isa, class Where>
 constexpr double accuracy_reward(Where where, text answer_part, text reference,
                                  answer_rules rules) {

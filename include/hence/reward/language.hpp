@@ -100,6 +100,7 @@ template <class Isa> class skipper {
 }  // namespace detail
 
 /// Counts a thought's words. O(size).
+/// \param thought without its tags.
 /// \param is_target a `language::` rule or any callable (text word, script) -> bool, e.g. around a
 /// classifier of your own.
 template <class Isa = native_isa, class IsTarget>
@@ -141,7 +142,10 @@ constexpr word_counts count_words(text thought, IsTarget&& is_target) {
   return counts;
 }
 
-/// The share itself: R1's R_language. \param if_none the value of a thought without words.
+/// The share itself: R1's R_language.
+/// \param thought without its tags.
+/// \param is_target as for `count_words`.
+/// \param if_none the value of a thought without words.
 template <class Isa = native_isa, class IsTarget>
 constexpr double language_reward(text thought, IsTarget&& is_target, double if_none) {
   return count_words<Isa>(thought, is_target).share(if_none);
