@@ -128,6 +128,7 @@ TEST_CASE("expressions") {
   CHECK(is("5\u00B2", make(25)));
   CHECK(is("\\frac{\\pi}{2}", make(1, 2, 1, 1)));
   CHECK(is("2\\pi", make(2, 1, 1, 1)));
+  CHECK(is("\\frac\\pi2", make(1, 2, 1, 1)));
   CHECK(is("1/2\\pi", make(1, 2, 1, 1)));
   CHECK(is("2\u03C0\\sqrt{3}", make(2, 1, 3, 1)));
   CHECK(is("1 - 2 - 3", make(-4)));

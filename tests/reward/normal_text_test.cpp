@@ -31,6 +31,9 @@ TEST_CASE("one spelling for each") {
   CHECK(normal("x^{2}") == "x^2");
   CHECK(normal("x^{23}") == "x^{23}");
   CHECK(normal("x\u00B2") == "x^2");
+  CHECK(normal("x\u00B3") == "x^3");
+  CHECK(normal("x \\times \u03C0") == "x*\x10");
+  CHECK(normal("x\u00F7y\u2212z") == "x/y-z");
   CHECK(normal(".5x") == "0.5x");
   CHECK(normal("1.5x") == "1.5x");
   CHECK(normal("Yes") == "yes");
