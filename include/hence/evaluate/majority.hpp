@@ -25,6 +25,8 @@ struct vote {
 
 namespace detail {
 
+template <class> inline constexpr bool has_ties = false;
+
 template <class Isa>
 vote count_votes(view<const std::int64_t> answers, std::int64_t reference, ties rule,
                  view<const double> weights) {
@@ -79,6 +81,13 @@ template <class Isa = native_isa>
       hence::detail::refuse(message{} << "hence: weights[" << i << "] is " << weights[i]
                                       << ", expected a finite number");
   return detail::count_votes<Isa>(answers, reference, rule, weights);
+}
+
+/// Without a rule for ties: does not compile, since frameworks differ.
+template <class Answers> constexpr vote majority_vote(const Answers&, std::int64_t) {
+  static_assert(detail::has_ties<Answers>,
+                "hence: say who wins a tie: ties::first_seen, ties::lowest_id or ties::fractional");
+  return {-1, 0, 0};
 }
 
 /// Gives equal answers equal ids, for votes: each sample joins the first one that it equals, whose

@@ -86,6 +86,8 @@ constexpr bool same_quantity(const quantity& a, const quantity& b, answer_rules 
   return plain || scaled;
 }
 
+template <class> inline constexpr bool has_rules = false;
+
 inline constexpr int most_unordered = 64;
 
 /// An answer without its wrappers, and the number that it is.
@@ -168,6 +170,14 @@ constexpr match compare_answers(text answer, text reference, answer_rules rules)
   return detail::compare<Isa>(detail::read<Isa>(answer), detail::read<Isa>(reference), rules, 0);
 }
 
+/// Without rules: does not compile, since there are no rules that all checkers share.
+template <class A, class B> constexpr match compare_answers(const A&, const B&) {
+  static_assert(detail::has_rules<A>,
+                "hence: answers are compared by rules: answer::strict, answer::math, or "
+                "answer_rules{percents::..., units::..., unevaluated::...}");
+  return match::different;
+}
+
 /// 1 where the answer found in the text equals the reference, else 0: the accuracy reward.
 /// \param where one of `extract`. Give it `parse(...)`'s answer, so that the thought does not
 /// count.
@@ -179,6 +189,15 @@ constexpr double accuracy_reward(Where where, text answer_part, text reference,
                                  answer_rules rules) {
   const extraction found = find_answer(where, answer_part);
   return found.ok() && is_match(compare_answers<Isa>(found.answer, reference, rules)) ? 1.0 : 0.0;
+}
+
+/// \copydoc compare_answers(const A&, const B&)
+template <class Where, class A, class B>
+constexpr double accuracy_reward(const Where&, const A&, const B&) {
+  static_assert(detail::has_rules<A>,
+                "hence: answers are compared by rules: answer::strict, answer::math, or "
+                "answer_rules{percents::..., units::..., unevaluated::...}");
+  return 0;
 }
 
 }  // namespace hence::inline v0::reward

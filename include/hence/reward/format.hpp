@@ -191,7 +191,15 @@ template <class Isa = native_isa> constexpr response parse(format::opened_by_pro
 /// `parse` found by argument-dependent lookup.
 template <class Isa = native_isa, class Format>
 constexpr double format_reward(const Format& f, text s) {
-  return parse(f, s).ok() ? 1.0 : 0.0;
+  constexpr bool is_format = requires { static_cast<bool>(parse(f, s).ok()); };
+  static_assert(
+      is_format,
+      "hence: a format is one of reward::format with its matching, e.g. "
+      "format::r1_zero{matching::strict}, or a type with a parse(format, text) of its own");
+  if constexpr (is_format)
+    return parse(f, s).ok() ? 1.0 : 0.0;
+  else
+    return 0.0;
 }
 
 /// The bytes that a template takes around a thought and an answer; `build` writes so many.
