@@ -45,6 +45,8 @@ TEST_CASE("one spelling for each") {
   CHECK(normal("\\leftarrow") == "\\leftarrow\x11");
   CHECK(normal("a\\\\ b") == normal("a\\\\b"));
   CHECK(normal("}{") == "}{");
+  CHECK(normal("}\\text{a}") == "}a");
+  CHECK(normal("\\text{a}{b}") == "a{b}");
   CHECK(normal("\\text{a") == "a");
   CHECK(normal("\\text") == "");
   CHECK(normal("\\") == "\\\x11");
@@ -64,6 +66,7 @@ TEST_CASE("nothing is equal to nothing") {
   CHECK_FALSE(same_text("", ""));
   CHECK_FALSE(same_text(" ", "$$"));
   CHECK_FALSE(same_text("a", ""));
+  CHECK_FALSE(same_text(std::string("a\0b", 3), std::string("a\0c", 3)));
 }
 
 TEST_CASE("the form of a normal form, equality and the hash agree") {
