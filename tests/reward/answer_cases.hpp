@@ -301,6 +301,8 @@ inline constexpr answer_case answer_cases[] = {
     {"\\textbf{(A)}", "A", yes},
     {"**B**", "B", yes},
     {"[C]", "C", yes},
+    {"A\\;", "A", yes},
+    {"\\;A", "A", yes},
     {"B", "A", no},
     {"a", "A", no},
     {"A or B", "A", no},

@@ -19,6 +19,11 @@ TEST_CASE("all passed, or the share") {
   CHECK(reward::test_reward(verdicts::share, 4, below(0)) == 0);
 }
 
+TEST_CASE("one test is enough") {
+  CHECK(reward::test_reward(verdicts::share, 1, [](std::int64_t) { return true; }) == 1);
+  CHECK(reward::test_reward(verdicts::all_passed, 1, [](std::int64_t) { return false; }) == 0);
+}
+
 TEST_CASE("no test is no success") {
   CHECK_THROWS_WITH(reward::test_reward(verdicts::share, 0, [](std::int64_t) { return true; }),
                     "hence: cases is 0, expected 1 or more");

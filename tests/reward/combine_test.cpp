@@ -15,6 +15,15 @@ TEST_CASE("weighted sums of columns") {
   CHECK(out == std::vector<float>{2.25f, 1.125f});
 }
 
+TEST_CASE("more rows than columns, a stride between the rows") {
+  const std::vector<float> columns{1, 2, 99, 3, 4, 99, 5, 6, 99, 7, 8, 99};
+  const std::vector<double> weights{1, 10};
+  std::vector<float> out(5, -1);
+  reward::weighted_sum(hence::view<const float, 2>(columns.data(), 4, 2, 3), weights,
+                       hence::view<float>(out.data(), 4));
+  CHECK(out == std::vector<float>{21, 43, 65, 87, -1});
+}
+
 TEST_CASE("columns and weights that do not fit are refused before anything is written") {
   const std::vector<float> columns(6, 1);
   std::vector<float> out(2, 7);
@@ -25,6 +34,9 @@ TEST_CASE("columns and weights that do not fit are refused before anything is wr
                     "hence: weights has 2 entries, columns has 3 columns");
   CHECK_THROWS_WITH(reward::weighted_sum(c, bad, out),
                     "hence: weights[2] is inf, expected a finite number");
+  const std::vector<double> worse{std::numeric_limits<double>::quiet_NaN(), 1, 1};
+  CHECK_THROWS_WITH(reward::weighted_sum(c, worse, out),
+                    "hence: weights[0] is nan, expected a finite number");
   std::vector<float> one(1);
   CHECK_THROWS_WITH(reward::weighted_sum(c, three, one),
                     "hence: out has 1 entries, columns has 2 rows");

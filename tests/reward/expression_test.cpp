@@ -48,6 +48,9 @@ TEST_CASE("numbers") {
   CHECK(is("3\\frac12", make(7, 2)));
   CHECK(is("3\u00BD", make(7, 2)));
   CHECK(is("\u00BE", make(3, 4)));
+  CHECK(is("3\\frac{0}{2}", make(0)));
+  CHECK(is("3\\frac{2}{2}", make(3)));
+  CHECK(fault("3 0/2") == exact_fault::syntax);
   CHECK(is("3\\frac{3}{2}", make(9, 2)));  // not a proper fraction: a product
 }
 
@@ -128,6 +131,7 @@ TEST_CASE("expressions") {
   CHECK(is("5\u00B2", make(25)));
   CHECK(is("\\frac{\\pi}{2}", make(1, 2, 1, 1)));
   CHECK(is("2\\pi", make(2, 1, 1, 1)));
+  CHECK(is("\\frac\\pi2", make(1, 2, 1, 1)));
   CHECK(is("1/2\\pi", make(1, 2, 1, 1)));
   CHECK(is("2\u03C0\\sqrt{3}", make(2, 1, 3, 1)));
   CHECK(is("1 - 2 - 3", make(-4)));

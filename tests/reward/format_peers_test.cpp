@@ -28,7 +28,9 @@ TEST_CASE("TRL: one <think> at the very start, a </think> somewhere") {
 
 TEST_CASE("open-r1: every tag on its own line") {
   const auto open_r1 = [](std::string_view s) {
-    return reward::format_reward(format::open_r1{}, s) == 1.0;
+    const double r = reward::format_reward(format::open_r1{}, s);
+    CHECK((r == 0.0 || r == 1.0));
+    return r == 1.0;
   };
   CHECK(open_r1("<think>\na\n</think>\n<answer>\nb\n</answer>"));
   CHECK(open_r1("<think>\na\n</think>\n<answer>\nb\n</answer>\nmore"));  // $ before a line feed
@@ -67,8 +69,8 @@ TEST_CASE("the patterns themselves, on random texts") {
     const auto at_start = std::regex_constants::match_continuous;
     const bool want_trl = std::regex_search(s, m, trl, at_start);
     const bool want_open = std::regex_search(s, m, open_r1, at_start);
-    CHECK((reward::format_reward(format::trl_think{}, s) == 1.0) == want_trl);
-    CHECK_MESSAGE((reward::format_reward(format::open_r1{}, s) == 1.0) == want_open, s);
+    CHECK(reward::format_reward(format::trl_think{}, s) == (want_trl ? 1.0 : 0.0));
+    CHECK_MESSAGE(reward::format_reward(format::open_r1{}, s) == (want_open ? 1.0 : 0.0), s);
     held[0] += want_trl, held[1] += want_open;
   }
   CHECK(held[0] > 1000);

@@ -57,7 +57,10 @@ TEST_CASE("code, formulas and commands hold no words") {
 
 TEST_CASE("a list of words, and a classifier of one's own") {
   const std::array<std::string_view, 3> sorted{"and", "so", "the"};
-  const auto c = count_words("The cat AND the dog, so", language::word_list{sorted});
+  const std::string prose = "The cat AND the dog, so";
+  const auto c = count_words(prose, language::word_list{sorted});
+  const std::string near = "an andy sO son th thea aaa zzz";  // beside the list's words
+  CHECK(count_words(near, language::word_list{sorted}).target == 1);
   CHECK(c.target == 4);
   CHECK(c.words == 6);
   const auto by_length =

@@ -31,6 +31,9 @@ TEST_CASE("one spelling for each") {
   CHECK(normal("x^{2}") == "x^2");
   CHECK(normal("x^{23}") == "x^{23}");
   CHECK(normal("x\u00B2") == "x^2");
+  CHECK(normal("x\u00B3") == "x^3");
+  CHECK(normal("x \\times \u03C0") == "x*\x10");
+  CHECK(normal("x\u00F7y\u2212z") == "x/y-z");
   CHECK(normal(".5x") == "0.5x");
   CHECK(normal("1.5x") == "1.5x");
   CHECK(normal("Yes") == "yes");
@@ -42,6 +45,8 @@ TEST_CASE("one spelling for each") {
   CHECK(normal("\\leftarrow") == "\\leftarrow\x11");
   CHECK(normal("a\\\\ b") == normal("a\\\\b"));
   CHECK(normal("}{") == "}{");
+  CHECK(normal("}\\text{a}") == "}a");
+  CHECK(normal("\\text{a}{b}") == "a{b}");
   CHECK(normal("\\text{a") == "a");
   CHECK(normal("\\text") == "");
   CHECK(normal("\\") == "\\\x11");
@@ -61,6 +66,7 @@ TEST_CASE("nothing is equal to nothing") {
   CHECK_FALSE(same_text("", ""));
   CHECK_FALSE(same_text(" ", "$$"));
   CHECK_FALSE(same_text("a", ""));
+  CHECK_FALSE(same_text(std::string("a\0b", 3), std::string("a\0c", 3)));
 }
 
 TEST_CASE("the form of a normal form, equality and the hash agree") {

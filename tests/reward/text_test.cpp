@@ -17,6 +17,21 @@ TEST_CASE("slices and trims never leave the text") {
   CHECK_FALSE(reward::is_blank(" \u200B"));
 }
 
+TEST_CASE("beginnings and ends") {
+  CHECK(reward::starts_with("abc", "ab"));
+  CHECK(reward::starts_with("abc", ""));
+  CHECK_FALSE(reward::starts_with("abc", "b"));
+  CHECK_FALSE(reward::starts_with("ab", "abc"));
+  CHECK(reward::ends_with("abc", "bc"));
+  CHECK(reward::ends_with("abc", "abc"));
+  CHECK_FALSE(reward::ends_with("abc", "b"));
+  CHECK_FALSE(reward::ends_with("bc", "abc"));
+  CHECK(reward::equal("ab", "ab"));
+  CHECK_FALSE(reward::equal("ab", "abc"));
+  CHECK_FALSE(reward::equal("ab", "ac"));
+  CHECK_FALSE(reward::stands_at("ab", 3, ""));
+}
+
 TEST_CASE("find, find_last and count agree with std::string_view") {
   const std::string s = "aabaabaab";
   for (const char* part : {"a", "aab", "b", "c", "aabaabaab", "aabaabaaba", "ba"}) {

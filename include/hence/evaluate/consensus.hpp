@@ -1,5 +1,5 @@
 /// \file
-/// cons@k over fewer samples than were drawn: the exact expectation of the majority vote over all
+/// `cons@k` over fewer samples than were drawn: the exact expectation of the majority vote over all
 /// subsets of k of the n samples, where others average a few random ones.
 #pragma once
 
@@ -87,6 +87,9 @@ double expect_majority(view<const std::int64_t> counts, std::int64_t reference,
 /// \param counts samples of each answer, by ascending id; their sum and `unanswered` at most 1000
 /// // [answers]
 /// \param reference the right answer's index in `counts`; negative: it was never given (value 0).
+/// \param unanswered samples without an answer.
+/// \param k samples drawn, 1 to all.
+/// \param rule what a tie is worth.
 /// \param workspace at least `consensus_workspace_size(k)`; overwritten.
 template <class Isa = native_isa>
 [[gnu::always_inline]] inline double expected_majority(view<const std::int64_t> counts,

@@ -73,7 +73,9 @@ void judge_groups(view<const float> metric, view<const std::int64_t> cu_groups, 
 /// \param metric the raw one, e.g. accuracy, before shaping // [samples]
 /// \param cu_groups ascending from 0 // [groups + 1]
 /// \param tolerance 0 or more; floating-point rewards differ by rounding.
+/// \param range the lowest and the highest metric there is.
 /// \param keep // [groups]
+/// \param state counts on.
 template <class Isa = native_isa>
 [[gnu::always_inline]] inline void keep_informative(view<const float> metric,
                                                     view<const std::int64_t> cu_groups,

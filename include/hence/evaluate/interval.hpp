@@ -20,6 +20,8 @@ inline constexpr double z95 = 1.959963984540054;
 
 /// Wilson's score interval of a share: (p + z^2/2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 +
 /// z^2/n), clipped to [0, 1]. E. B. Wilson (1927).
+/// \param successes 0 to trials.
+/// \param trials 1 or more.
 /// \param z the quantile, e.g. `z95`, above 0.
 template <class Isa = native_isa>
 [[gnu::always_inline]] inline interval wilson(std::int64_t successes, std::int64_t trials,
@@ -78,6 +80,8 @@ interval resample_means(view<const double> values, double confidence, std::uint6
 /// replacement. The same seed gives the same bits on every machine.
 /// \param values one per prompt (resample prompts, not samples: those of one prompt depend on each
 /// other), finite, fewer than 2^31 // [prompts]
+/// \param confidence the share of the resamples in the middle, between 0 and 1.
+/// \param seed of the draws.
 /// \param means room for the resamples' means, one each, overwritten; 10^4 are usual // [resamples]
 template <class Isa = native_isa>
 [[gnu::always_inline]] inline interval bootstrap(view<const double> values, double confidence,

@@ -1,6 +1,7 @@
 /// \file
-/// cons@k: the answer that most of the samples give. Answers are ids: equal ids are equal answers,
-/// negative ones are samples without an answer. R1 reports cons@64 on AIME (arXiv:2501.12948, D.1).
+/// `cons@k`: the answer that most of the samples give. Answers are ids: equal ids are equal
+/// answers, negative ones are samples without an answer. R1 reports `cons@64` on AIME
+/// (arXiv:2501.12948, D.1).
 #pragma once
 
 #include <hence/core/sum.hpp>
@@ -23,6 +24,8 @@ struct vote {
 };
 
 namespace detail {
+
+template <class> inline constexpr bool has_ties = false;
 
 template <class Isa>
 vote count_votes(view<const std::int64_t> answers, std::int64_t reference, ties rule,
@@ -63,6 +66,7 @@ vote count_votes(view<const std::int64_t> answers, std::int64_t reference, ties 
 /// The majority of a prompt's answers. O(samples x different answers).
 /// \param answers ids, negative: none // [samples]
 /// \param reference the right answer's id; a negative one is never right.
+/// \param rule who wins a tie.
 /// \param weights of the votes, finite; absent: 1 each // [samples]
 template <class Isa = native_isa>
 [[gnu::always_inline]] inline vote majority_vote(view<const std::int64_t> answers,
@@ -77,6 +81,13 @@ template <class Isa = native_isa>
       hence::detail::refuse(message{} << "hence: weights[" << i << "] is " << weights[i]
                                       << ", expected a finite number");
   return detail::count_votes<Isa>(answers, reference, rule, weights);
+}
+
+/// Without a rule for ties: does not compile, since frameworks differ.
+template <class Answers> constexpr vote majority_vote(const Answers&, std::int64_t) {
+  static_assert(detail::has_ties<Answers>,
+                "hence: say who wins a tie: ties::first_seen, ties::lowest_id or ties::fractional");
+  return {-1, 0, 0};
 }
 
 /// Gives equal answers equal ids, for votes: each sample joins the first one that it equals, whose

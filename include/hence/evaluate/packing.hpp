@@ -113,7 +113,10 @@ packing best_fit(view<const std::int64_t> lengths, std::int64_t capacity, std::i
 
 /// chunk[s] = the chunk of sequence s: best fit in the order of falling length, ties by index.
 /// Every rank gets as many chunks; a rank that would idle gets a sequence of a chunk with several.
-/// O((n + capacity) log). \param lengths each 0 to capacity // [sequences]
+/// O((n + capacity) log).
+/// \param lengths each 0 to capacity // [sequences]
+/// \param capacity tokens of a chunk, 1 to 2^40.
+/// \param ranks 1 or more.
 /// \param chunk // [sequences]
 /// \param workspace at least `packing_workspace_size` entries; overwritten.
 template <class Isa = native_isa>

@@ -1,6 +1,6 @@
 /// \file
-/// pass@k without bias: the chance that k of n samples hold a correct one. Chen et al.,
-/// arXiv:2107.03374 eq. 1: 1 - C(n - c, k) / C(n, k). For k = 1 it is c / n, R1's pass@1 = (1/k)
+/// `pass@k` without bias: the chance that k of n samples hold a correct one. Chen et al.,
+/// arXiv:2107.03374 eq. 1: 1 - C(n - c, k) / C(n, k). For k = 1 it is c / n, R1's `pass@1` = (1/k)
 /// sum p_i (arXiv:2501.12948, D.1).
 #pragma once
 
@@ -14,7 +14,7 @@ namespace hence::inline v0::evaluate {
 namespace detail {
 
 /// A sum of positive terms: the chance that draw j + 1 is the first correct one, so that nothing
-/// cancels where pass@k is tiny. min(c, k) steps, fewer once no chance is left.
+/// cancels where `pass@k` is tiny. min(c, k) steps, fewer once no chance is left.
 template <class Isa> constexpr double pass_at_k_of(std::int64_t n, std::int64_t c, std::int64_t k) {
   using V = num<double, Isa>;
   if (n - c < k) return 1;
@@ -43,17 +43,19 @@ template <class Isa> constexpr double pass_at_k_of(std::int64_t n, std::int64_t 
 
 }  // namespace detail
 
-/// pass@k of one prompt with c correct ones among n samples. Relative error below 1e-12 for n up to
-/// 10^6, also where the value is tiny. Refuses unless 1 <= k <= n and 0 <= c <= n.
+/// `pass@k` of one prompt with c correct ones among n samples. Relative error below 1e-12 for n up
+/// to 10^6, also where the value is tiny. Refuses unless 1 <= k <= n and 0 <= c <= n.
 template <class Isa = native_isa>
 [[gnu::always_inline]] inline double pass_at_k(std::int64_t n, std::int64_t c, std::int64_t k) {
   detail::check_pass_at_k(n, c, k, 0);
   return detail::pass_at_k_of<Isa>(n, c, k);
 }
 
-/// pass@k of every prompt. \return their mean, an exact sum rounded once; 0 without a prompt.
+/// `pass@k` of every prompt.
+/// \return their mean, an exact sum rounded once; 0 without a prompt.
 /// \param samples how many were drawn // [prompts]
 /// \param correct how many of them are correct // [prompts]
+/// \param k 1 to the smallest number of samples.
 /// \param out // [prompts]
 template <class Isa = native_isa>
 [[gnu::always_inline]] inline double pass_at_k(view<const std::int64_t> samples,

@@ -74,6 +74,7 @@ void select_group(const candidates& c, std::int64_t begin, std::int64_t end, std
 }  // namespace detail
 
 /// Decides each sample's fate. Of duplicates the one with the highest score stays.
+/// \param c what is known of the samples.
 /// \param cu_groups samples of prompt g are [cu_groups[g], cu_groups[g + 1]) // [prompts + 1]
 /// \param best at most so many of each prompt, above 0.
 /// \param out // [samples]

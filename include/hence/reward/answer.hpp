@@ -25,8 +25,8 @@ enum class units : std::uint8_t {
 enum class unevaluated : std::uint8_t {
   /// 17*23 is 391. Whoever asks for a product must not use this: the question itself is an answer.
   accepted,
-  /// Sums, products, powers and quotients that come out whole are no number. 3/4, 2\sqrt{3} and
-  /// 6.02 \times 10^{23} are. Reference answers may be anything.
+  /// Sums, products, powers and quotients that come out whole are no number. 3/4, `2\sqrt{3}` and
+  /// `6.02 \times 10^{23}` are. Reference answers may be anything.
   refused,
 };
 
@@ -85,6 +85,8 @@ constexpr bool same_quantity(const quantity& a, const quantity& b, answer_rules 
   if (rules.percent == percents::sign_dropped) return plain;
   return plain || scaled;
 }
+
+template <class> inline constexpr bool has_rules = false;
 
 inline constexpr int most_unordered = 64;
 
@@ -168,14 +170,34 @@ constexpr match compare_answers(text answer, text reference, answer_rules rules)
   return detail::compare<Isa>(detail::read<Isa>(answer), detail::read<Isa>(reference), rules, 0);
 }
 
+/// Without rules: does not compile, since there are no rules that all checkers share.
+template <class A, class B> constexpr match compare_answers(const A&, const B&) {
+  static_assert(detail::has_rules<A>,
+                "hence: answers are compared by rules: answer::strict, answer::math, or "
+                "answer_rules{percents::..., units::..., unevaluated::...}");
+  return match::different;
+}
+
 /// 1 where the answer found in the text equals the reference, else 0: the accuracy reward.
 /// \param where one of `extract`. Give it `parse(...)`'s answer, so that the thought does not
 /// count.
+/// \param answer_part what follows the thought.
+/// \param reference the known answer.
+/// \param rules what counts as equal.
 template <class Isa = native_isa, class Where>
 constexpr double accuracy_reward(Where where, text answer_part, text reference,
                                  answer_rules rules) {
   const extraction found = find_answer(where, answer_part);
   return found.ok() && is_match(compare_answers<Isa>(found.answer, reference, rules)) ? 1.0 : 0.0;
+}
+
+/// \copydoc compare_answers(const A&, const B&)
+template <class Where, class A, class B>
+constexpr double accuracy_reward(const Where&, const A&, const B&) {
+  static_assert(detail::has_rules<A>,
+                "hence: answers are compared by rules: answer::strict, answer::math, or "
+                "answer_rules{percents::..., units::..., unevaluated::...}");
+  return 0;
 }
 
 }  // namespace hence::inline v0::reward

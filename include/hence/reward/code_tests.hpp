@@ -14,6 +14,7 @@ enum class verdicts : std::uint8_t {
 };
 
 /// Runs the cases through `passed` and gives the reward, in [0, 1].
+/// \param rule what the verdicts are worth.
 /// \param cases above 0: a program without a test would pass every one of them.
 /// \param passed callable (index of the case) -> bool.
 template <class Isa = native_isa, class Passed>

@@ -65,7 +65,10 @@ constexpr countdown_fault judge_countdown(text expression, view<const std::int64
 }  // namespace detail
 
 /// Judges an expression. Fractions on the way are allowed and exact: 8 / (3 - 8 / 3) is 24.
+/// \param expression what the policy wrote, no more.
 /// \param numbers the given ones, at most 64, not negative. // [numbers]
+/// \param target the value to reach.
+/// \param rule how often each number may be used.
 template <class Isa = native_isa>
 [[gnu::always_inline]] inline countdown_fault check_countdown(text expression,
                                                               view<const std::int64_t> numbers,

@@ -20,7 +20,7 @@ inline constexpr int deepest_expression = 32;
 inline constexpr int most_literals = 64;
 
 /// Reads one expression from the front of a text. `a b c` is (a b) c for equal precedence, a
-/// product without a sign has the precedence of one with it: 1/2\pi is (1/2) pi. -x^2 is -(x^2).
+/// product without a sign has the precedence of one with it: `1/2\pi` is (1/2) pi. -x^2 is -(x^2).
 template <class Isa> class expression_reader {
  public:
   /// \param literals [most_literals], where the integers that are read go in order, or null.
@@ -38,7 +38,7 @@ template <class Isa> class expression_reader {
   }
   constexpr std::size_t end() const { return at_; }
   /// Sums, products with a sign, powers and quotients that come out whole: what is left to compute.
-  /// 3/4, 2\sqrt{3} and 6.02 \times 10^{23} have none.
+  /// 3/4, `2\sqrt{3}` and `6.02 \times 10^{23}` have none.
   constexpr int operations() const { return operations_; }
   /// How many numbers were read, also those beyond the first `most_literals`.
   constexpr int literals() const { return literals_; }
@@ -318,8 +318,8 @@ template <class Isa> constexpr exact expression_reader<Isa>::literal_value(bool 
   return extended && !is_decimal ? fraction_part(x) : x;
 }
 
-/// A mixed number's fraction, where one follows an integer: 3\frac{1}{2}, 3 1/2, 3(U+00BD). Only a
-/// proper fraction of plain integers; anything else is a product or left alone.
+/// A mixed number's fraction, where one follows an integer: `3\frac{1}{2}`, 3 1/2, 3(U+00BD). Only
+/// a proper fraction of plain integers; anything else is a product or left alone.
 template <class Isa> constexpr exact expression_reader<Isa>::fraction_part(exact whole) {
   if (at_ == s_.size()) return whole;
   if (!is_ascii(s_[at_]))

@@ -1,5 +1,5 @@
 /// \file
-/// Where the final answer stands in a response's answer part: the last \boxed{}, the last tag.
+/// Where the final answer stands in a response's answer part: the last `\boxed{}`, the last tag.
 /// Apply `parse` of a format first: what stands in the thought is no answer.
 #pragma once
 
@@ -10,7 +10,7 @@ namespace hence::inline v0::reward {
 /// Why no answer was found.
 enum class extract_fault : std::uint8_t {
   none,
-  missing,     ///< no \boxed, no tag
+  missing,     ///< no `\boxed`, no tag
   unbalanced,  ///< its brace or tag is not closed
   blank,       ///< there is nothing in it
   several,     ///< `only_boxed`: different boxes
@@ -30,7 +30,7 @@ namespace extract {
 struct last_boxed {};
 /// The only one: several boxes are no answer unless they hold the same text.
 struct only_boxed {};
-/// The whole text, trimmed: what stands in an <answer> tag.
+/// The whole text, trimmed: what stands in an `<answer>` tag.
 struct whole {};
 /// The last box if there is a `\boxed`, else the whole text. For answer tags that may hold a
 /// sentence.

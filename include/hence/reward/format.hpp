@@ -1,8 +1,9 @@
 /// \file
 /// The templates of DeepSeek-R1 and whether a response keeps to them. arXiv:2501.12948, table 1:
-/// "The reasoning process and answer are enclosed within <think> </think> and <answer> </answer>
-/// tags"; the format reward "enforces the model to put its thinking process between '<think>' and
-/// '</think>' tags" (2.2.2). The paper does not say how strictly: that is the argument.
+/// "The reasoning process and answer are enclosed within `<think>` `</think>` and `<answer>`
+/// `</answer>` tags"; the format reward "enforces the model to put its thinking process between
+/// '`<think>`' and
+/// '`</think>`' tags" (2.2.2). The paper does not say how strictly: that is the argument.
 #pragma once
 
 #include <hence/reward/text.hpp>
@@ -13,17 +14,17 @@ namespace hence::inline v0::reward {
 enum class format_fault : std::uint8_t {
   none,
   blank,            ///< nothing but white space
-  no_think_open,    ///< there is no <think>
-  no_think_close,   ///< there is no </think>
-  no_answer_open,   ///< there is no <answer>
-  no_answer_close,  ///< there is no </answer>
+  no_think_open,    ///< there is no `<think>`
+  no_think_close,   ///< there is no `</think>`
+  no_answer_open,   ///< there is no `<answer>`
+  no_answer_close,  ///< there is no `</answer>`
   repeated_tag,     ///< strict: one of the tags stands twice
   unexpected_tag,   ///< strict: a tag that this template does not have
   wrong_order,      ///< the tags are there, in another order
   text_before,      ///< strict: text before the first tag
-  text_between,     ///< strict: text between </think> and <answer>
-  text_after,       ///< strict: text after </answer>
-  blank_thought,    ///< nothing between <think> and </think>
+  text_between,     ///< strict: text between `</think>` and `<answer>`
+  text_after,       ///< strict: text after `</answer>`
+  blank_thought,    ///< nothing between `<think>` and `</think>`
   blank_answer,     ///< nothing in the answer
 };
 
@@ -40,8 +41,8 @@ template <class Isa = native_isa> constexpr const char* name_of(format_fault f) 
 /// A response taken apart. Where the template does not hold, both parts are empty: nothing that a
 /// malformed response says is an answer.
 struct response {
-  text thought;  ///< between <think> and </think>, trimmed
-  text answer;   ///< in the <answer> tag, or what follows </think>, trimmed
+  text thought;  ///< between `<think>` and `</think>`, trimmed
+  text answer;   ///< in the `<answer>` tag, or what follows `</think>`, trimmed
   format_fault fault;
   HENCE_FN constexpr bool ok() const { return fault == format_fault::none; }
 };
@@ -50,23 +51,24 @@ struct response {
 enum class matching : std::uint8_t {
   /// Each tag once, in order, white space alone outside them.
   strict,
-  /// The first <think>, the first </think> after it, and the last complete <answer> after that; any
+  /// The first `<think>`, the first `</think>` after it, and the last complete `<answer>` after
+  /// that; any
   /// text around them.
   lenient,
 };
 
 namespace format {
 
-/// R1-Zero: <think>thought</think><answer>answer</answer>.
+/// R1-Zero: `<think>thought</think><answer>answer</answer>`.
 struct r1_zero {
   matching how;
 };
-/// R1 and its chat template written in full: <think>thought</think>summary.
+/// R1 and its chat template written in full: `<think>thought</think>summary`.
 struct r1 {
   matching how;
 };
-/// The distilled models' form: the prompt ended with <think>, so the response is
-/// thought</think>summary. Lenient also takes a response that repeats the <think>.
+/// The distilled models' form: the prompt ended with `<think>`, so the response is
+/// `thought</think>summary`. Lenient also takes a response that repeats the `<think>`.
 struct opened_by_prompt {
   matching how;
 };
@@ -83,9 +85,9 @@ struct tag_places {
   std::size_t number[tags];
   std::size_t first[tags];
   std::size_t last[tags];
-  /// The first </think> after the first <think>, or the first of all where none opens.
+  /// The first `</think>` after the first `<think>`, or the first of all where none opens.
   std::size_t thought_end;
-  /// The last <answer> and the </answer> that closes it, both after `thought_end`.
+  /// The last `<answer>` and the `</answer>` that closes it, both after `thought_end`.
   std::size_t answer_begin, answer_end;
 };
 
@@ -189,7 +191,15 @@ template <class Isa = native_isa> constexpr response parse(format::opened_by_pro
 /// `parse` found by argument-dependent lookup.
 template <class Isa = native_isa, class Format>
 constexpr double format_reward(const Format& f, text s) {
-  return parse(f, s).ok() ? 1.0 : 0.0;
+  constexpr bool is_format = requires { static_cast<bool>(parse(f, s).ok()); };
+  static_assert(
+      is_format,
+      "hence: a format is one of reward::format with its matching, e.g. "
+      "format::r1_zero{matching::strict}, or a type with a parse(format, text) of its own");
+  if constexpr (is_format)
+    return parse(f, s).ok() ? 1.0 : 0.0;
+  else
+    return 0.0;
 }
 
 /// The bytes that a template takes around a thought and an answer; `build` writes so many.
@@ -200,7 +210,7 @@ constexpr std::size_t built_size(format::r1_zero, text thought, text answer) {
   return n;
 }
 
-/// Writes <think>thought</think><answer>answer</answer> to `out`, which has `built_size` bytes.
+/// Writes `<think>thought</think><answer>answer</answer>` to `out`, which has `built_size` bytes.
 /// \return the text written; `parse` gives the parts back if they are trimmed and hold no tag.
 template <class Isa = native_isa>
 constexpr text build(format::r1_zero, text thought, text answer, char* out) {

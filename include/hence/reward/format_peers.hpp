@@ -9,14 +9,14 @@ namespace hence::inline v0::reward {
 
 namespace format {
 
-/// TRL's `think_format_reward`, the pattern `^<think>(?!.*<think>)(.*?)</think>.*$` matched at the
-/// start: the response begins with `<think>`, no second one follows, a `</think>` does. An empty
-/// thought, a second `</think>` and an empty summary pass.
+/// TRL's `think_format_reward`, a pattern matched at the start: the response begins with `<think>`,
+/// no second one follows, a `</think>` does. An empty thought, a second `</think>` and an empty
+/// summary pass.
 struct trl_think {};
 
-/// open-r1's `format_reward`, `^<think>\n.*?\n</think>\n<answer>\n.*?\n</answer>$` with DOTALL and
-/// MULTILINE: every tag on a line of its own, nothing before. Repeated tags pass, and so does any
-/// text after a line that ends in `</answer>`.
+/// open-r1's `format_reward`, a pattern matched at the start with DOTALL and MULTILINE: the lines
+/// `<think>`, thought, `</think>`, `<answer>`, answer, `</answer>`, nothing before. Repeated tags
+/// pass, and so does any text after a line that ends in `</answer>`.
 struct open_r1 {};
 
 /// open-r1's `tag_count_reward`: a quarter for each tag that stands exactly once with the line

@@ -97,15 +97,10 @@ template <class Isa> class skipper {
   bool missing_[4] = {};
 };
 
-}  // namespace detail
-
-/// Counts a thought's words. O(size).
-/// \param is_target a `language::` rule or any callable (text word, script) -> bool, e.g. around a
-/// classifier of your own.
-template <class Isa = native_isa, class IsTarget>
-constexpr word_counts count_words(text thought, IsTarget&& is_target) {
+template <class Isa, class IsTarget>
+constexpr word_counts count_words_by(text thought, IsTarget&& is_target) {
   word_counts counts{};
-  detail::skipper<Isa> skip(thought);
+  skipper<Isa> skip(thought);
   std::size_t begin = 0;
   script current = script::common;
   const auto finish = [&](std::size_t end) {
@@ -141,7 +136,28 @@ constexpr word_counts count_words(text thought, IsTarget&& is_target) {
   return counts;
 }
 
-/// The share itself: R1's R_language. \param if_none the value of a thought without words.
+}  // namespace detail
+
+/// Counts a thought's words. O(size).
+/// \param thought without its tags.
+/// \param is_target a `language::` rule or any callable (text word, script) -> bool, e.g. around a
+/// classifier of your own.
+template <class Isa = native_isa, class IsTarget>
+constexpr word_counts count_words(text thought, IsTarget&& is_target) {
+  constexpr bool is_rule = requires { is_target(thought, script::latin) ? 1 : 0; };
+  static_assert(is_rule,
+                "hence: words are judged by language::scripts, language::word_list or a callable "
+                "(text word, script) -> bool");
+  if constexpr (is_rule)
+    return detail::count_words_by<Isa>(thought, is_target);
+  else
+    return {};
+}
+
+/// The share itself: R1's R_language.
+/// \param thought without its tags.
+/// \param is_target as for `count_words`.
+/// \param if_none the value of a thought without words.
 template <class Isa = native_isa, class IsTarget>
 constexpr double language_reward(text thought, IsTarget&& is_target, double if_none) {
   return count_words<Isa>(thought, is_target).share(if_none);

@@ -2,9 +2,10 @@
 /// The normalised form of an answer that is not a number: one spelling per symbol, no layout, no
 /// fonts. Read byte by byte, never stored, so that comparing takes one pass and no memory.
 ///
-/// What is left out: white space (but between two digits), TeX's spaces, \left and \right, dollar
-/// signs, the braces of \text{} and of fonts. What is rewritten: \dfrac and \tfrac, \frac12 and
-/// \sqrt2, x^{2}, .5, operators and relations in LaTeX, Unicode or ASCII. Words of three ASCII
+/// What is left out: white space (but between two digits), TeX's spaces, `\left` and `\right`,
+/// dollar signs, the braces of `\text{}` and of fonts. What is rewritten: `\dfrac` and `\tfrac`,
+/// `\frac12` and
+/// `\sqrt2`, x^{2}, .5, operators and relations in LaTeX, Unicode or ASCII. Words of three ASCII
 /// letters or more are lowered, and capitalised ones of two (No); single letters and AB keep their
 /// case.
 #pragma once
@@ -163,7 +164,7 @@ template <class Isa> class normal_reader {
         return;
     }
   }
-  /// \frac1 2 and \sqrt2: one letter or digit as a group.
+  /// `\frac1 2` and `\sqrt2`: one letter or digit as a group.
   constexpr void argument() {
     std::size_t at = at_;
     while (at < s_.size() && is_space(s_[at])) ++at;

@@ -1,6 +1,6 @@
 /// \file
 /// An answer as a number with a percent sign or a unit, and the wrappers around answers: dollars,
-/// \boxed, \text, "x =", a full stop.
+/// `\boxed`, `\text`, "x =", a full stop.
 #pragma once
 
 #include <hence/reward/expression.hpp>

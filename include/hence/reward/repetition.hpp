@@ -66,6 +66,7 @@ repetition::ngram_counts distinct_ngrams(view<const Token> tokens, std::int64_t 
 
 /// Counts n-grams of tokens. O(n tokens).
 /// \param tokens ids of any integer type. // [tokens]
+/// \param n 1 or more.
 /// \param workspace at least `repetition::workspace_size(tokens)` entries; overwritten.
 template <class Isa = native_isa, class Token>
 [[gnu::always_inline]] inline repetition::ngram_counts count_ngrams(view<const Token> tokens,
@@ -96,7 +97,9 @@ template <class Isa = native_isa, class Token>
 
 /// Words as ids: runs of bytes without ASCII white space, ASCII letters lowered, hashed to 63 bits
 /// (two of 10^6 words meet with a chance of 10^-7). O(size).
-/// \param ids room for the words; further ones are counted and not written. \return the words.
+/// \param s any text.
+/// \param ids room for the words; further ones are counted and not written.
+/// \return the words.
 template <class Isa = native_isa> constexpr std::int64_t word_ids(text s, view<std::int64_t> ids) {
   std::int64_t words = 0;
   for (std::size_t at = 0; at < s.size();) {
@@ -143,7 +146,10 @@ repetition::loop longest_loop(view<const Token> tokens, std::int64_t times,
 }  // namespace detail
 
 /// The longest end of a response that is one piece `times` times or more, the last of them whole.
-/// O(tokens). \param workspace one entry a token; overwritten. // [tokens]
+/// O(tokens).
+/// \param tokens ids of any integer type. // [tokens]
+/// \param times 2 or more.
+/// \param workspace one entry a token; overwritten. // [tokens]
 template <class Isa = native_isa, class Token>
 [[gnu::always_inline]] inline repetition::loop find_loop(view<const Token> tokens,
                                                          std::int64_t times,

@@ -14,7 +14,10 @@ enum class shown : std::uint8_t {
 };
 
 /// The model's score of a response.
+/// \param what the part that the model sees.
 /// \param how the template. A response that does not keep to it has no summary and is not shown.
+/// \param prompt handed on to the model.
+/// \param whole the whole response.
 /// \param unreadable the reward in that case; with `whole_response` the model sees it all the same.
 /// \param model callable (text prompt, text part) -> double.
 template <class Isa = native_isa, class Format, class Model>

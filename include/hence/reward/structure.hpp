@@ -74,7 +74,7 @@ template <class Isa> class part_reader {
  private:
   constexpr std::size_t separator() const {
     if (unions_) return command_at(s_, at_, "\\cup") ? 4u : stands_at(s_, at_, "\u222A") ? 3u : 0u;
-    if (s_[at_] == ',' || (s_[at_] == ';' && (at_ == 0 || s_[at_ - 1] != '\\'))) return 1;
+    if (s_[at_] == ',' || s_[at_] == ';') return 1;  // `next` steps over TeX's space `\;`
     for (const text word : {text(" and "), text(" or "), text("\\text{ and }"),
                             text("\\text{ or }"), text("\\text{and}"), text("\\text{or}")})
       if (stands_at(s_, at_, word)) return word.size();
