@@ -8,6 +8,10 @@
 #include <hence/moe/gate.hpp>
 #include <hence/moe/gate_backward.hpp>
 #include <hence/policy.hpp>
+#include <hence/policy/kl_limit.hpp>
+#include <hence/policy/surrogate_dppo.hpp>
+#include <hence/policy/surrogate_ratio.hpp>
+#include <hence/policy/surrogate_score.hpp>
 
 #include <cstdint>
 #include <cstdio>
@@ -129,7 +133,8 @@ template <class Loss> void loss(const char* name, const data& d, const Loss& rul
   const policy_inputs<float> in{.logp = {d.logp, plain},
                                 .old = {d.old, plain},
                                 .ref = {d.ref, plain},
-                                .advantages = d.advantages};
+                                .advantages = d.advantages,
+                                .rollout = {d.ref, plain}};
   std::vector<float> gradient(d.logp.size()), other(d.logp.size());
   const auto same = [&](const auto& a, const auto& b, const char* what) {
     require(a.loss() == b.loss() && a.metrics().ratio_mean() == b.metrics().ratio_mean() &&
@@ -179,7 +184,8 @@ template <class Loss> void loss(const char* name, const data& d, const Loss& rul
                           {.logp = {on(d.wide_logp), plain},
                            .old = {on(d.wide_old), plain},
                            .ref = {on(d.wide_ref), plain},
-                           .advantages = d.advantages},
+                           .advantages = d.advantages,
+                           .rollout = {on(d.wide_ref), plain}},
                           over_this_call, view<float, 2>(wide.data(), rows, width), with_metrics);
     for (int i = 0; i < rows; ++i)
       for (std::int64_t t = d.cu[static_cast<std::size_t>(i)];
@@ -192,7 +198,8 @@ template <class Loss> void loss(const char* name, const data& d, const Loss& rul
                                      {.logp = {d.live_logp, plain},
                                       .old = {d.live_old, plain},
                                       .ref = {d.live_ref, plain},
-                                      .advantages = d.advantages},
+                                      .advantages = d.advantages,
+                                      .rollout = {d.live_ref, plain}},
                                      over_this_call, live, with_metrics);
     std::size_t k = 0;
     for (std::size_t t = 0; t < other.size(); ++t) other[t] = d.mask[t] ? live[k++] : 0.0f;
@@ -213,10 +220,14 @@ template <class Loss> void loss(const char* name, const data& d, const Loss& rul
       cu.push_back(static_cast<std::int64_t>(logp.size()));
     }
     shuffled.resize(logp.size());
-    const auto p = loss_and_gradient(
-        cpu{}, rule, ragged{.cu_seqlens = cu, .mask = {.response = mask}},
-        {.logp = {logp, plain}, .old = {old, plain}, .ref = {ref, plain}, .advantages = advantages},
-        over_this_call, shuffled, with_metrics);
+    const auto p =
+        loss_and_gradient(cpu{}, rule, ragged{.cu_seqlens = cu, .mask = {.response = mask}},
+                          {.logp = {logp, plain},
+                           .old = {old, plain},
+                           .ref = {ref, plain},
+                           .advantages = advantages,
+                           .rollout = {ref, plain}},
+                          over_this_call, shuffled, with_metrics);
     for (int i = 0; i < rows; ++i)
       std::memcpy(&other[static_cast<std::size_t>(d.cu[source_row(i)])],
                   &shuffled[static_cast<std::size_t>(cu[static_cast<std::size_t>(i)])],
@@ -320,6 +331,34 @@ void token_logprob(const char* name, double temperature, double soft_cap, bool i
 }
 #include "moe.hpp"
 
+/// Parts of every kind, each once.
+void family(const data& d) {
+  using namespace hence;
+  namespace c = correction;
+  const aggregate::token_mean mean{};
+  const aggregate::sequence_mean_token_sum sum{};
+  const c::policy_only policy{};
+  loss("token sapo abs, tokens truncated", d,
+       policy_loss{ratio::token{}, clip::sapo{1.0f, 1.05f}, kl::absolute{0.1f}, mean,
+                   c::rollout{c::token_level{}, c::truncate{0.0f, 2.0f}, policy}});
+  loss("token dppo_kl k1 importance, rollout", d,
+       policy_loss{ratio::token{ratio::unclamped{}, ratio::against_rollout{}},
+                   clip::dppo_kl{0.05f, 0.05f, clip::weight_capped{20.0f}},
+                   kl::k1{0.1f, kl::as_k2_importance{10.0f}}, sum});
+  loss("sequence gmpo k3 by ratio, veto", d,
+       policy_loss{ratio::sequence{}, clip::gmpo{-0.4f, 0.4f}, kl::k3{0.1f, kl::ratio_weighted{}},
+                   mean, c::veto{0.1f, 6.0f, policy}});
+  loss("token vespo none, rows masked", d,
+       policy_loss{ratio::token{}, clip::vespo{2.0f, 3.0f, 3.0f, 2.0f}, kl::none{}, mean,
+                   c::rollout{c::geometric_level{}, c::mask{0.9f, 1.1f}, policy}});
+  loss("product dual k3 saturated, opsm", d,
+       policy_loss{ratio::sequence_product{ratio::log_clamp{-20.0f, 20.0f}},
+                   clip::dual{0.8f, 1.2f, 3.0f}, kl::k3{0.1f, kl::own{}, kl::saturated{1.0f, 0.5f}},
+                   sum, c::none{}, gate::opsm{0.01f, ratio::against_old{}}});
+  loss("sequence_token dro none", d,
+       policy_loss{ratio::sequence_token{}, clip::dro{0.1f}, kl::none{}, mean});
+}
+
 }  // namespace
 
 int main() {
@@ -366,5 +405,6 @@ int main() {
   token_logprob("token_logprob bf16, temperature 0.7", 0.7, 0, true);
   token_logprob("token_logprob, soft-cap 30", 1.0, 30, false);
   routing();
+  family(d);
   return failures == 0 ? 0 : 1;
 }

@@ -95,6 +95,19 @@ TEST_CASE("a weight of 0 gives 0 also where the term is infinite") {
   CHECK(std::isfinite(o.loss));
 }
 
+TEST_CASE("at a bound a token stays") {
+  using V = hence::num<double>;
+  for (const auto& [low, high] : {std::pair(0.5, 1.0), {1.0, 2.0}, {1.0, 1.0}}) {
+    CHECK(c::mask{low, high}(V(1.0)).v == 1);
+    CHECK(c::reject{low, high}(V(1.0)).v == 1);
+    CHECK(c::veto{low, high, c::policy_only{}}.summand(V(0.0)).v == 0);
+  }
+  CHECK(c::mask{0.5, 1.0}(V(std::nextafter(1.0, 2))).v == 0);
+  CHECK(c::mask{1.0, 2.0}(V(std::nextafter(1.0, 0))).v == 0);
+  CHECK(c::reject{0.5, 1.0}(V(std::nextafter(1.0, 2))).v == 0);
+  CHECK(c::truncate{0.5, 1.0}(V(3.0)).v == 1);
+}
+
 TEST_CASE("a rollout's NaN is reported, whatever the mode makes of it") {
   fixture::dice random(1);
   auto d = fixture::random_batch(random, {4, 3});

@@ -66,7 +66,8 @@ template <class S = float> struct sapo {
     using V = std::remove_cvref_t<decltype(advantage)>;
     const auto positive = advantage > V(0);
     const V tau = select(positive, V(tau_pos), V(tau_neg));
-    const V factor = select(positive, V(S(4) / tau_pos), V(S(4) / tau_neg));
+    const V factor =
+        select(positive, V(S(4)) / V(tau_pos), V(S(4)) / V(tau_neg));  // once, out of the loop
     // the gate is saturated far below 2^60, where slope 0 must not meet an infinite ratio
     const auto r = clamp(ratio, S(0), S(0x1p+60f));
     return -(sigmoid((r - V(1)) * tau) * (factor * advantage));

@@ -94,7 +94,7 @@ template <class S = float> struct dro {
   static constexpr bool gradient_follows_value = true;
   HENCE_FN constexpr auto operator()(const auto& t) const {
     using V = std::remove_cvref_t<decltype(t.advantage)>;
-    return t.log_ratio * t.log_ratio * V(S(0.5) * beta) - t.advantage * t.logp;
+    return t.log_ratio * t.log_ratio * (V(S(0.5)) * V(beta)) - t.advantage * t.logp;
   }
   [[gnu::always_inline]] void check() const {
     if (!(beta >= S(0)) || beta > S(1e6))
