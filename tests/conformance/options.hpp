@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace conformance {
 
@@ -85,6 +86,17 @@ class options {
     return value.get<bool>();
   }
   bool is_text(const char* key) const { return value_of(key).is_string(); }
+
+  std::vector<double> numbers(const char* key) const {
+    const nlohmann::json& value = value_of(key);
+    if (!value.is_array()) reject(key);
+    std::vector<double> out;
+    for (const nlohmann::json& x : value) {
+      if (!x.is_number()) reject(key);
+      out.push_back(x.get<double>());
+    }
+    return out;
+  }
 
   /// [low, high], in which null is an infinity.
   std::pair<double, double> interval(const char* key) const {

@@ -35,7 +35,7 @@ status advantages_groups(const Executor&, const Rule& rule, const groups& batch,
                          view<typename Executor::scalar> out,            // [rows]
                          std::int64_t begin, std::int64_t end) {
   status found = status::ok;
-  if constexpr (detail::check_advantage_rule<Rule>()) {
+  if constexpr (detail::check_advantage_rule<Rule, typename Executor::scalar>()) {
     detail::check_advantage_range(batch.cu_groups, begin, end);
     detail::check_advantage_arrays(rule, batch.cu_groups, rewards, out);
     if (begin == end || batch.cu_groups[begin] == batch.cu_groups[end]) return status::empty;
@@ -62,7 +62,7 @@ status advantages(const Executor& executor, const Rule& rule, const groups& batc
                   view<typename Executor::scalar> out) {          // [rows]
   using isa = detail::isa_of<Executor>;
   status found = status::ok;
-  if constexpr (detail::check_advantage_rule<Rule>()) {
+  if constexpr (detail::check_advantage_rule<Rule, typename Executor::scalar>()) {
     const offsets& cu = batch.cu_groups;
     detail::check_groups(cu);
     detail::check_advantage_arrays(rule, cu, rewards, out);
@@ -87,7 +87,8 @@ status advantages(const Executor& executor, const Rule& rule, const groups& batc
 
 /// Chosen when the arrays are not of the executor's scalar.
 template <class Executor, class Rule, class Rewards, class Out>
-  requires(!detail::arrays_of<typename Executor::scalar, Rewards, Out>)
+  requires(!detail::arrays_of<typename Executor::scalar, Rewards, Out> &&
+           !requires(const Rule& r) { r.batch_eps; })
 status advantages(const Executor&, const Rule&, const groups&, const Rewards&, Out&&) {
   static_assert(detail::always_false<Executor>::value,
                 "hence: rewards and out are one-dimensional arrays of the executor's scalar: float "

@@ -90,7 +90,13 @@ template <class Rule> constexpr bool check_singleton() {
 }
 
 /// Layered: the first fault speaks, the rest is not instantiated.
-template <class Rule> constexpr bool check_advantage_rule() {
+template <class Rule, class S = void> constexpr bool check_advantage_rule() {
+  if constexpr (requires { typename Rule::scalar; }) {
+    constexpr bool matches = std::same_as<S, typename Rule::scalar>;
+    static_assert(matches,
+                  "hence: the baselines of remax are of the executor's scalar, like the rewards");
+    return matches;
+  }
   if constexpr (group_function<Rule>) return true;
   static_assert(advantage_rule<Rule> || group_function<Rule>,
                 "hence: a rule for advantages is a group_baseline{baseline, scale, singleton}, "
@@ -129,9 +135,10 @@ template <class Isa = native_isa, class Scale> void check_scale(const Scale& sca
   }
 }
 
-template <class Isa = native_isa, class Rule> void check_numbers(const Rule& rule) {
+template <class Isa = native_isa, class Rule>
+void check_numbers(const Rule& rule, std::int64_t rows, byte_range out) {
   if constexpr (group_function<Rule>)
-    rule.check();
+    rule.check(rows, out);
   else
     check_scale(rule.scale);
 }
@@ -176,7 +183,6 @@ bool share_elements(const view<const T>& a, const view<const T>& b) {
 template <class Rule, class T, class Isa = native_isa>
 void check_advantage_arrays(const Rule& rule, const offsets& cu, const view<const T>& rewards,
                             const view<T>& out) {
-  check_numbers(rule);
   const std::int64_t rows = cu[cu.rows()];
   const auto check_size = [&](const char* name, std::int64_t size, bool present) {
     if (!present && rows > 0)
@@ -190,6 +196,7 @@ void check_advantage_arrays(const Rule& rule, const offsets& cu, const view<cons
   if (rows > 1 && out.stride[0] == 0)
     refuse(message() << "hence: out has stride 0, expected another: its " << rows
                      << " entries are one");
+  check_numbers(rule, rows, range_of(out));
   if (share_elements<T>(rewards, out))
     refuse(message() << "hence: out overlaps rewards, expected separate arrays of " << rows
                      << " rows");

@@ -66,14 +66,14 @@ template <class Pool, class Isa> struct group_engine<cpu<Pool, Isa>> {
       return lots.run(rule, batch, cu, i, end, rewards, writer, found);
     };
     while (i < end) {
-      std::int64_t n = 0, next;
+      std::int64_t n = 0, next = i;
       if constexpr (!reads_batch<Rule>) {  // the others spend their time on the prepass
         n = common_size<Isa>(cu, i, end, pack<float, Isa>::lanes, rewards);
         next = n == 8    ? run_lots(size_constant<8>{})
                : n == 16 ? run_lots(size_constant<16>{})
                : n == 32 ? run_lots(size_constant<32>{})
                : n == 64 ? run_lots(size_constant<64>{})
-                         : i;
+                         : next;
       }
       if (n == 0) next = run_lots(size_constant<0>{});
       if (next == i) {

@@ -27,7 +27,7 @@ template <class ZeroVariance, class Singleton> struct leave_one_out {
   ZeroVariance zero_variance;
   Singleton singleton;
 
-  template <class Isa = native_isa> void check() const {
+  template <class Isa = native_isa> void check(std::int64_t, hence::detail::byte_range) const {
     if (ddof < 0)
       hence::detail::refuse(hence::detail::message()
                             << "hence: leave_one_out.ddof is " << ddof << ", expected 0 or more");

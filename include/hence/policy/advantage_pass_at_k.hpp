@@ -15,7 +15,7 @@ template <class Scale, class Singleton> struct pass_at_k {
   Scale scale;
   Singleton singleton;
 
-  template <class Isa = native_isa> void check() const {
+  template <class Isa = native_isa> void check(std::int64_t, hence::detail::byte_range) const {
     static_assert(std::same_as<Scale, scale_group> || std::same_as<Scale, scale_none>,
                   "hence: the scale of pass_at_k is scale_group or scale_none");
     hence::detail::check_scale(scale);

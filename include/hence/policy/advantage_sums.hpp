@@ -76,6 +76,7 @@ template <class Isa> class unit_sum {
 template <class S, class Isa> class measured_group {
  public:
   using V = num<double, Isa>;
+  HENCE_FN measured_group() {}
   /// \param at calls f(r) for each reward.
   template <class F>
   measured_group(V low, V high, V count, bool reads_squares, const advantage::batch_moments& batch,
@@ -107,6 +108,7 @@ template <class S, class Isa> class measured_group {
 template <class Isa> class measured_group<double, Isa> {
  public:
   using V = num<double, Isa>;
+  HENCE_FN measured_group() {}
   template <class F>
   measured_group(V low, V high, V count, bool reads_squares, const advantage::batch_moments& batch,
                  F&& at)

@@ -14,7 +14,7 @@ template <class Rule> struct drop_unscored {
   static constexpr bool by_group = true;
   Rule rule;
 
-  template <class Isa = native_isa> void check() const {
+  template <class Isa = native_isa> void check(std::int64_t, hence::detail::byte_range) const {
     static_assert(hence::detail::check_advantage_rule<Rule>() && !hence::detail::reads_batch<Rule>,
                   "hence: drop_unscored wraps a group_baseline that does not read the batch");
     hence::detail::check_scale(rule.scale);
