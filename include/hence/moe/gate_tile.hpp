@@ -154,6 +154,7 @@ HENCE_FN void route_tile(const Gate& gate, const grouping& groups,
     if (out.row_faults.present()) out.row_faults.data[tile.row[l]] = faults[l];
   }
   counts.rows += tile.count;
+  if (in.replay.present()) counts.replayed_rows += tile.count;
 }
 
 /// An invalid row: read nothing, select nothing.
