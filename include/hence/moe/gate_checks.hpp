@@ -46,6 +46,8 @@ struct route_counts {
   std::int64_t replayed_rows = 0;  ///< valid rows whose ids were given
   std::int64_t empty_slots = 0;    ///< slots of valid rows without an expert
 
+  // written out, since an implicit one would be shared by differently compiled translation units
+  HENCE_FN route_counts() {}
   HENCE_FN route_counts& operator+=(const route_counts& o) {
     rows += o.rows, nan_rows += o.nan_rows, infinite_rows += o.infinite_rows;
     range_rows += o.range_rows, repeated_rows += o.repeated_rows;

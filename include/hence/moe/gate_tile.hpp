@@ -39,6 +39,7 @@ template <class V> struct tile_memory {
 template <class V> struct tile_rows {
   per_lane<V, std::int64_t> row = {};
   int count = 0;
+  HENCE_FN tile_rows() {}
 };
 
 /// Calls f with tile after tile of the valid rows in [begin, end), and dead(row) for the others.

@@ -35,6 +35,8 @@ struct record_counts {
   std::int64_t range_rows = 0;     ///< with an id out of range
   std::int64_t repeated_rows = 0;  ///< with an id twice
   std::int64_t empty_rows = 0;     ///< without an expert; no fault: such a row is skipped
+  // written out, since an implicit one would be shared by differently compiled translation units
+  HENCE_FN record_counts() {}
   HENCE_FN bool is_sound() const { return stale_rows + range_rows + repeated_rows == 0; }
 };
 
@@ -47,6 +49,8 @@ struct disagreement {
   std::int64_t slots_apart = 0;  ///< experts of the first routing that the second has not
   std::int64_t first_apart = 0;  ///< rows whose best expert differs
 
+  // written out, since an implicit one would be shared by differently compiled translation units
+  HENCE_FN disagreement() {}
   HENCE_FN disagreement& operator+=(const disagreement& o) {
     rows += o.rows, slots += o.slots, rows_apart += o.rows_apart;
     slots_apart += o.slots_apart, first_apart += o.first_apart;
