@@ -59,7 +59,10 @@ struct balance_window {
 struct overwrite {};
 struct accumulate {};
 
-/// The value. \param probability as of `measure_balance`. \param window their counts and rows.
+/// The value.
+/// \param loss what of. \param k the gate's.
+/// \param probability `[experts]`, as of `measure_balance`. \param window counts and rows of the
+/// same.
 template <class AtBalance, class Isa = native_isa>
 double balance_loss(const switch_loss<AtBalance>& loss, std::int64_t k,
                     view<const std::int64_t> probability, const balance_window& window) {
@@ -188,15 +191,19 @@ template <class V> struct z_gradient {
 namespace moe {
 
 /// The gradient of `switch_loss` with respect to this call's logits, given the window's counts.
+/// \param executor `cpu{}`, `cpu{pool}`, `reference<float>{}`, `reference<double>{}`.
+/// \param loss what of. \param score the gate's. \param k the gate's. \param in the logits.
+/// \param window the counts and rows that the loss divides by.
 /// \param grad_logits `[tokens, experts]`; 0 in invalid rows, or left alone with accumulate.
 /// \param into `overwrite{}` or `accumulate{}`.
+/// \param workspace none, or `balance_workspace_bytes(...)` bytes aligned to 64.
 template <class Executor, class AtBalance, class Score, class Into,
           class Z = typename Executor::scalar>
 void balance_gradient(const Executor& executor, const switch_loss<AtBalance>& loss,
                       const Score& score, std::int64_t k,
                       const balance_inputs<typename Executor::scalar, Z>& in,
                       const balance_window& window, view<typename Executor::scalar, 2> grad_logits,
-                      Into, view<std::byte> workspace = {}) {
+                      [[maybe_unused]] Into into, view<std::byte> workspace = {}) {
   using V = detail::row_number_t<Executor>;
   if constexpr (detail::check_score_type<Score>()) {
     const std::int64_t experts = in.logits.extent[1];
@@ -207,11 +214,15 @@ void balance_gradient(const Executor& executor, const switch_loss<AtBalance>& lo
   }
 }
 
-/// The gradient of `z_loss`. \param rows the window's valid rows.
+/// The gradient of `z_loss`.
+/// \param executor `cpu{}`, `cpu{pool}`, `reference<float>{}`, `reference<double>{}`.
+/// \param loss what of. \param in the logits. \param rows the window's valid rows.
+/// \param grad_logits `[tokens, experts]`. \param into `overwrite{}` or `accumulate{}`.
+/// \param workspace none, or `balance_workspace_bytes(...)` bytes aligned to 64.
 template <class Executor, class Into, class Z = typename Executor::scalar>
 void balance_gradient(const Executor& executor, const z_loss& loss,
                       const balance_inputs<typename Executor::scalar, Z>& in, std::int64_t rows,
-                      view<typename Executor::scalar, 2> grad_logits, Into,
+                      view<typename Executor::scalar, 2> grad_logits, [[maybe_unused]] Into into,
                       view<std::byte> workspace = {}) {
   using V = detail::row_number_t<Executor>;
   const double factor = rows > 0 ? 2 * loss.coef / static_cast<double>(rows) : 0.0;

@@ -129,12 +129,14 @@ std::int64_t balance_workspace_bytes(const Executor&, std::int64_t tokens, std::
 }
 
 /// The sums of a call.
-/// \param score the gate's. \param k the gate's.
+/// \param executor `cpu{}`, `cpu{pool}`, `reference<float>{}`, `reference<double>{}`.
+/// \param score the gate's. \param k the gate's. \param in the logits.
 /// \param probability `[experts]`, sum over the valid rows of P in `probability_unit`s;
 /// overwritten.
 /// \param top_k `[experts]`, rows with the expert among their k largest P, ties to the lowest
 /// index;
 ///   overwritten.
+/// \param workspace none, or `balance_workspace_bytes(...)` bytes aligned to 64.
 template <class Executor, class Score, class Z = typename Executor::scalar>
 balance_counts<typename Executor::scalar> measure_balance(
     const Executor& executor, const Score& score, std::int64_t k,

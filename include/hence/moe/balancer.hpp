@@ -46,6 +46,7 @@ template <class Step, class S = float, class Isa = native_isa> class balancer {
                 "hence: a selection bias is fp32 or wider: its steps vanish in 16 bits");
 
  public:
+  /// \param step the rule.
   /// \param bias `[experts]`, as the gate reads it. \param load `[experts]`, the step's counts so
   /// far;
   ///   integers, so that an all-reduce by sum merges ranks. It is cleared.
@@ -57,9 +58,9 @@ template <class Step, class S = float, class Isa = native_isa> class balancer {
   }
 
   /// Adds a micro-batch. Not to be called again when activations are recomputed.
-  /// \param counts as `route` returned them: they tell replayed rows, after which the step's load
-  /// says
-  ///   nothing of this bias.
+  /// \param counts as `route` returned them: they tell replayed rows, whose load says nothing of
+  /// this
+  ///   bias. \param load `[experts]`, as `route` wrote it.
   [[gnu::always_inline]] void observe(const route_counts& counts, view<const std::int64_t> load) {
     detail::check_vector("load", load, load_.extent[0]);
     for (std::int64_t e = 0; e < load_.extent[0]; ++e)

@@ -110,9 +110,10 @@ namespace moe {
 /// Leaves each expert at most `capacity` slots.
 /// \param capacity e.g. capacity_ceil{1.25}(rows, k, experts), `rows` the valid ones that route
 /// counted.
-/// \param drop `drop_by_weight{}` or `drop_by_position{}`.
+/// \param drop `drop_by_weight{}` or `drop_by_position{}`. \param a the slots, before and after.
 template <class Drop, class S, class Id, class Isa = native_isa>
-drop_counts apply_capacity(std::int64_t capacity, Drop, const capacity_arrays<S, Id>& a) {
+drop_counts apply_capacity(std::int64_t capacity, [[maybe_unused]] Drop drop,
+                           const capacity_arrays<S, Id>& a) {
   constexpr bool by_weight = std::same_as<Drop, drop_by_weight>;
   static_assert(by_weight || std::same_as<Drop, drop_by_position>,
                 "hence: slots are dropped by_weight or by_position: drop_by_weight{}, "
@@ -175,7 +176,8 @@ drop_counts apply_capacity(std::int64_t capacity, Drop, const capacity_arrays<S,
 
 /// The gradient: a dropped slot's weight reaches nothing. `route_backward` then takes the ids that
 /// `route` wrote, whose normaliser held the dropped experts too.
-/// \param grad `[tokens, k]`, of the kept weights; set to 0 where the slot was dropped.
+/// \param kept_ids `[tokens, k]`. \param grad `[tokens, k]`, of the kept weights; set to 0 where
+/// the slot was dropped.
 template <class S, class Id, class Isa = native_isa>
 void capacity_backward(view<Id, 2> kept_ids, view<S, 2> grad) {
   detail::check_matrix("kept_ids", kept_ids, kept_ids.extent[0], kept_ids.extent[1]);

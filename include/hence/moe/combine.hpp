@@ -76,7 +76,10 @@ namespace moe {
 
 /// rows[position[t, j]] = x[t]: every token's row to the places of its slots. Rows that no slot
 /// has, the padding of aligned positions, are left alone.
-/// \param x `[tokens, width]`. \param rows `[any, width]`, apart from x.
+/// \param executor `cpu{}`, `cpu{pool}`, `reference<float>{}`, `reference<double>{}`.
+/// \param x `[tokens, width]`. \param position where each slot's row goes. \param rows `[any,
+/// width]`,
+///   apart from x.
 template <class Executor, class X>
 void gather(const Executor& executor, view<const X, 2> x, slot_positions position,
             view<X, 2> rows) {
@@ -95,6 +98,8 @@ void gather(const Executor& executor, view<const X, 2> x, slot_positions positio
 }
 
 /// y[t] = sum_j w[t, j] rows[position[t, j]], in slot order; 0 for a token without a slot.
+/// \param executor `cpu{}`, `cpu{pool}`, `reference<float>{}`, `reference<double>{}`.
+/// \param rows `[any, width]`. \param position where each slot's row is.
 /// \param weights `[tokens, k]`, or absent: 1, which is the gradient of `gather`. Not read in empty
 ///   slots. Weight before or after the down projection: weigh the activations with `spread`, then
 ///   combine without weights; or combine with them.

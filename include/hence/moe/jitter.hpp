@@ -21,7 +21,9 @@ struct jitter_place {
 };
 
 /// out[t, d] = x[t, d] (1 - eps + 2 eps u), u in [0, 1).
-/// \param x `[tokens, width]`, fp32, bf16 or fp16. \param eps in [0, 1). \param out the same shape,
+/// \param executor `cpu{}`, `cpu{pool}`, `reference<float>{}`.
+/// \param x `[tokens, width]`, fp32, bf16 or fp16. \param eps in [0, 1). \param place of row 0.
+/// \param out the same shape,
 /// apart.
 template <class Executor, class X>
 void jitter(const Executor& executor, view<const X, 2> x, double eps, const jitter_place& place,

@@ -87,6 +87,7 @@ namespace moe {
 
 /// Sorts the slots. Serial: a counting sort of 32768 slots takes tens of microseconds.
 /// \param ids `[tokens, k]`, as `route` wrote them; -1 = empty slot. An id out of range is refused.
+/// \param experts how many there are. \param out what is written.
 /// \param align what each expert's rows are rounded up to: 1, or a kernel's block.
 /// \return how many slots hold an expert, offsets[experts].
 template <class Id, class Isa = native_isa>
@@ -146,6 +147,7 @@ std::int64_t permute(view<Id, 2> ids, std::int64_t experts, std::int64_t align,
 
 /// `order` in vLLM's align_block_size layout: slots at their aligned places, `pad` in the gaps, and
 /// which expert each block of `align` belongs to.
+/// \param p with aligned offsets. \param align as it was permuted with. \param pad what fills gaps.
 /// \param slots `[aligned_offsets[experts]]`. \param block_expert `[that / align]`, or absent.
 template <class Isa = native_isa>
 void aligned_slots(const permutation& p, std::int64_t align, std::int64_t pad,

@@ -90,7 +90,8 @@ template <class Id> HENCE_FN bool holds(const Id* row, std::int64_t k, std::int6
 namespace moe {
 
 /// Writes rows into a record: ids as `route` or a rollout engine gave them.
-/// \param ids `[rows, k]`, from row `first` of the record on.
+/// \param record where to. \param ids `[rows, k]`. \param first the record's row that the first
+/// goes to.
 /// \param batch a number that is not 0 and tells this batch from the others that used the record.
 template <class Id, class From, class Isa = native_isa>
 void record_routing(const routing_record<Id>& record, view<const From, 2> ids, std::int64_t first,
@@ -119,7 +120,8 @@ void record_routing(const routing_record<Id>& record, view<const From, 2> ids, s
 /// Looks at all that a replay needs, in one pass: shape, rows of another batch, range, repeats.
 /// The shape is refused at once (an engine that returns one row too few shifts every row); what is
 /// wrong with rows is counted.
-/// \param tokens, experts, k of the pass that will replay. \param valid `[tokens]`, or absent.
+/// \param record what was recorded. \param tokens, experts, k of the pass that will replay it.
+/// \param batch that it was recorded for. \param valid `[tokens]`, or absent.
 template <class Id, class Isa = native_isa>
 record_counts check_record(const routing_record<Id>& record, std::int64_t tokens,
                            std::int64_t experts, std::int64_t k, std::uint64_t batch,
@@ -152,6 +154,7 @@ record_counts check_record(const routing_record<Id>& record, std::int64_t tokens
 
 /// How far `live` routing is from `replayed`, of the same rows.
 /// \param replayed, live `[tokens, k]` ids, -1 = empty slot; of any id types.
+/// \param valid `[tokens]`, or absent.
 template <class A, class B, class Isa = native_isa>
 disagreement compare_routing(view<const A, 2> replayed, view<const B, 2> live,
                              view<const std::uint8_t> valid = {}) {
