@@ -5,6 +5,8 @@
 
 #include <hence/core/math.hpp>
 #include <hence/logits.hpp>
+#include <hence/moe/balance_loss.hpp>
+#include <hence/moe/combine.hpp>
 #include <hence/moe/gate.hpp>
 #include <hence/moe/gate_backward.hpp>
 #include <hence/policy.hpp>

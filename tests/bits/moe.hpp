@@ -59,6 +59,84 @@ void routing(const char* name, const Gate& gate, std::int64_t experts, std::uint
   report(name, h);
 }
 
+template <class Score> void balance(const char* name, const Score& score) {
+  using namespace hence;
+  constexpr std::int64_t tokens = 555, experts = 37, k = 3;
+  source s;
+  std::vector<float> z(static_cast<std::size_t>(tokens * experts));
+  for (float& x : z) x = s.number(-9, 9);
+  struct result {
+    std::vector<std::int64_t> probability, top_k;
+    std::vector<float> gradient, z_gradient;
+    double loss, z_loss;
+  };
+  const auto run = [&](const auto& executor) {
+    result r{std::vector<std::int64_t>(experts),
+             std::vector<std::int64_t>(experts),
+             std::vector<float>(z.size()),
+             std::vector<float>(z.size()),
+             0,
+             0};
+    moe::balance_inputs<float> in;
+    in.logits = view<const float, 2>(z.data(), tokens, experts);
+    const auto counts = moe::measure_balance(executor, score, k, in, r.probability, r.top_k);
+    const moe::balance_window window{r.top_k, counts.rows};
+    const moe::switch_loss loss{0.01, moe::balance_is_one{}};
+    r.loss = moe::balance_loss(loss, k, r.probability, window);
+    r.z_loss = moe::balance_loss(moe::z_loss{0.001}, counts);
+    moe::balance_gradient(executor, loss, score, k, in, window,
+                          view<float, 2>(r.gradient.data(), tokens, experts), moe::overwrite{});
+    moe::balance_gradient(executor, moe::z_loss{0.001}, in, counts.rows,
+                          view<float, 2>(r.z_gradient.data(), tokens, experts), moe::overwrite{});
+    return r;
+  };
+  const result base = run(cpu{});
+  threads pool{3};
+  for (const result& r : {run(reference<float>{}), run(cpu(pool))})
+    require(base.probability == r.probability && base.top_k == r.top_k &&
+                std::memcmp(base.gradient.data(), r.gradient.data(), z.size() * 4) == 0 &&
+                std::memcmp(base.z_gradient.data(), r.z_gradient.data(), z.size() * 4) == 0 &&
+                base.loss == r.loss && base.z_loss == r.z_loss,
+            name);
+  hash h;
+  for (const auto n : base.probability) h.value(n);
+  for (const auto n : base.top_k) h.value(n);
+  for (const float g : base.gradient) h.value(g + 0.0f);
+  for (const float g : base.z_gradient) h.value(g + 0.0f);
+  h.value(base.loss), h.value(base.z_loss);
+  report(name, h);
+}
+
+void combination() {
+  using namespace hence;
+  constexpr std::int64_t tokens = 91, k = 3, rows = tokens * k, width = 83;
+  source s;
+  std::vector<float> x(tokens * width), experts(rows * width), weights(rows), y(x.size()),
+      dots(rows);
+  std::vector<std::int64_t> position(rows);
+  for (float& a : x) a = s.number(-3, 3);
+  for (float& a : experts) a = s.number(-3, 3);
+  for (float& a : weights) a = s.number(0, 1);
+  for (std::int64_t i = 0; i < rows; ++i)
+    position[static_cast<std::size_t>(i)] = i % 7 == 3 ? -1 : (i * 17) % rows;
+  hash h;
+  const auto run = [&](const auto& executor) {
+    const moe::slot_positions at(position.data(), tokens, k);
+    const view<const float, 2> from(experts.data(), rows, width);
+    moe::combine(executor, from, at, view<const float, 2>(weights.data(), tokens, k),
+                 view<float, 2>(y.data(), tokens, width));
+    moe::dot_rows(executor, view<const float, 2>(x.data(), tokens, width), at, from,
+                  view<float, 2>(dots.data(), tokens, k));
+    hash of;
+    for (const float a : y) of.value(a);
+    for (const float a : dots) of.value(a);
+    return of;
+  };
+  h = run(cpu{});
+  require(h.h == run(reference<float>{}).h, "combine");
+  report("combine and its gradient", h);
+}
+
 void routing() {
   namespace moe = hence::moe;
   const moe::normalized weights{1e-20, moe::single_raw{}};
@@ -73,4 +151,7 @@ void routing() {
           40, 3);
   routing("route softmax_after, k 2",
           moe::gate{moe::score::softmax_after{}, 2, moe::all_experts{}, moe::raw{}, 1.0}, 8, 4);
+  balance("balance softmax", moe::score::softmax{});
+  balance("balance sigmoid", moe::score::sigmoid{});
+  combination();
 }

@@ -2,6 +2,8 @@
 #include <hence/logits.hpp>
 #include <hence/policy.hpp>
 
+#include "unit_moe.hpp"
+
 #include <vector>
 
 double UNIT(const std::vector<float>& logp, const std::vector<float>& old_logp,
@@ -23,6 +25,7 @@ double UNIT(const std::vector<float>& logp, const std::vector<float>& old_logp,
   std::vector<float> of_label(2);
   token_logprob(cpu{}, rule, logits, label, {.logp = view<float>(of_label.data(), 1)});
   token_logprob(reference<float>{}, rule, logits, label, {.logp = view<float>(&of_label[1], 1)});
-  return double(of_label[0]) + double(of_label[1]) + a.loss() + a.metrics().kl_mean() +
+  const double routed = route_and_back(cpu{}, logp) + route_and_back(reference<float>{}, logp);
+  return routed + double(of_label[0]) + double(of_label[1]) + a.loss() + a.metrics().kl_mean() +
          a.metrics().ratio_mean();
 }

@@ -4,6 +4,8 @@
 
 #include "operation.hpp"
 
+#include <hence/moe/balance_loss.hpp>
+#include <hence/moe/balancer.hpp>
 #include <hence/moe/gate.hpp>
 #include <hence/moe/gate_backward.hpp>
 
@@ -54,34 +56,32 @@ gate_options read_options(const options& o) {
   g.eps = o.number("eps");
   g.scale = o.number("scale");
   g.single_is_raw = o.choice<bool>("k1_policy", {{"raw", true}, {"normalize", false}});
-  o.expect_null("aux");
-  o.expect_null("bias_update");
   return g;
+}
+
+/// Calls f with the score as a type.
+template <class F> void with_score(score_name score, F f) {
+  switch (score) {
+    case score_name::softmax: return f(moe::score::softmax{});
+    case score_name::sigmoid: return f(moe::score::sigmoid{});
+    case score_name::sqrt_softplus: return f(moe::score::sqrt_softplus{});
+    case score_name::softmax_after: return f(moe::score::softmax_after{});
+  }
 }
 
 /// Calls f with the gate as a type.
 template <class F> void with_gate(const gate_options& o, F f) {
-  const auto with = [&](auto score, auto weights) {
-    f(moe::gate{score, o.k, o.groups, weights, o.scale});
-  };
-  const auto with_weights = [&](auto score) {
-    if (!o.normalize)
-      with(score, moe::raw{});
+  with_score(o.score, [&](auto score) {
+    const auto with = [&](auto weights) { f(moe::gate{score, o.k, o.groups, weights, o.scale}); };
+    if constexpr (std::is_same_v<decltype(score), moe::score::softmax_after>)
+      with(moe::raw{});
+    else if (!o.normalize)
+      with(moe::raw{});
     else if (o.single_is_raw)
-      with(score, moe::normalized{o.eps, moe::single_raw{}});
+      with(moe::normalized{o.eps, moe::single_raw{}});
     else
-      with(score, moe::normalized{o.eps, moe::single_normalized{}});
-  };
-  switch (o.score) {
-    case score_name::softmax:
-      return with_weights(moe::score::softmax{});
-    case score_name::sigmoid:
-      return with_weights(moe::score::sigmoid{});
-    case score_name::sqrt_softplus:
-      return with_weights(moe::score::sqrt_softplus{});
-    case score_name::softmax_after:
-      return with(moe::score::softmax_after{}, moe::raw{});
-  }
+      with(moe::normalized{o.eps, moe::single_normalized{}});
+  });
 }
 
 template <class S> struct case_inputs {
@@ -168,6 +168,164 @@ std::vector<S> read_logits(const request& r, const std::vector<std::int64_t>& sh
   return r.floats<S>("logits", shape);
 }
 
+/// Rows of the sequences that have a valid one, each in its order.
+std::vector<std::vector<std::size_t>> sequences(const std::vector<std::int64_t>& ids,
+                                                const std::vector<std::uint8_t>& valid) {
+  std::map<std::int64_t, std::vector<std::size_t>> rows;
+  for (std::size_t t = 0; t < ids.size(); ++t)
+    if (valid.empty() || valid[t] != 0) rows[ids[t]].push_back(t);
+  std::vector<std::vector<std::size_t>> out;
+  for (auto& [id, list] : rows) out.push_back(std::move(list));
+  return out;
+}
+
+/// A loss of some rows and its gradient on them.
+template <class S> struct loss_of_rows {
+  double loss = 0;
+  std::vector<S> gradient;
+};
+
+template <class Executor, class S, class Loss>
+loss_of_rows<S> switch_of_rows(const Executor& executor, const gate_options& o, const Loss& loss,
+                               const std::vector<S>& logits, const std::vector<std::uint8_t>& valid,
+                               std::int64_t tokens, std::int64_t experts,
+                               const std::vector<std::int64_t>* routed) {
+  loss_of_rows<S> out{0, std::vector<S>(logits.size(), std::numeric_limits<S>::quiet_NaN())};
+  std::vector<std::int64_t> probability(static_cast<std::size_t>(experts)), top_k(probability);
+  moe::balance_inputs<S> in;
+  in.logits = hence::view<const S, 2>(logits.data(), tokens, experts);
+  if (!valid.empty()) in.valid = valid;
+  with_score(o.score, [&](const auto& score) {
+    const auto counts = moe::measure_balance(executor, score, o.k, in, probability, top_k);
+    const moe::balance_window window{routed != nullptr ? *routed : top_k, counts.rows};
+    out.loss = moe::balance_loss(loss, o.k, probability, window);
+    moe::balance_gradient(executor, loss, score, o.k, in, window,
+                          hence::view<S, 2>(out.gradient.data(), tokens, experts),
+                          moe::overwrite{});
+  });
+  return out;
+}
+
+/// The loads of some rows' ids.
+std::vector<std::int64_t> load_of(const std::vector<std::int32_t>& ids, std::int64_t k,
+                                  const std::vector<std::size_t>& rows, std::size_t experts) {
+  std::vector<std::int64_t> load(experts, 0);
+  for (const std::size_t t : rows)
+    for (std::size_t j = 0; j < static_cast<std::size_t>(k); ++j) {
+      const std::int32_t e = ids[t * static_cast<std::size_t>(k) + j];
+      if (e >= 0) ++load[static_cast<std::size_t>(e)];
+    }
+  return load;
+}
+
+template <class Executor, class S, class Loss>
+loss_of_rows<S> sequence_loss(const Executor& executor, const gate_options& o, const Loss& loss,
+                              const case_inputs<S>& in, const std::vector<std::int64_t>& ids,
+                              bool by_routed, const std::vector<std::int32_t>& indices) {
+  const auto experts = static_cast<std::size_t>(in.experts);
+  loss_of_rows<S> out{0, std::vector<S>(in.logits.size(), S(0))};
+  const auto parts = sequences(ids, in.valid);
+  for (const auto& rows : parts) {
+    std::vector<S> logits;
+    for (const std::size_t t : rows)
+      logits.insert(logits.end(), in.logits.begin() + static_cast<std::int64_t>(t * experts),
+                    in.logits.begin() + static_cast<std::int64_t>((t + 1) * experts));
+    const auto routed = load_of(indices, o.k, rows, experts);
+    Loss mean = loss;
+    mean.coef /= static_cast<double>(parts.size());
+    const auto part =
+        switch_of_rows(executor, o, mean, logits, {}, static_cast<std::int64_t>(rows.size()),
+                       in.experts, by_routed ? &routed : nullptr);
+    out.loss += part.loss;
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      std::copy_n(part.gradient.begin() + static_cast<std::int64_t>(i * experts), experts,
+                  out.gradient.begin() + static_cast<std::int64_t>(rows[i] * experts));
+  }
+  return out;
+}
+
+template <class Executor, class S>
+loss_of_rows<S> one_loss(const Executor& executor, const std::string& name, const options& o,
+                         const gate_options& gate, const case_inputs<S>& in,
+                         const std::vector<std::int64_t>& sequence, const case_outputs<S>& routed) {
+  const double coef = o.number("coef");
+  if (name == "z") {
+    o.expect({"coef"});
+    loss_of_rows<S> out{0, std::vector<S>(in.logits.size(), std::numeric_limits<S>::quiet_NaN())};
+    std::vector<std::int64_t> probability(static_cast<std::size_t>(in.experts)), top_k(probability);
+    moe::balance_inputs<S> from;
+    from.logits = hence::view<const S, 2>(in.logits.data(), in.tokens, in.experts);
+    if (!in.valid.empty()) from.valid = in.valid;
+    const auto counts =
+        moe::measure_balance(executor, moe::score::softmax{}, gate.k, from, probability, top_k);
+    out.loss = moe::balance_loss(moe::z_loss{coef}, counts);
+    moe::balance_gradient(executor, moe::z_loss{coef}, from, counts.rows,
+                          hence::view<S, 2>(out.gradient.data(), in.tokens, in.experts),
+                          moe::overwrite{});
+    return out;
+  }
+  o.expect({"coef", "counts", "at_balance"});
+  const bool by_routed = o.choice<bool>("counts", {{"unbiased_topk", false}, {"routed", true}});
+  const bool is_k = o.choice<bool>("at_balance", {{"one", false}, {"k", true}});
+  const auto with = [&](const auto& loss) {
+    if (name == "sequence")
+      return sequence_loss(executor, gate, loss, in, sequence, by_routed, routed.indices);
+    return switch_of_rows(executor, gate, loss, in.logits, in.valid, in.tokens, in.experts,
+                          by_routed ? &routed.load : nullptr);
+  };
+  return is_k ? with(moe::switch_loss{coef, moe::balance_is_k{}})
+              : with(moe::switch_loss{coef, moe::balance_is_one{}});
+}
+
+template <class S>
+void add_losses(const request& r, const gate_options& gate, const case_inputs<S>& in,
+                const case_outputs<S>& routed, answer& a) {
+  const options all = r.options_of_case();
+  if (all.is_null("aux")) return;
+  const options aux = all.object("aux");
+  const std::vector<std::int64_t> shape{in.tokens, in.experts};
+  for (const std::string& name : aux.keys()) {
+    if (name != "z" && name != "switch" && name != "sequence") aux.reject(name.c_str());
+    std::vector<std::int64_t> sequence;
+    if (name == "sequence") sequence = r.ids("sequence", {in.tokens});
+    const options o = aux.object(name.c_str());
+    loss_of_rows<S> got;
+    if constexpr (std::is_same_v<S, float>) {
+      got = one_loss(hence::cpu{}, name, o, gate, in, sequence, routed);
+      const auto same = one_loss(hence::reference<float>{}, name, o, gate, in, sequence, routed);
+      if (got.loss != same.loss || !same_bits(got.gradient, same.gradient))
+        throw std::runtime_error("cpu and reference differ in " + name);
+    } else {
+      got = one_loss(hence::reference<double>{}, name, o, gate, in, sequence, routed);
+    }
+    a.emplace("loss_" + name, scalar(got.loss));
+    a.emplace("grad_" + name, make_tensor(shape, got.gradient));
+  }
+}
+
+template <class S>
+void add_bias(const request& r, const case_inputs<S>& in, const case_outputs<S>& routed,
+              answer& a) {
+  const options all = r.options_of_case();
+  if (all.is_null("bias_update")) return;
+  const options o = all.object("bias_update");
+  o.expect({"speed", "center"});
+  std::vector<S> bias = in.bias;
+  bias.resize(static_cast<std::size_t>(in.experts), S(0));
+  std::vector<std::int64_t> load(bias.size());
+  const auto update = [&](auto step) {
+    moe::balancer<decltype(step), S> balancer(step, bias, load);
+    balancer.observe({}, routed.load);
+    balancer.update(1);
+  };
+  const moe::sign_step step{o.number("speed")};
+  if (o.flag("center"))
+    update(moe::centred{step});
+  else
+    update(step);
+  a.emplace("bias_new", make_tensor<S>({in.experts}, bias));
+}
+
 template <class S> answer route(const request& r) {
   const gate_options o = read_options(r.options_of_case());
   const std::vector<std::int64_t> shape = r.input("logits").shape;
@@ -197,6 +355,8 @@ template <class S> answer route(const request& r) {
            {"load", make_tensor(experts, out.load)},
            {"status", make_tensor(rows, out.faults)}};
   if (r.has("cotangent")) a.emplace("grad_logits", make_tensor(shape, out.grad_logits));
+  add_losses(r, o, in, out, a);
+  add_bias(r, in, out, a);
   return a;
 }
 

@@ -47,6 +47,11 @@ class options {
     for (const char* key : keys) value_of(key);
   }
 
+  std::vector<std::string> keys() const {
+    std::vector<std::string> out;
+    for (const auto& [key, value] : object_.items()) out.push_back(key);
+    return out;
+  }
   bool is_null(const char* key) const { return value_of(key).is_null(); }
   /// Unsupported unless the option is null.
   void expect_null(const char* key) const {

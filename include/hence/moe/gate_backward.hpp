@@ -150,8 +150,11 @@ template <class S, class Z, class Id>
 namespace moe {
 
 /// The gradient of every token's logits, dense; 0 in invalid rows and in rows whose ids are no
-/// experts, which the counts tell. Workspace as for `route`.
+/// experts, which the counts tell.
+/// \param executor `cpu{}`, `cpu{pool}`, `reference<float>{}`, `reference<double>{}`.
+/// \param gate as in the forward pass. \param in logits, ids, cotangents, validity.
 /// \param grad_logits `[tokens, experts]`, every entry is written.
+/// \param workspace none, or `route_workspace_bytes(...)` bytes aligned to 64.
 template <class Executor, class Gate, class Z = typename Executor::scalar, class Id = std::int32_t>
 route_counts route_backward(const Executor& executor, const Gate& gate,
                             const gate_backward_inputs<typename Executor::scalar, Z, Id>& in,

@@ -43,12 +43,15 @@ struct route_counts {
   std::int64_t range_rows = 0;     ///< with a given id out of range
   std::int64_t repeated_rows = 0;  ///< with a given id twice
   std::int64_t short_rows = 0;     ///< with fewer than k experts
+  std::int64_t replayed_rows = 0;  ///< valid rows whose ids were given
   std::int64_t empty_slots = 0;    ///< slots of valid rows without an expert
 
+  // written out, since an implicit one would be shared by differently compiled translation units
+  HENCE_FN route_counts() {}
   HENCE_FN route_counts& operator+=(const route_counts& o) {
     rows += o.rows, nan_rows += o.nan_rows, infinite_rows += o.infinite_rows;
     range_rows += o.range_rows, repeated_rows += o.repeated_rows;
-    short_rows += o.short_rows, empty_slots += o.empty_slots;
+    replayed_rows += o.replayed_rows, short_rows += o.short_rows, empty_slots += o.empty_slots;
     return *this;
   }
   friend HENCE_FN route_counts operator+(route_counts a, const route_counts& b) { return a += b; }

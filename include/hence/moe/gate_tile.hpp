@@ -39,6 +39,7 @@ template <class V> struct tile_memory {
 template <class V> struct tile_rows {
   per_lane<V, std::int64_t> row = {};
   int count = 0;
+  HENCE_FN tile_rows() {}
 };
 
 /// Calls f with tile after tile of the valid rows in [begin, end), and dead(row) for the others.
@@ -154,6 +155,7 @@ HENCE_FN void route_tile(const Gate& gate, const grouping& groups,
     if (out.row_faults.present()) out.row_faults.data[tile.row[l]] = faults[l];
   }
   counts.rows += tile.count;
+  if (in.replay.present()) counts.replayed_rows += tile.count;
 }
 
 /// An invalid row: read nothing, select nothing.

@@ -17,6 +17,8 @@ struct load_metrics {
   std::int64_t dead = 0;  ///< experts without a token
   double entropy = 0;     ///< -sum f ln f, f = load/slots; ln(experts) at balance, 0 without slots
 
+  // written out, since an implicit one would be shared by differently compiled translation units
+  HENCE_FN load_metrics() {}
   HENCE_FN double mean() const {
     return experts > 0 ? static_cast<double>(slots) / static_cast<double>(experts) : 0.0;
   }

@@ -1,0 +1,192 @@
+/// \file
+/// Capacity: at most so many tokens an expert, the others dropped.
+///
+/// Frameworks round the capacity in three ways and drop in two orders; each has a name. Weights are
+/// not normalised again. Neither the result nor its bits depend on threads.
+#pragma once
+
+#include <hence/moe/permute.hpp>
+
+namespace hence::inline v0 {
+
+namespace detail {
+
+HENCE_FN std::int64_t rounded_up(double x) {
+  const auto below = static_cast<std::int64_t>(x);
+  return below + (static_cast<double>(below) < x);
+}
+
+}  // namespace detail
+
+namespace moe {
+
+// Tokens an expert takes, of T valid ones with k experts each.
+
+/// ceil(T k/E factor): Megatron.
+struct capacity_ceil {
+  double factor;
+  HENCE_FN std::int64_t operator()(std::int64_t tokens, std::int64_t k,
+                                   std::int64_t experts) const {
+    return detail::rounded_up(static_cast<double>(tokens * k) / static_cast<double>(experts) *
+                              factor);
+  }
+};
+/// floor(factor T k/E): megablocks.
+struct capacity_floor {
+  double factor;
+  HENCE_FN std::int64_t operator()(std::int64_t tokens, std::int64_t k,
+                                   std::int64_t experts) const {
+    return static_cast<std::int64_t>(factor * static_cast<double>(tokens * k) /
+                                     static_cast<double>(experts));
+  }
+};
+/// k floor(factor ceil(T/E)): Tutel, GShard.
+struct capacity_of_tokens {
+  double factor;
+  HENCE_FN std::int64_t operator()(std::int64_t tokens, std::int64_t k,
+                                   std::int64_t experts) const {
+    return k * static_cast<std::int64_t>(factor *
+                                         static_cast<double>((tokens + experts - 1) / experts));
+  }
+};
+
+/// Keeps the largest weights, ties to the lowest token.
+struct drop_by_weight {};
+/// Keeps the first tokens.
+struct drop_by_position {};
+
+/// What was dropped.
+struct drop_counts {
+  std::int64_t kept = 0, dropped = 0;  ///< slots
+  // written out, since an implicit one would be shared by differently compiled translation units
+  HENCE_FN drop_counts() {}
+  HENCE_FN drop_counts& operator+=(const drop_counts& o) {
+    kept += o.kept, dropped += o.dropped;
+    return *this;
+  }
+};
+
+/// Before and after: ids and weights as `route` wrote them, and what remains; -1 and 0 where
+/// dropped. The permutation is that of `ids`; the kept ones have another.
+template <class S, class Id = std::int32_t> struct capacity_arrays {
+  view<const Id, 2> ids;      ///< `[tokens, k]`
+  view<const S, 2> weights;   ///< `[tokens, k]`
+  permutation sorted;         ///< offsets and order of ids
+  view<Id, 2> kept_ids;       ///< `[tokens, k]`
+  view<S, 2> kept_weights;    ///< `[tokens, k]`
+  view<std::int64_t> load{};  ///< `[experts]`, of the kept slots; absent: not written
+};
+
+}  // namespace moe
+
+namespace detail {
+
+/// A weight's place in the order, as an unsigned number; a NaN is below all.
+template <class S> HENCE_FN auto order_key(S weight) {
+  using U = std::conditional_t<sizeof(S) == 4, std::uint32_t, std::uint64_t>;
+  constexpr U sign = U{1} << (8 * sizeof(U) - 1);
+  if (weight != weight) return U{0};
+  const U bits = __builtin_bit_cast(U, weight == S(0) ? S(0) : weight);  // -0 as +0
+  return static_cast<U>((bits & sign) != 0 ? ~bits : bits | sign);
+}
+
+/// The key that the n-th largest of `count` has, bit by bit from above.
+template <class S, class Key> HENCE_FN auto nth_key(std::int64_t count, std::int64_t n, Key key) {
+  using U = decltype(order_key(S(0)));
+  U found = 0;
+  for (U bit = U{1} << (8 * sizeof(U) - 1); bit != 0; bit >>= 1) {
+    const U trial = found | bit;
+    std::int64_t reach = 0;
+    for (std::int64_t i = 0; i < count; ++i) reach += key(i) >= trial;
+    if (reach >= n) found = trial;
+  }
+  return found;
+}
+
+}  // namespace detail
+
+namespace moe {
+
+/// Leaves each expert at most `capacity` slots.
+/// \param capacity e.g. capacity_ceil{1.25}(rows, k, experts), `rows` the valid ones that route
+/// counted.
+/// \param drop `drop_by_weight{}` or `drop_by_position{}`. \param a the slots, before and after.
+template <class Drop, class S, class Id, class Isa = native_isa>
+drop_counts apply_capacity(std::int64_t capacity, [[maybe_unused]] Drop drop,
+                           const capacity_arrays<S, Id>& a) {
+  constexpr bool by_weight = std::same_as<Drop, drop_by_weight>;
+  static_assert(by_weight || std::same_as<Drop, drop_by_position>,
+                "hence: slots are dropped by_weight or by_position: drop_by_weight{}, "
+                "drop_by_position{}");
+  const std::int64_t tokens = a.ids.extent[0], k = a.ids.extent[1];
+  const std::int64_t experts = a.sorted.offsets.extent[0] - 1;
+  if (capacity < 0)
+    detail::refuse(detail::message()
+                   << "hence: capacity is " << capacity << ", expected 0 or more");
+  detail::check_matrix("ids", a.ids, tokens, k);
+  detail::check_matrix("weights", a.weights, tokens, k);
+  detail::check_matrix("kept_ids", a.kept_ids, tokens, k);
+  detail::check_matrix("kept_weights", a.kept_weights, tokens, k);
+  detail::check_vector("sorted.offsets", a.sorted.offsets, experts + 1);
+  if (experts < 1 || a.sorted.offsets[experts] > a.sorted.order.extent[0] ||
+      a.sorted.offsets[experts] > tokens * k)
+    detail::refuse(detail::message() << "hence: sorted.offsets ends at "
+                                     << (experts < 1 ? 0 : a.sorted.offsets[experts])
+                                     << ", expected the slots of ids as permute sorted them");
+  if (a.load.present()) detail::check_vector("load", a.load, experts);
+  detail::check_apart("kept_ids", detail::range_of(a.kept_ids), "ids", detail::range_of(a.ids));
+  detail::check_apart("kept_weights", detail::range_of(a.kept_weights), "weights",
+                      detail::range_of(a.weights));
+  for (std::int64_t t = 0; t < tokens; ++t)
+    for (std::int64_t j = 0; j < k; ++j) a.kept_ids(t, j) = Id(-1), a.kept_weights(t, j) = S(0);
+  drop_counts counts;
+  for (std::int64_t e = 0; e < experts; ++e) {
+    const std::int64_t* slots = a.sorted.order.data + a.sorted.offsets[e];
+    const std::int64_t count = a.sorted.offsets[e + 1] - a.sorted.offsets[e];
+    const auto key = [&](std::int64_t i) {
+      return detail::order_key(a.weights(slots[i] / k, slots[i] % k));
+    };
+    std::int64_t left = capacity, equal_left = 0;
+    decltype(key(0)) least = 0;
+    const bool ranks = by_weight && count > capacity && capacity > 0;
+    if (ranks) {
+      least = detail::nth_key<S>(count, capacity, key);
+      equal_left = capacity;
+      for (std::int64_t i = 0; i < count; ++i) equal_left -= key(i) > least;
+    }
+    std::int64_t kept = 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+      bool keeps = left > 0;
+      if (ranks) {
+        const auto mine = key(i);
+        keeps = mine > least || (mine == least && equal_left > 0);
+        if (mine == least) --equal_left;
+      }
+      if (!keeps) continue;
+      --left, ++kept;
+      a.kept_ids(slots[i] / k, slots[i] % k) = static_cast<Id>(e);
+      a.kept_weights(slots[i] / k, slots[i] % k) = a.weights(slots[i] / k, slots[i] % k);
+    }
+    counts.kept += kept;
+    counts.dropped += count - kept;
+    if (a.load.present()) a.load[e] = kept;
+  }
+  return counts;
+}
+
+/// The gradient: a dropped slot's weight reaches nothing. `route_backward` then takes the ids that
+/// `route` wrote, whose normaliser held the dropped experts too.
+/// \param kept_ids `[tokens, k]`. \param grad `[tokens, k]`, of the kept weights; set to 0 where
+/// the slot was dropped.
+template <class S, class Id, class Isa = native_isa>
+void capacity_backward(view<Id, 2> kept_ids, view<S, 2> grad) {
+  detail::check_matrix("kept_ids", kept_ids, kept_ids.extent[0], kept_ids.extent[1]);
+  detail::check_matrix("grad", grad, kept_ids.extent[0], kept_ids.extent[1]);
+  for (std::int64_t t = 0; t < kept_ids.extent[0]; ++t)
+    for (std::int64_t j = 0; j < kept_ids.extent[1]; ++j)
+      if (kept_ids(t, j) < 0) grad(t, j) = S(0);
+}
+
+}  // namespace moe
+
+}  // namespace hence::inline v0

@@ -1,0 +1,66 @@
+// The factors' range and mean, linearity, and that only the place decides.
+
+#include <hence/core/storage.hpp>
+#include <hence/moe/jitter.hpp>
+
+#include <doctest/doctest.h>
+#include <cmath>
+#include <string>
+#include <vector>
+
+namespace {
+
+namespace moe = hence::moe;
+using hence::view;
+
+template <class X>
+std::vector<X> run(const std::vector<X>& x, std::int64_t width, double eps,
+                   moe::jitter_place place) {
+  std::vector<X> out(x.size(), X(77.0f));
+  const auto tokens = static_cast<std::int64_t>(x.size()) / width;
+  moe::jitter(hence::cpu{}, view<const X, 2>(x.data(), tokens, width), eps, place,
+              view<X, 2>(out.data(), tokens, width));
+  return out;
+}
+
+TEST_CASE("factors lie in [1 - eps, 1 + eps) with mean 1") {
+  const std::vector<float> ones(500 * 30, 1.0f);
+  const auto f = run(ones, 30, 0.1, {.seed = 3});
+  double sum = 0, squares = 0;
+  for (const float x : f) {
+    REQUIRE((x >= 0.8999999f && x <= 1.1f));
+    sum += x, squares += (x - 1.0) * (x - 1.0);
+  }
+  const auto n = static_cast<double>(f.size());
+  CHECK(std::abs(sum / n - 1) < 4 * 0.1 / std::sqrt(3 * n));
+  CHECK(squares / n == doctest::Approx(0.01 / 3).epsilon(0.03));
+  CHECK(run(ones, 30, 0.0, {.seed = 3}) == ones);
+}
+
+TEST_CASE("the place decides: rows of another call or rank, step, seed") {
+  const std::vector<float> ones(10 * 7, 1.0f), half(5 * 7, 1.0f);
+  const auto whole = run(ones, 7, 0.2, {.seed = 1, .first_row = 100});
+  const auto second = run(half, 7, 0.2, {.seed = 1, .first_row = 105});
+  CHECK(std::equal(second.begin(), second.end(), whole.begin() + 35));
+  CHECK(run(ones, 7, 0.2, {.seed = 1, .first_row = 100}) == whole);
+  CHECK(run(ones, 7, 0.2, {.seed = 2, .first_row = 100}) != whole);
+  CHECK(run(ones, 7, 0.2, {.seed = 1, .first_row = 100, .step = 1}) != whole);
+}
+
+TEST_CASE("bf16 is multiplied in fp32 and rounded once") {
+  const std::vector<hence::bf16> x(16, hence::bf16(3.0f));
+  const auto f = run(std::vector<float>(16, 3.0f), 16, 0.3, {.seed = 9});
+  const auto got = run(x, 16, 0.3, {.seed = 9});
+  for (std::size_t i = 0; i < 16; ++i) CHECK(got[i].bits == hence::bf16(f[i]).bits);
+}
+
+TEST_CASE("eps beyond [0, 1) is refused") {
+  try {
+    run(std::vector<float>(4), 2, 1.0, {.seed = 1});
+    FAIL("was not refused");
+  } catch (const std::invalid_argument& e) {
+    CHECK(std::string(e.what()) == "hence: eps is 1, expected 0 or more, below 1");
+  }
+}
+
+}  // namespace
