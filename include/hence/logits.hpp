@@ -2,4 +2,5 @@
 /// Blocks on logits: everything under hence/logits/.
 #pragma once
 
+#include <hence/logits/linear_logprob.hpp>
 #include <hence/logits/token_logprob.hpp>

@@ -36,6 +36,7 @@ TEST_CASE("public cases") {
   CHECK(passed["policy_loss"] == 52);
   CHECK(passed["advantage"] == 38);
   CHECK(passed["token_logprob"] == 15);
+  CHECK(passed["linear_logprob"] == 5);
   CHECK(passed["no_such_operation"] == 1);
 }
 
