@@ -26,7 +26,7 @@ template <class Gemm> void one_call(benchmark::State& state) {
   probe::array hidden(size(tokens, width), fill), weight(size(vocabulary, width), fill);
   probe::array d_hidden(hidden.size(), zero), d_weight(weight.size(), zero);
   probe::array scratch(static_cast<std::size_t>(Gemm::scratch_floats) + 64, zero);
-  probe::array logits(size(tile, vocabulary), zero);
+  probe::array logits(size(tile, hence::detail::rounded_up(vocabulary)), zero);
   std::vector<std::int64_t> labels(static_cast<std::size_t>(tokens), 5);
   std::vector<float> logp(labels.size()), cot(labels.size(), 0.5f);
   std::vector<std::byte> memory(
@@ -45,7 +45,8 @@ template <class Gemm> void one_call(benchmark::State& state) {
       [&] {  // the products alone, in the same tiles
         for (std::int64_t t = 0; t < tokens; t += tile) {
           const std::int64_t n = std::min(tile, tokens - t);
-          const view<float, 2> z(logits.data(), n, vocabulary);
+          const view<float, 2> z(logits.data(), n, vocabulary,
+                                 hence::detail::rounded_up(vocabulary));
           const view<const float, 2> read = z;
           gemm(hence::rows_of(h, t, n), hence::transposed(w), z, update::overwrite, scratch.data());
           gemm(read, w, hence::rows_of(dh, t, n), update::overwrite, scratch.data());

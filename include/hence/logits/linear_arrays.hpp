@@ -28,8 +28,12 @@ template <class S = float> struct linear_gradients {
 
 namespace detail {
 
-/// A row's floats in a tile, so that rows begin at a cache line.
-HENCE_FN constexpr std::int64_t rounded_up(std::int64_t n) { return (n + 15) / 16 * 16; }
+/// A row's floats in a tile: rows begin at a cache line, and never a whole number of pages apart,
+/// where a column would fall on one set of the cache.
+HENCE_FN constexpr std::int64_t rounded_up(std::int64_t n) {
+  const std::int64_t lines = (n + 15) / 16;
+  return 16 * (lines % 4 == 0 ? lines + 1 : lines);
+}
 /// Logits, hidden state and its gradient.
 HENCE_FN constexpr std::int64_t floats_per_token(std::int64_t width, std::int64_t vocabulary) {
   return rounded_up(vocabulary) + 2 * rounded_up(width);
