@@ -3,4 +3,5 @@
 #pragma once
 
 #include <hence/logits/linear_logprob.hpp>
+#include <hence/logits/sample.hpp>
 #include <hence/logits/token_logprob.hpp>
