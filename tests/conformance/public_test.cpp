@@ -38,6 +38,7 @@ TEST_CASE("public cases") {
   CHECK(passed["token_logprob"] == 15);
   CHECK(passed["linear_logprob"] == 5);
   CHECK(passed["sample"] == 10);
+  CHECK(passed["distill"] == 11);
   CHECK(passed["no_such_operation"] == 1);
 }
 
