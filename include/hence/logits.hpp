@@ -2,4 +2,7 @@
 /// Blocks on logits: everything under hence/logits/.
 #pragma once
 
+#include <hence/logits/distill.hpp>
+#include <hence/logits/linear_logprob.hpp>
+#include <hence/logits/sample.hpp>
 #include <hence/logits/token_logprob.hpp>

@@ -38,9 +38,11 @@ status token_logprob(const Executor& executor, const softmax_rule& rule, view<T,
                      view<const std::uint8_t, 2> keep = {}) {              // [rows, vocabulary]
   if constexpr (detail::check_logits<Executor, T>()) {
     detail::check_token_arrays(rule, logits, labels, out, keep);
+    using row = detail::token_row<Executor>;
     return detail::for_token_rows(
         executor, logits, [&](std::int64_t i) __attribute__((always_inline)) {
-          return detail::token_row<Executor>::forward(rule, logits, labels, out, keep, i);
+          return row::forward(rule, row::row_of(logits, i), logits.extent[1], labels[i],
+                              row::row_of(keep, i), out, i);
         });
   } else {
     return status::ok;
@@ -61,11 +63,13 @@ status token_logprob_gradient(
     view<const std::uint8_t, 2> keep = {}) {                                // [rows, vocabulary]
   if constexpr (detail::check_logits<Executor, T, Out>()) {
     detail::check_token_gradient(rule, logits, labels, states, cot, gradient, keep);
-    return detail::for_token_rows(executor, logits,
-                                  [&](std::int64_t i) __attribute__((always_inline)) {
-                                    return detail::token_row<Executor>::backward(
-                                        rule, logits, labels, states[i], cot, gradient, keep, i);
-                                  });
+    using row = detail::token_row<Executor>;
+    return detail::for_token_rows(
+        executor, logits, [&](std::int64_t i) __attribute__((always_inline)) {
+          return row::backward(rule, row::row_of(logits, i), logits.extent[1], labels[i],
+                               row::row_of(keep, i), states[i], row::cotangent(cot.logp, i),
+                               row::cotangent(cot.entropy, i), row::row_of(gradient, i));
+        });
   } else {
     return status::ok;
   }
@@ -83,14 +87,16 @@ status token_logprob_and_gradient(
   if constexpr (detail::check_logits<Executor, T, Out>()) {
     detail::check_token_arrays(rule, logits, labels, out, keep);
     detail::check_gradient_arrays(logits, cot, gradient, keep);
+    using row = detail::token_row<Executor>;
     return detail::for_token_rows(
         executor, logits, [&](std::int64_t i) __attribute__((always_inline)) {
           softmax_state state;
-          token_results<typename Executor::scalar> with_state = out;
-          const status s = detail::token_row<Executor>::forward(rule, logits, labels, with_state,
-                                                                keep, i, &state);
-          return s | detail::token_row<Executor>::backward(rule, logits, labels, state, cot,
-                                                           gradient, keep, i);
+          const auto* x = row::row_of(logits, i);
+          const auto* kept = row::row_of(keep, i);
+          const status s = row::forward(rule, x, logits.extent[1], labels[i], kept, out, i, &state);
+          return s | row::backward(rule, x, logits.extent[1], labels[i], kept, state,
+                                   row::cotangent(cot.logp, i), row::cotangent(cot.entropy, i),
+                                   row::row_of(gradient, i));
         });
   } else {
     return status::ok;

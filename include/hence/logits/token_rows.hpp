@@ -153,50 +153,57 @@ template <class Executor> struct token_row {
     if (v.present()) v[i] = static_cast<S>(x);
   }
 
+  /// \param x the row's logits. \param i where its results go.
   template <class T>
-  static status forward(const softmax_rule& rule, const view<T, 2>& logits,
-                        const token_labels& labels, const token_results<S>& out,
-                        const view<const std::uint8_t, 2>& keep, std::int64_t i,
-                        softmax_state* keep_state = nullptr) {
+  static status forward(const softmax_rule& rule, const T* x, std::int64_t columns,
+                        std::int64_t label_id, const std::uint8_t* keep,
+                        const token_results<S>& out, std::int64_t i,
+                        softmax_state* kept_state = nullptr) {
     const auto n = numbers_of<S>(rule);
-    const std::int64_t columns = logits.extent[1];
-    const label_place label = place_of(labels[i], columns, n.ignores_negative);
+    const label_place label = place_of(label_id, columns, n.ignores_negative);
     softmax_state s{};
     status found = status::ok;
     if (label.is_ignored) {
-      const view<S> written[] = {out.logp, out.entropy, out.anchor, out.log_sum,
-                                 out.expected_logit};
-      for (const auto& v : written) write(v, i, 0);
+      write_zeros(out, i);
     } else {
-      s = with_bounded_label(
-          engine::sum(n, row_of(logits, i), columns, label.column, row_of(keep, i)),
-          static_cast<double>(n.scale));
-      const softmax_values<N> v = finished<N>(s, static_cast<double>(n.scale), n.lost);
-      const bool is_number = s.others == s.others;
-      if (!is_number) found |= status::non_finite;
-      if (label.is_bad || s.label == -__builtin_inf()) found |= status::label;
-      write(out.logp, i, v.logp.v);
-      write(out.entropy, i, bounded_entropy(v.entropy, columns));
-      const N base = fma(N(s.shift), N(n.inverse), N(s.reference) * N(ln2));
-      const auto anchor = static_cast<S>(base.v);
-      write(out.anchor, i, is_number ? static_cast<double>(anchor) : s.others);
-      write(out.log_sum, i, ((base - N(static_cast<double>(anchor))) + v.log_sum).v);
-      write(out.expected_logit, i, (v.expected + base).v);
+      s = with_bounded_label(engine::sum(n, x, columns, label.column, keep),
+                             static_cast<double>(n.scale));
+      found = write_values(n, s, columns, label.is_bad, out, i);
     }
     if (out.states.present()) out.states[i] = s;
-    if (keep_state != nullptr) *keep_state = s;
+    if (kept_state != nullptr) *kept_state = s;
     return found;
   }
 
+  static void write_zeros(const token_results<S>& out, std::int64_t i) {
+    const view<S> written[] = {out.logp, out.entropy, out.anchor, out.log_sum, out.expected_logit};
+    for (const auto& v : written) write(v, i, 0);
+  }
+
+  static status write_values(const softmax_numbers<S>& n, const softmax_state& s,
+                             std::int64_t columns, bool is_bad_label, const token_results<S>& out,
+                             std::int64_t i) {
+    const softmax_values<N> v = finished<N>(s, static_cast<double>(n.scale), n.lost);
+    const bool is_number = s.others == s.others;
+    write(out.logp, i, v.logp.v);
+    write(out.entropy, i, bounded_entropy(v.entropy, columns));
+    const N base = fma(N(s.shift), N(n.inverse), N(s.reference) * N(ln2));
+    const auto anchor = static_cast<S>(base.v);
+    write(out.anchor, i, is_number ? static_cast<double>(anchor) : s.others);
+    write(out.log_sum, i, ((base - N(static_cast<double>(anchor))) + v.log_sum).v);
+    write(out.expected_logit, i, (v.expected + base).v);
+    const bool is_impossible = is_bad_label || s.label == -__builtin_inf();
+    return (is_number ? status::ok : status::non_finite) |
+           (is_impossible ? status::label : status::ok);
+  }
+
+  /// \param g, h the cotangents of log-prob and entropy. \param out the row's gradient; may be x.
   template <class T, class Out>
-  static status backward(const softmax_rule& rule, const view<T, 2>& logits,
-                         const token_labels& labels, const softmax_state& s,
-                         const token_cotangents<S>& cot, const view<Out, 2>& gradient,
-                         const view<const std::uint8_t, 2>& keep, std::int64_t i) {
+  static status backward(const softmax_rule& rule, const T* x, std::int64_t columns,
+                         std::int64_t label_id, const std::uint8_t* keep, const softmax_state& s,
+                         double g, double h, Out* out) {
     const auto n = numbers_of<S>(rule);
-    const std::int64_t columns = logits.extent[1];
-    const label_place label = place_of(labels[i], columns, n.ignores_negative);
-    Out* out = row_of(gradient, i);
+    const label_place label = place_of(label_id, columns, n.ignores_negative);
     const bool is_number = s.others == s.others;
     const bool is_bad = label.is_bad || !(s.label > -__builtin_inf());
     if (label.is_ignored || is_bad || !is_number) {
@@ -205,12 +212,13 @@ template <class Executor> struct token_row {
       if (label.is_ignored) return status::ok;
       return !is_number ? status::non_finite : status::label;
     }
-    const double g = cot.logp.present() ? static_cast<double>(cot.logp[i]) : 0.0;
-    const double h = cot.entropy.present() ? static_cast<double>(cot.entropy[i]) : 0.0;
     const auto factors =
         factors_of(finished<N>(s, static_cast<double>(n.scale), n.lost), g, h, n.inverse);
-    engine::gradient(n, row_of(logits, i), columns, label.column, row_of(keep, i), s, factors, out);
+    engine::gradient(n, x, columns, label.column, keep, s, factors, out);
     return status::ok;
+  }
+  static HENCE_FN double cotangent(const view<const S>& v, std::int64_t i) {
+    return v.present() ? static_cast<double>(v[i]) : 0.0;
   }
 
  private:

@@ -4,6 +4,7 @@
 /// `gemm::ordered` has the same bits everywhere, libraries have their own speed and rounding.
 #pragma once
 
+#include <hence/core/num.hpp>
 #include <hence/core/view.hpp>
 
 namespace hence::inline v0 {
@@ -54,5 +55,27 @@ void check_product(const std::int64_t (&a)[2], const std::int64_t (&b)[2],
 }
 
 }  // namespace detail
+
+namespace gemm {
+
+/// The definition by plain loops in S: the bits of `gemm::ordered` for float; slow.
+template <class S, class Isa = native_isa> struct chain {
+  static constexpr std::int64_t scratch_floats = 0;
+
+  template <class A, class B>
+  void operator()(view<A, 2> a, view<B, 2> b, view<S, 2> c, update u, S*) const {
+    detail::check_product(a.extent, b.extent, c.extent, c.stride[1]);
+    using N = num<S, Isa>;
+    for (std::int64_t i = 0; i < c.extent[0]; ++i)
+      for (std::int64_t j = 0; j < c.extent[1]; ++j) {
+        N sum = u == update::accumulate ? N(c(i, j)) : N(S(0));
+        for (std::int64_t k = 0; k < a.extent[1]; ++k)
+          sum = fma(N(static_cast<S>(a(i, k))), N(static_cast<S>(b(k, j))), sum);
+        c(i, j) = sum.v;
+      }
+  }
+};
+
+}  // namespace gemm
 
 }  // namespace hence::inline v0

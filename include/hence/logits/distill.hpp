@@ -1,0 +1,92 @@
+/// \file
+/// `distill`: a divergence between a student's and a teacher's distribution per token, and its
+/// gradient with respect to the student's logits; from the teacher's full logits or its top k.
+///
+///     status s = hence::distill(cpu{}, divergence::generalized_jsd{0.5f}, {.temperature = 1.0},
+///                               student, teacher, {.mask = mask, .cotangent = per_token_weight},
+///                               {.per_token = values, .gradient = d_student});
+///
+/// Distributions are softmaxes of logits / temperature; there is no factor temperature^2. Losses
+/// are sums of `per_token` divided by what the caller names: the cotangent of a token is what it
+/// weighs in the loss, e.g. 1 / (live tokens). Dead tokens are not read: 0 and gradient 0.
+///
+/// A row with a NaN, +infinity or no finite logit, and for a divergence that needs equal supports
+/// a row whose supports differ: NaN, and `status::non_finite`. Bits: a function of the row, the
+/// same for `cpu` and `reference<float>`. Error about 1e-6 of the largest term.
+#pragma once
+
+#include <hence/logits/distill_rows.hpp>
+
+namespace hence::inline v0 {
+
+/// \param how a functor of hence::divergence, or one like them.
+/// \param student, teacher `[tokens, vocabulary]` of float, bf16 or f16 (double for
+/// `reference<double>`), rows of any stride.
+template <class Executor, class Divergence, class T, class Q>
+status distill(const Executor&, const Divergence& how, const distill_rule& rule, view<T, 2> student,
+               view<Q, 2> teacher,                                   // [tokens, vocabulary]
+               const distill_inputs<typename Executor::scalar>& in,  // [tokens] each
+               const distill_results<typename Executor::scalar>& out) {
+  if constexpr (detail::check_logits<Executor, T>() && detail::check_logits<Executor, Q>()) {
+    if constexpr (requires { how.check(); }) how.check();
+    detail::check_distill(rule, student, in, out);
+    const view<const Q, 2> read = teacher;
+    detail::check_matrix("teacher", read, student.extent[0], student.extent[1]);
+    if (detail::overlap(detail::range_of(teacher), detail::range_of(out.gradient)))
+      detail::refuse(detail::message() << "hence: out.gradient overlaps teacher, expected separate "
+                                          "arrays");
+    const detail::distiller<Executor> rows{rule, in, out};
+    status found = status::ok;
+    for (std::int64_t t = 0; t < student.extent[0]; ++t) {
+      if (rows.is_dead(t))
+        rows.clear(t, student.extent[1]);
+      else
+        found |= rows.full(how, student.data + t * student.stride[0],
+                           teacher.data + t * teacher.stride[0], student.extent[1], t);
+    }
+    return found;
+  } else {
+    return status::ok;
+  }
+}
+
+/// sum over the k given ids of e^q (q - s), the part of KL(Q || S) that the teacher's largest
+/// tokens show; s of the student is normalised over the whole vocabulary. Both are first raised to
+/// `log_prob_min`, the sum is clamped to [clamp_min, clamp_max].
+/// \param ids `[tokens, k]`; out of range: NaN and `status::label`. \param teacher_logp `[tokens,
+/// k]`.
+template <class Executor, class T>
+status distill_top_k(const Executor&, const distill_top_k_rule& rule,
+                     view<T, 2> student,                                     // [tokens, vocabulary]
+                     view<const std::int64_t, 2> ids,                        // [tokens, k]
+                     view<const typename Executor::scalar, 2> teacher_logp,  // [tokens, k]
+                     const distill_inputs<typename Executor::scalar>& in,    // [tokens] each
+                     const distill_results<typename Executor::scalar>& out) {
+  if constexpr (detail::check_logits<Executor, T>()) {
+    const distill_rule temperature{.temperature = rule.temperature};
+    detail::check_distill(temperature, student, in, out);
+    if (detail::overlap(detail::range_of(student), detail::range_of(out.gradient)))
+      detail::refuse(detail::message() << "hence: out.gradient overlaps student, expected separate "
+                                          "arrays");
+    if (!(rule.clamp_min <= rule.clamp_max))
+      detail::refuse(detail::message() << "hence: clamp_min " << rule.clamp_min
+                                       << " is not at most clamp_max " << rule.clamp_max);
+    detail::check_matrix("ids", ids, student.extent[0], ids.extent[1]);
+    detail::check_matrix("teacher_logp", teacher_logp, student.extent[0], ids.extent[1]);
+    const detail::distiller<Executor> rows{temperature, in, out};
+    status found = status::ok;
+    for (std::int64_t t = 0; t < student.extent[0]; ++t) {
+      if (rows.is_dead(t))
+        rows.clear(t, student.extent[1]);
+      else
+        found |= rows.top_k(rule, student.data + t * student.stride[0], student.extent[1],
+                            ids.data + t * ids.stride[0],
+                            teacher_logp.data + t * teacher_logp.stride[0], ids.extent[1], t);
+    }
+    return found;
+  } else {
+    return status::ok;
+  }
+}
+
+}  // namespace hence::inline v0

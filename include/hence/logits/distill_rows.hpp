@@ -1,0 +1,224 @@
+/// \file
+/// One token of a distillation loss: two softmaxes, the divergence as a dual number of log S, and
+/// the chain rule through the student's softmax:
+/// d / d x_i = (phi_i - S_i sum phi) / T with phi_i = d f_i / d log S_i.
+#pragma once
+
+#include <hence/core/clamp.hpp>
+#include <hence/logits/divergence.hpp>
+#include <hence/logits/token_checks.hpp>
+#include <hence/logits/token_rows.hpp>
+
+namespace hence::inline v0 {
+
+struct distill_rule {
+  double temperature;  ///< above 0, of both
+};
+/// An absent bound is an infinity.
+struct distill_top_k_rule {
+  double temperature;  ///< above 0, of the student; the teacher's log-probs are given
+  double log_prob_min = -__builtin_inf();
+  double clamp_min = -__builtin_inf(), clamp_max = __builtin_inf();
+};
+/// \tparam S the executor's scalar.
+template <class S> struct distill_inputs {
+  view<const std::uint8_t> mask{};  ///< `[tokens]`, nonzero = live; absent: all
+  view<const S> cotangent{};        ///< `[tokens]`, d loss / d per_token; absent: 1
+};
+template <class S> struct distill_results {
+  view<S> per_token{};    ///< `[tokens]`
+  view<S, 2> gradient{};  ///< `[tokens, vocabulary]`, or absent; may be the student's logits
+};
+
+namespace detail {
+
+template <class T, class S>
+[[gnu::always_inline]] inline void check_distill(const distill_rule& rule,
+                                                 const view<T, 2>& student,
+                                                 const distill_inputs<S>& in,
+                                                 const distill_results<S>& out) {
+  check_softmax_rule({.temperature = rule.temperature, .negative = negative_labels::ignored});
+  const std::int64_t rows = student.extent[0], columns = student.extent[1];
+  if (rows < 0 || columns < 1)
+    refuse(message() << "hence: student has shape [" << rows << ", " << columns
+                     << "], expected [tokens, vocabulary], a vocabulary of 1 or more");
+  const view<const T, 2> read = student;
+  check_matrix("student", read, rows, columns);
+  check_rows("in.mask", in.mask, rows);
+  check_rows("in.cotangent", in.cotangent, rows);
+  check_rows("out.per_token", out.per_token, rows);
+  if (!out.gradient.present()) return;
+  check_matrix("out.gradient", out.gradient, rows, columns);
+  const void *from = student.data, *to = out.gradient.data;
+  if (!(from == to && sizeof(T) == sizeof(S) &&
+        (rows < 2 || student.stride[0] == out.gradient.stride[0])) &&
+      overlap(range_of(student), range_of(out.gradient)))
+    refuse(message() << "hence: out.gradient overlaps student, expected the same array or one "
+                        "apart from it");
+}
+
+/// Sixteen float64 sums by column, so that the order does not depend on the register width.
+template <class Isa> struct column_sum {
+  double lane[16] = {};
+  HENCE_FN void add(std::int64_t column, double x) { lane[column & 15] = lane[column & 15] + x; }
+  HENCE_FN double value() const {
+    double a[16];
+    for (int i = 0; i < 16; ++i) a[i] = lane[i];
+    for (int h = 8; h >= 1; h /= 2)
+      for (int i = 0; i < h; ++i) a[i] = a[i] + a[i + h];
+    return a[0];
+  }
+};
+
+template <class Executor> struct number_of {
+  using type = num<typename Executor::scalar, typename engine_of<Executor>::isa>;
+};
+template <class Pool, class Isa> struct number_of<cpu<Pool, Isa>> {
+  using type = pack<float, Isa>;
+};
+
+template <class Executor> struct distiller {
+  static_assert(!Executor::is_parallel,
+                "hence: distill runs in the caller's thread: give it cpu{}, and split the tokens "
+                "over your threads");
+  using S = typename Executor::scalar;
+  using engine = typename engine_of<Executor>::type;
+  using Isa = typename engine_of<Executor>::isa;
+  using W = num<double, Isa>;
+  using V = typename number_of<Executor>::type;
+  using N = num<S, Isa>;
+
+  const distill_rule& rule;
+  const distill_inputs<S>& in;
+  const distill_results<S>& out;
+
+  HENCE_FN bool is_dead(std::int64_t t) const { return in.mask.present() && in.mask[t] == 0; }
+  void clear(std::int64_t t, std::int64_t columns, S fill = S(0)) const {
+    if (out.per_token.present()) out.per_token[t] = fill;
+    for (std::int64_t i = 0; out.gradient.present() && i < columns; ++i) out.gradient(t, i) = fill;
+  }
+
+  /// log p_i = (x_i - pivot) / T - rest.
+  struct distribution {
+    S pivot, inverse, rest;
+    bool is_number;
+    template <class U> HENCE_FN U log_p(U x) const {
+      const U l = fma(x - U(pivot), U(inverse), -U(rest));
+      return select(l > U(S(-1e30)), l, U(S(-1e30)));
+    }
+  };
+  template <class T> distribution softmax_of(const T* x, std::int64_t columns) const {
+    const auto n =
+        numbers_of<S>({.temperature = rule.temperature, .negative = negative_labels::ignored});
+    const softmax_state s = engine::sum(n, x, columns, -1, nullptr);
+    const auto v = finished<W>(s, static_cast<double>(n.scale), n.lost);
+    const auto pivot =
+        static_cast<S>((W(s.reference) / W(static_cast<double>(n.scale)) + W(s.shift)).v);
+    const W log_z = fma(W(s.shift), W(n.inverse), W(s.reference) * W(ln2)) + v.log_sum;
+    const W rest = fma(W(static_cast<double>(pivot)), W(-n.inverse), log_z);
+    return {pivot, static_cast<S>(n.inverse), static_cast<S>(rest.v), s.others == s.others};
+  }
+
+  template <class Divergence, class T, class Q>
+  status full(const Divergence& how, const T* student, const Q* teacher, std::int64_t columns,
+              std::int64_t t) const {
+    const distribution s = softmax_of(student, columns), q = softmax_of(teacher, columns);
+    bool is_sound = s.is_number && q.is_number;
+    for (std::int64_t i = 0; Divergence::needs_equal_support && is_sound && i < columns; ++i)
+      is_sound = (S(student[i]) > -__builtin_inf()) == (S(teacher[i]) > -__builtin_inf());
+    if (!is_sound) {
+      clear(t, columns, static_cast<S>(__builtin_nan("")));
+      return status::non_finite;
+    }
+    const std::int64_t stride = out.gradient.stride[0];
+    S* const gradient = out.gradient.present() ? out.gradient.data + t * stride : nullptr;
+    column_sum<Isa> value, slopes;
+    // in place of the logits the slopes can not be kept, since S is needed once more
+    const bool in_place = static_cast<const void*>(gradient) == static_cast<const void*>(student);
+    const auto term = [&]<class U>(U, std::int64_t i) __attribute__((always_inline)) {
+      const dual<U, zero, one> log_s{s.log_p(load_as<U>(student + i)), {}, {}};
+      return how(log_s, q.log_p(load_as<U>(teacher + i)));
+    };
+    const auto sum = [&]<class U>(U like, std::int64_t i) __attribute__((always_inline)) {
+      const auto f = term(like, i);
+      S values[static_cast<unsigned>(lane_count<U>)], phi[static_cast<unsigned>(lane_count<U>)];
+      store_as(values, f.value);
+      store_as(phi, f.own);
+      for (int j = 0; j < lane_count<U>; ++j) {
+        value.add(i + j, static_cast<double>(values[j]));
+        slopes.add(i + j, static_cast<double>(phi[j]));
+      }
+      if (gradient != nullptr && !in_place) store_as(gradient + i, f.own);
+    };
+    for_columns(columns, sum);
+    if (out.per_token.present()) out.per_token[t] = static_cast<S>(value.value());
+    if (gradient == nullptr) return status::ok;
+    const auto total = static_cast<S>(slopes.value());
+    const S weight = weight_of(t);
+    for_columns(columns, [&]<class U>(U like, std::int64_t i) __attribute__((always_inline)) {
+      const U p = exp(s.log_p(load_as<U>(student + i)));
+      const U phi = in_place ? U(term(like, i).own) : load_as<U>(gradient + i);
+      store_as(gradient + i, fma(fma(p, -U(total), phi), U(weight), U(S(0))));
+    });
+    return status::ok;
+  }
+
+  template <class T>
+  status top_k(const distill_top_k_rule& r, const T* student, std::int64_t columns,
+               const std::int64_t* ids, const S* teacher_logp, std::int64_t k,
+               std::int64_t t) const {
+    const distribution s = softmax_of(student, columns);
+    bool in_range = true;
+    for (std::int64_t j = 0; j < k; ++j) in_range &= ids[j] >= 0 && ids[j] < columns;
+    if (!s.is_number || !in_range) {
+      clear(t, columns, static_cast<S>(__builtin_nan("")));
+      return in_range ? status::non_finite : status::label;
+    }
+    const N least(bounded(r.log_prob_min));
+    const auto term = [&](N x, std::int64_t j) __attribute__((always_inline)) {
+      const dual<N, zero, one> log_s{s.log_p(x), {}, {}};
+      const N log_q = greater(least, N(teacher_logp[j]));
+      return divergence::forward_kl{}(clamp(log_s, least, N(S(1e30))), log_q);
+    };
+    column_sum<Isa> value, slopes;
+    for (std::int64_t j = 0; j < k; ++j) {
+      const auto f = term(load_as<N>(student + ids[j]), j);
+      value.add(j, static_cast<double>(f.value.v));
+      slopes.add(j, static_cast<double>(f.own.v));
+    }
+    const dual<N, zero, one> sum{N(static_cast<S>(value.value())), {}, {}};
+    const auto clamped = clamp(sum, N(bounded(r.clamp_min)), N(bounded(r.clamp_max)));
+    if (out.per_token.present()) out.per_token[t] = clamped.value.v;
+    if (!out.gradient.present()) return status::ok;
+    S* const gradient = out.gradient.data + t * out.gradient.stride[0];
+    const S weight = (N(weight_of(t)) * clamped.own).v, total = static_cast<S>(slopes.value());
+    for_columns(columns, [&]<class U>(U, std::int64_t i) __attribute__((always_inline)) {
+      const U p = exp(s.log_p(load_as<U>(student + i)));
+      store_as(gradient + i, fma(p * -U(total), U(weight), U(S(0))));
+    });
+    for (std::int64_t j = 0; j < k; ++j) {
+      const N x = load_as<N>(student + ids[j]);
+      gradient[ids[j]] = fma(term(x, j).own, N(weight), N(gradient[ids[j]])).v;
+    }
+    return status::ok;
+  }
+
+ private:
+  /// The token's cotangent over the temperature.
+  S weight_of(std::int64_t t) const {
+    const double cot = in.cotangent.present() ? static_cast<double>(in.cotangent[t]) : 1.0;
+    return static_cast<S>((W(cot) / W(rule.temperature)).v);
+  }
+  static HENCE_FN S bounded(double x) {
+    return static_cast<S>(x < -1e30 ? -1e30 : x > 1e30 ? 1e30 : x);
+  }
+  template <class F> static HENCE_FN void for_columns(std::int64_t columns, F&& f) {
+    std::int64_t i = 0;
+    for (; i + lane_count<V> <= columns; i += lane_count<V>) f(V(S(0)), i);
+    for (; i < columns; ++i) f(N(S(0)), i);
+  }
+};
+
+}  // namespace detail
+
+}  // namespace hence::inline v0

@@ -1,0 +1,215 @@
+/// \file
+/// How `linear_logprob` walks over tiles of live tokens: gather their hidden states, multiply,
+/// reduce each row, turn it into its gradient in place, multiply back.
+#pragma once
+
+#include <hence/core/gemm/ordered.hpp>
+#include <hence/logits/linear_arrays.hpp>
+
+namespace hence::inline v0::detail {
+
+template <class Executor, class Gemm, class H, class W> struct linear_job {
+  using S = typename Executor::scalar;
+  using row = token_row<Executor>;
+  static_assert(!Executor::is_parallel,
+                "hence: linear_logprob runs in the caller's thread: give it cpu{}, and split the "
+                "tokens over your threads (log-probs and gradients of hidden keep their bits)");
+  static_assert(
+      requires(const Gemm& g, view<const S, 2> a, view<const W, 2> b, view<S, 2> c, S* scratch) {
+        g(a, b, c, update::overwrite, scratch);
+      },
+      "hence: this gemm does not multiply the executor's scalar by weights of this type: "
+      "gemm::ordered takes float, bf16 and f16 on cpu, gemm::eigen float, gemm::chain<S> "
+      "anything on reference<S>");
+
+  const Gemm& gemm;
+  const softmax_rule& rule;
+  view<H, 2> hidden;
+  const linear_head<W, S>& head;
+  const token_labels& labels;
+  token_results<S> out{};
+  token_cotangents<S> cot{};
+  view<const softmax_state> states{};
+  linear_gradients<S> gradients{};
+  bool computes_values = false, computes_gradients = false;
+
+  status run(view<std::byte> memory) {
+    check_softmax_rule(rule);
+    const std::int64_t width = hidden.extent[1], columns = head.weight.extent[0];
+    const std::int64_t per_token = floats_per_token(width, columns);
+    check(width, columns);
+    const auto space = aligned_floats<S>(memory);
+    const std::int64_t room = space.extent[0] - Gemm::scratch_floats;
+    if (room < per_token)
+      refuse(message() << "hence: memory has " << memory.extent[0] << " bytes, expected at least "
+                       << 64 + static_cast<std::int64_t>(sizeof(S)) *
+                                   (Gemm::scratch_floats + per_token)
+                       << " (linear_logprob_bytes)");
+    const std::int64_t tile = room / per_token;
+    S* const scratch = space.data;
+    S* const gathered = scratch + Gemm::scratch_floats;
+    S* const returned = gathered + tile * rounded_up(width);
+    S* const logits = returned + tile * rounded_up(width);
+    status found = status::ok;
+    bool is_first = true;
+    const bool ignores = rule.negative == negative_labels::ignored;
+    for (std::int64_t t = 0; t < hidden.extent[0];) {
+      const std::int64_t begin = t;
+      std::int64_t live = 0;
+      for (; t < hidden.extent[0] && live < tile; ++t) {
+        if (ignores && labels[t] < 0) {
+          skip(t);
+          continue;
+        }
+        S* to = gathered + live++ * rounded_up(width);
+        for (std::int64_t d = 0; d < width; ++d) to[d] = static_cast<S>(hidden(t, d));
+      }
+      if (live == 0) continue;
+      const view<const S, 2> x(gathered, live, width, rounded_up(width));
+      const view<S, 2> z(logits, live, columns, rounded_up(columns));
+      found |= reduce_tile(x, z, begin, t, scratch);
+      if (computes_gradients) {
+        multiply_back(x, z, begin, t, returned, scratch, is_first);
+        is_first = false;
+      }
+    }
+    if (computes_gradients && is_first) clear_weights();
+    return found;
+  }
+
+ private:
+  HENCE_FN bool is_live(std::int64_t t) const {
+    return !(rule.negative == negative_labels::ignored && labels[t] < 0);
+  }
+  void skip(std::int64_t t) {
+    if (computes_values) {
+      row::write_zeros(out, t);
+      if (out.states.present()) out.states[t] = softmax_state{};
+    }
+    if (computes_gradients && gradients.hidden.present() &&
+        gradients.of_hidden == update::overwrite)
+      for (std::int64_t d = 0; d < hidden.extent[1]; ++d) gradients.hidden(t, d) = S(0);
+  }
+
+  /// The tile's logits, its results, and its gradient in the place of the logits.
+  status reduce_tile(const view<const S, 2>& x, const view<S, 2>& z, std::int64_t begin,
+                     std::int64_t end, S* scratch) {
+    const std::int64_t columns = z.extent[1];
+    for (std::int64_t i = 0; head.bias.present() && i < z.extent[0]; ++i)
+      for (std::int64_t v = 0; v < columns; ++v) z(i, v) = head.bias[v];
+    gemm(x, transposed(view<const W, 2>(head.weight)), z,
+         head.bias.present() ? update::accumulate : update::overwrite, scratch);
+    status found = status::ok;
+    std::int64_t i = 0;
+    for (std::int64_t t = begin; t < end; ++t) {
+      if (!is_live(t)) continue;
+      S* logit = z.data + i++ * z.stride[0];
+      softmax_state state;
+      if (computes_values)
+        found |= row::forward(rule, logit, columns, labels[t], nullptr, out, t, &state);
+      else
+        state = states[t];
+      if (computes_gradients)
+        found |= row::backward(rule, logit, columns, labels[t], nullptr, state,
+                               row::cotangent(cot.logp, t), row::cotangent(cot.entropy, t), logit);
+    }
+    return found;
+  }
+
+  /// d hidden = G weight, d weight += G^T hidden, d bias += column sums of G in token order.
+  void multiply_back(const view<const S, 2>& x, const view<const S, 2>& g, std::int64_t begin,
+                     std::int64_t end, S* returned, S* scratch, bool is_first) {
+    const std::int64_t width = x.extent[1], columns = g.extent[1];
+    const view<S, 2> back(returned, x.extent[0], width, x.stride[0]);
+    if (gradients.hidden.present()) {
+      const bool adds = gradients.of_hidden == update::accumulate;
+      const auto each = [&](auto f) {
+        std::int64_t i = 0;
+        for (std::int64_t t = begin; t < end; ++t) {
+          if (!is_live(t)) continue;
+          for (std::int64_t d = 0; d < width; ++d) f(back(i, d), gradients.hidden(t, d));
+          ++i;
+        }
+      };
+      if (adds) each([](S& tile, S& whole) { tile = whole; });
+      gemm(g, view<const W, 2>(head.weight), back, gradients.of_hidden, scratch);
+      each([](S& tile, S& whole) { whole = tile; });
+    }
+    const bool replaces = is_first && gradients.of_head == update::overwrite;
+    if (gradients.weight.present())
+      gemm(transposed(g), x, gradients.weight, replaces ? update::overwrite : update::accumulate,
+           scratch);
+    for (std::int64_t i = 0; gradients.bias.present() && i < g.extent[0]; ++i)
+      for (std::int64_t v = 0; v < columns; ++v)
+        gradients.bias[v] = (replaces && i == 0 ? S(0) : gradients.bias[v]) + g(i, v);
+  }
+
+  void clear_weights() {
+    if (gradients.of_head == update::accumulate) return;
+    for (std::int64_t v = 0; v < head.weight.extent[0]; ++v) {
+      if (gradients.bias.present()) gradients.bias[v] = S(0);
+      for (std::int64_t d = 0; gradients.weight.present() && d < hidden.extent[1]; ++d)
+        gradients.weight(v, d) = S(0);
+    }
+  }
+
+  void check(std::int64_t width, std::int64_t columns) const {
+    const std::int64_t tokens = hidden.extent[0];
+    const view<const H, 2> read = hidden;
+    const view<const W, 2> weight = head.weight;
+    if (columns < 1 || width < 1)
+      refuse(message() << "hence: head.weight has shape [" << columns << ", " << weight.extent[1]
+                       << "] and hidden [" << tokens << ", " << width
+                       << "], expected [vocabulary, width] and [tokens, width]");
+    check_matrix("hidden", read, tokens, width);
+    if (weight.extent[1] != width)
+      refuse(message() << "hence: head.weight has shape [" << columns << ", " << weight.extent[1]
+                       << "], expected [vocabulary, " << width << "], the width of hidden");
+    check_matrix("head.weight", weight, columns, width);
+    if (head.bias.present() && head.bias.extent[0] != columns)
+      refuse(message() << "hence: head.bias has " << head.bias.extent[0]
+                       << " entries, head.weight has " << columns << " rows");
+    if (!labels.present() && tokens > 0)
+      refuse(message() << "hence: labels is null, expected " << tokens << " tokens");
+    check_tokens("labels", labels.present(), labels.size(), tokens);
+    if (computes_values) {
+      check_tokens("out.logp", out.logp.present(), out.logp.extent[0], tokens);
+      check_tokens("out.entropy", out.entropy.present(), out.entropy.extent[0], tokens);
+      check_tokens("out.anchor", out.anchor.present(), out.anchor.extent[0], tokens);
+      check_tokens("out.log_sum", out.log_sum.present(), out.log_sum.extent[0], tokens);
+      check_tokens("out.expected_logit", out.expected_logit.present(), out.expected_logit.extent[0],
+                   tokens);
+      check_tokens("out.states", out.states.present(), out.states.extent[0], tokens);
+    } else {
+      if (!states.present() && tokens > 0)
+        refuse(message() << "hence: states is null, expected " << tokens
+                         << " tokens as linear_logprob wrote them");
+      check_tokens("states", true, states.extent[0], tokens);
+    }
+    if (!computes_gradients) return;
+    check_tokens("cot.logp", cot.logp.present(), cot.logp.extent[0], tokens);
+    check_tokens("cot.entropy", cot.entropy.present(), cot.entropy.extent[0], tokens);
+    const view<S, 2>&h = gradients.hidden, &w = gradients.weight;
+    if (h.present()) check_matrix("gradients.hidden", h, tokens, width);
+    if (w.present()) check_matrix("gradients.weight", w, columns, width);
+    if (gradients.bias.present() && gradients.bias.extent[0] != columns)
+      refuse(message() << "hence: gradients.bias has " << gradients.bias.extent[0]
+                       << " entries, head.weight has " << columns << " rows");
+    for (int i = 0; i < 2; ++i) {
+      const memory_range inputs[] = {range_of(hidden), range_of(head.weight)};
+      if (overlap(range_of(h), inputs[i]) || overlap(range_of(w), inputs[i]))
+        refuse(message() << "hence: a gradient overlaps hidden or head.weight, expected separate "
+                            "arrays");
+    }
+    if (overlap(range_of(h), range_of(w)))
+      refuse(message() << "hence: gradients.hidden overlaps gradients.weight, expected separate "
+                          "arrays");
+  }
+  static void check_tokens(const char* name, bool present, std::int64_t size, std::int64_t tokens) {
+    if (present && size != tokens)
+      refuse(message() << "hence: " << name << " has " << size << " entries, hidden has " << tokens
+                       << " tokens");
+  }
+};
+
+}  // namespace hence::inline v0::detail

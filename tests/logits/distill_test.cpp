@@ -1,0 +1,255 @@
+// Distillation losses against their definitions in long double; gradients against differences of
+// those; equal bits; dead tokens; refusals.
+#include <doctest/doctest.h>
+#include <hence/logits/distill.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace hence;
+using real = long double;
+constexpr float inf = std::numeric_limits<float>::infinity();
+
+std::vector<real> log_softmax(const std::vector<real>& x, double temperature) {
+  real top = -HUGE_VALL, sum = 0;
+  for (const real v : x) top = std::max(top, v / real(temperature));
+  for (const real v : x) sum += std::exp(v / real(temperature) - top);
+  std::vector<real> r;
+  for (const real v : x) r.push_back(v / real(temperature) - top - std::log(sum));
+  return r;
+}
+real times(real p, real x) { return p > 0 ? p * x : 0; }
+
+/// \param beta as the contract: 0 forward, 1 reverse.
+real jsd(const std::vector<real>& s, const std::vector<real>& q, real beta) {
+  real sum = 0;
+  for (std::size_t i = 0; i < s.size(); ++i) {
+    const real a = std::exp(s[i]), b = std::exp(q[i]);
+    if (beta == 0) {
+      sum += times(b, q[i] - s[i]);
+    } else if (beta == 1) {
+      sum += times(a, s[i] - q[i]);
+    } else {
+      const real m = std::log((1 - beta) * a + beta * b);
+      sum += beta * times(b, q[i] - m) + (1 - beta) * times(a, s[i] - m);
+    }
+  }
+  return sum;
+}
+
+struct answer {
+  std::vector<float> per_token, gradient;
+  status found = status::ok;
+  bool operator==(const answer& o) const {
+    return std::memcmp(per_token.data(), o.per_token.data(), 4 * per_token.size()) == 0 &&
+           std::memcmp(gradient.data(), o.gradient.data(), 4 * gradient.size()) == 0 &&
+           found == o.found;
+  }
+};
+
+template <class Executor, class How>
+answer run(const Executor& executor, const How& how, const std::vector<float>& x,
+           const std::vector<float>& y, std::int64_t rows, double temperature,
+           const std::vector<std::uint8_t>& mask = {}) {
+  answer a{std::vector<float>(std::size_t(rows), NAN), std::vector<float>(x.size(), NAN), {}};
+  const std::int64_t columns = static_cast<std::int64_t>(x.size()) / rows;
+  const std::vector<float> cot(std::size_t(rows), 0.5f);
+  distill_inputs<float> in{.cotangent = cot};
+  if (!mask.empty()) in.mask = mask;
+  a.found = distill(
+      executor, how, {.temperature = temperature}, view<const float, 2>(x.data(), rows, columns),
+      view<const float, 2>(y.data(), rows, columns), in,
+      {.per_token = a.per_token, .gradient = view<float, 2>(a.gradient.data(), rows, columns)});
+  return a;
+}
+
+template <class How>
+void against_definition(
+    const How& how,
+    const std::function<real(const std::vector<real>&, const std::vector<real>&)>& definition,
+    bool masked) {
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal(0, 2);
+  for (const std::size_t columns : {2u, 17u, 300u})
+    for (const float offset : {0.0f, 5000.0f})
+      for (const double temperature : {1.0, 0.8}) {
+        std::vector<float> x(columns), y(columns);
+        for (std::size_t i = 0; i < columns; ++i) {
+          x[i] = normal(random) + offset, y[i] = x[i] + 0.5f * normal(random);
+          if (masked && i % 5 == 1) x[i] = -inf;
+          if (masked && i % 7 == 1) y[i] = -inf;
+        }
+        const answer a = run(cpu{}, how, x, y, 1, temperature);
+        CHECK(a.found == status::ok);
+        CHECK(a == run(reference<float>{}, how, x, y, 1, temperature));
+        const std::vector<real> q = log_softmax({y.begin(), y.end()}, temperature);
+        const auto value = [&](const std::vector<real>& z) {
+          return definition(log_softmax(z, temperature), q);
+        };
+        const std::vector<real> z(x.begin(), x.end());
+        CHECK(std::abs(double(real(a.per_token[0]) - value(z))) <
+              2e-6 * (1 + std::abs(double(value(z)))));
+        double worst = 0;
+        for (std::size_t i = 0; i < columns; i += columns > 100 ? 7 : 1) {
+          if (x[i] == -inf) {
+            CHECK(a.gradient[i] == 0);
+            continue;
+          }
+          std::vector<real> up = z, down = z;
+          up[i] += 1e-4L, down[i] -= 1e-4L;
+          const real slope = (value(up) - value(down)) / 2e-4L;
+          worst = std::max(worst, std::abs(double(real(a.gradient[i]) - real(0.5) * slope)));
+        }
+        CHECK(worst < 1e-6);
+      }
+}
+
+TEST_CASE("values and gradients are those of the definitions") {
+  using divergence::forward_kl, divergence::reverse_kl, divergence::mixed_kl,
+      divergence::generalized_jsd;
+  using list = const std::vector<real>&;
+  against_definition(forward_kl{}, [](list s, list q) { return jsd(s, q, 0); }, false);
+  against_definition(reverse_kl{}, [](list s, list q) { return jsd(s, q, 1); }, false);
+  against_definition(
+      mixed_kl{0.25f}, [](list s, list q) { return 0.25L * jsd(s, q, 0) + 0.75L * jsd(s, q, 1); },
+      false);
+  for (const float beta : {0.1f, 0.5f, 0.9f})
+    for (const bool masked : {false, true})
+      against_definition(
+          generalized_jsd{beta}, [&](list s, list q) { return jsd(s, q, real(beta)); }, masked);
+}
+
+TEST_CASE("equal distributions are 0 apart; in place; dead tokens; bad rows") {
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal(0, 3);
+  std::vector<float> x(5 * 40), y(x.size());
+  for (float& v : x) v = normal(random);
+  for (float& v : y) v = normal(random);
+  const divergence::generalized_jsd how{0.5f};
+  const answer equal = run(cpu{}, how, x, x, 5, 1.0);
+  for (const float v : equal.per_token) CHECK(v == 0);
+  answer whole = run(cpu{}, how, x, y, 5, 1.0);
+  std::vector<float> place = x;
+  const std::vector<float> cot(5, 0.5f);
+  distill(cpu{}, how, {.temperature = 1.0}, view<float, 2>(place.data(), 5, 40),
+          view<const float, 2>(y.data(), 5, 40), distill_inputs<float>{.cotangent = cot},
+          {.gradient = view<float, 2>(place.data(), 5, 40)});
+  CHECK(place == whole.gradient);
+  for (std::size_t i = 0; i < 40; ++i) x[40 + i] = NAN, y[80 + i] = inf;
+  const answer masked = run(cpu{}, how, x, y, 5, 1.0, {1, 0, 0, 1, 1});
+  CHECK(masked.found == status::ok);
+  CHECK(masked.per_token[1] == 0);
+  CHECK(std::count(masked.gradient.begin() + 40, masked.gradient.begin() + 120, 0.0f) == 80);
+  CHECK(masked.per_token[3] == whole.per_token[3]);
+  const answer bad = run(cpu{}, how, x, y, 5, 1.0);
+  CHECK(bad.found == status::non_finite);
+  CHECK(std::isnan(bad.per_token[1]));
+  CHECK(std::isnan(bad.gradient[81]));
+  CHECK(bad.per_token[4] == whole.per_token[4]);
+  std::vector<float> narrower(x.begin(), x.begin() + 40);
+  narrower[3] = -inf;
+  CHECK(run(cpu{}, divergence::forward_kl{}, narrower,
+            std::vector<float>(x.begin(), x.begin() + 40), 1, 1.0)
+            .found == status::non_finite);
+}
+
+TEST_CASE("the teacher's largest tokens") {
+  std::mt19937 random(8);
+  std::normal_distribution<float> normal(0, 2);
+  std::vector<float> x(60);
+  for (float& v : x) v = normal(random);
+  const std::vector<std::int64_t> ids{5, 50, 7};
+  const std::vector<float> q{-0.5f, -1.5f, -6.0f};
+  struct setting {
+    double least, low, high;
+  };
+  for (const auto& [least, low, high] :
+       {setting{-HUGE_VAL, -HUGE_VAL, HUGE_VAL}, setting{-4, -HUGE_VAL, HUGE_VAL},
+        setting{-HUGE_VAL, -1, 0.01}}) {
+    std::vector<float> value(1), gradient(60), other(60);
+    const auto call = [&](const auto& executor, std::vector<float>& to) {
+      return distill_top_k(
+          executor,
+          {.temperature = 0.9, .log_prob_min = least, .clamp_min = low, .clamp_max = high},
+          view<const float, 2>(x.data(), 1, 60), view<const std::int64_t, 2>(ids.data(), 1, 3),
+          view<const float, 2>(q.data(), 1, 3), {},
+          {.per_token = value, .gradient = view<float, 2>(to.data(), 1, 60)});
+    };
+    CHECK(call(cpu{}, gradient) == status::ok);
+    CHECK(call(reference<float>{}, other) == status::ok);
+    CHECK(gradient == other);
+    const auto definition = [&](const std::vector<real>& z) {
+      const auto s = log_softmax(z, 0.9);
+      real sum = 0;
+      for (std::size_t j = 0; j < 3; ++j) {
+        const real a = std::max(real(q[j]), real(least)),
+                   b = std::max(s[std::size_t(ids[j])], real(least));
+        sum += std::exp(a) * (a - b);
+      }
+      return std::clamp(sum, real(low), real(high));
+    };
+    const std::vector<real> z(x.begin(), x.end());
+    CHECK(double(value[0]) == doctest::Approx(double(definition(z))).epsilon(1e-6));
+    for (std::size_t i = 0; i < 60; i += 1) {
+      auto up = z, down = z;
+      up[i] += 1e-4L, down[i] -= 1e-4L;
+      CHECK(std::abs(double(gradient[i]) - double((definition(up) - definition(down)) / 2e-4L)) <
+            1e-6);
+    }
+  }
+}
+
+template <class F> std::string refusal(F&& f) {
+  try {
+    f();
+  } catch (const std::invalid_argument& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST_CASE("wrong arguments are refused") {
+  std::vector<float> x(12, 1.0f), y(12, 1.0f), out(3, -7.0f);
+  const view<float, 2> a(x.data(), 3, 4), b(y.data(), 3, 4), wrong(y.data(), 4, 3);
+  const auto call = [&](const auto& how, double t, view<float, 2> teacher,
+                        const distill_results<float>& to, const distill_inputs<float>& in = {}) {
+    return refusal([&] { distill(cpu{}, how, {.temperature = t}, a, teacher, in, to); });
+  };
+  const divergence::forward_kl kl;
+  const std::vector<float> few(2);
+  CHECK(call(kl, 0, b, {.per_token = out}).find("hence: softmax_rule.temperature is 0") == 0);
+  CHECK(call(kl, 1, wrong, {.per_token = out}) ==
+        "hence: teacher has shape [4, 3], expected [3, 4]");
+  CHECK(call(kl, 1, b, {.per_token = out}, {.cotangent = few}) ==
+        "hence: in.cotangent has 2 entries, logits has 3 rows");
+  CHECK(call(kl, 1, b, {.gradient = b}) ==
+        "hence: out.gradient overlaps teacher, expected separate arrays");
+  CHECK(call(divergence::generalized_jsd{1.0f}, 1, b, {.per_token = out})
+            .find("hence: generalized_jsd.beta is 1, expected") == 0);
+  const std::vector<std::int64_t> ids{0, 1, 4};
+  std::vector<float> q(3, -1.0f);
+  const auto top = [&](view<float, 2> gradient, double low) {
+    return refusal([&] {
+      const status s = distill_top_k(cpu{}, {.temperature = 1.0, .clamp_min = low}, a,
+                                     view<const std::int64_t, 2>(ids.data(), 3, 1),
+                                     view<const float, 2>(q.data(), 3, 1), {},
+                                     {.per_token = out, .gradient = gradient});
+      CHECK(s == status::label);
+    });
+  };
+  CHECK(top(a, 0) == "hence: out.gradient overlaps student, expected separate arrays");
+  CHECK(top({}, NAN).find("hence: clamp_min nan is not at most") == 0);
+  CHECK(out == std::vector<float>(3, -7.0f));
+  CHECK(top({}, -HUGE_VAL).empty());
+  CHECK(std::isnan(out[2]));
+  CHECK(std::isfinite(out[0]));
+}
+
+}  // namespace

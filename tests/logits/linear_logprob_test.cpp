@@ -1,0 +1,267 @@
+// Log-probs from hidden states and a head: against the definition in float64; tiles, calls and
+// ignored tokens leave no trace; refusals.
+#include <doctest/doctest.h>
+#include <hence/logits/linear_logprob.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace hence;
+
+constexpr std::int64_t tokens = 23, width = 37, vocabulary = 1111;
+
+softmax_rule rule(double temperature = 0.8) {
+  return {.temperature = temperature, .negative = negative_labels::ignored};
+}
+
+struct problem {
+  std::vector<float> hidden, weight, bias, cot_logp, cot_entropy;
+  std::vector<std::int64_t> labels;
+  problem() {
+    std::mt19937 random(5);
+    std::normal_distribution<float> normal(0, 1);
+    const auto fill = [&](std::vector<float>& v, std::int64_t n, float scale) {
+      v.resize(static_cast<std::size_t>(n));
+      for (float& x : v) x = scale * normal(random);
+    };
+    fill(hidden, tokens * width, 1);
+    fill(weight, vocabulary * width, 0.4f);
+    fill(bias, vocabulary, 0.5f);
+    fill(cot_logp, tokens, 1);
+    fill(cot_entropy, tokens, 0.3f);
+    for (std::int64_t t = 0; t < tokens; ++t)
+      labels.push_back(t % 5 == 3 ? -100 : (t * 7919) % vocabulary);
+  }
+};
+
+struct answer {
+  std::vector<float> logp, entropy, hidden, weight, bias;
+  status found = status::ok;
+  bool operator==(const answer& o) const {
+    return logp == o.logp && entropy == o.entropy && hidden == o.hidden && weight == o.weight &&
+           bias == o.bias && found == o.found;
+  }
+};
+
+template <class Gemm = gemm::ordered, class W = float>
+answer run(const problem& p, const std::vector<W>& weight, std::int64_t tile, bool in_one_call,
+           const softmax_rule& r = rule()) {
+  const auto n = static_cast<std::size_t>(tokens);
+  answer a{std::vector<float>(n, NAN), std::vector<float>(n, NAN),
+           std::vector<float>(p.hidden.size(), NAN), std::vector<float>(p.weight.size(), NAN),
+           std::vector<float>(p.bias.size(), NAN)};
+  std::vector<softmax_state> states(n);
+  std::vector<std::byte> memory(
+      static_cast<std::size_t>(linear_logprob_bytes<Gemm>(tile, width, vocabulary)) + 7);
+  const view<std::byte> odd(memory.data() + 7, static_cast<std::int64_t>(memory.size()) - 7);
+  const view<const float, 2> hidden(p.hidden.data(), tokens, width);
+  const linear_head<const W> head{.weight = view<const W, 2>(weight.data(), vocabulary, width),
+                                  .bias = p.bias};
+  const linear_gradients<> to{.hidden = view<float, 2>(a.hidden.data(), tokens, width),
+                              .weight = view<float, 2>(a.weight.data(), vocabulary, width),
+                              .bias = a.bias};
+  const token_results<float> out{.logp = a.logp, .entropy = a.entropy, .states = states};
+  const token_cotangents<float> cot{.logp = p.cot_logp, .entropy = p.cot_entropy};
+  if (in_one_call) {
+    a.found =
+        linear_logprob_and_gradient(cpu{}, Gemm{}, r, hidden, head, p.labels, cot, out, to, odd);
+  } else {
+    a.found = linear_logprob(cpu{}, Gemm{}, r, hidden, head, p.labels, out, odd);
+    a.found |=
+        linear_logprob_gradient(cpu{}, Gemm{}, r, hidden, head, p.labels, states, cot, to, odd);
+  }
+  return a;
+}
+
+TEST_CASE("against the definition in float64") {
+  const problem p;
+  const answer a = run(p, p.weight, 4, true);
+  CHECK(a.found == status::ok);
+  std::vector<double> d_hidden(p.hidden.size()), d_weight(p.weight.size()), d_bias(p.bias.size());
+  double worst = 0;
+  for (std::size_t t = 0; t < std::size_t(tokens); ++t) {
+    if (p.labels[t] < 0) {
+      CHECK(a.logp[t] == 0);
+      CHECK(a.entropy[t] == 0);
+      continue;
+    }
+    std::vector<double> z(std::size_t(vocabulary), 0.0);
+    double sum = 0, entropy = 0;
+    for (std::size_t v = 0; v < z.size(); ++v) {
+      z[v] = double(p.bias[v]);
+      for (std::size_t d = 0; d < std::size_t(width); ++d)
+        z[v] += double(p.hidden[t * std::size_t(width) + d]) *
+                double(p.weight[v * std::size_t(width) + d]);
+      z[v] /= 0.8;
+      sum += std::exp(z[v]);
+    }
+    const double log_z = std::log(sum);
+    for (const double x : z) entropy -= std::exp(x - log_z) * (x - log_z);
+    const auto label = static_cast<std::size_t>(p.labels[t]);
+    worst = std::max(worst, std::abs(double(a.logp[t]) - (z[label] - log_z)));
+    worst = std::max(worst, std::abs(double(a.entropy[t]) - entropy));
+    for (std::size_t v = 0; v < z.size(); ++v) {
+      const double q = std::exp(z[v] - log_z);
+      const double g = (double(p.cot_logp[t]) * ((v == label) - q) -
+                        double(p.cot_entropy[t]) * q * (z[v] - log_z + entropy)) /
+                       0.8;
+      d_bias[v] += g;
+      for (std::size_t d = 0; d < std::size_t(width); ++d) {
+        d_hidden[t * std::size_t(width) + d] += g * double(p.weight[v * std::size_t(width) + d]);
+        d_weight[v * std::size_t(width) + d] += g * double(p.hidden[t * std::size_t(width) + d]);
+      }
+    }
+  }
+  CHECK(worst < 5e-6);  // logits of 20 or so, summed in fp32
+  const auto distance = [](const std::vector<float>& x, const std::vector<double>& y) {
+    double largest = 0, apart = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      apart = std::max(apart, std::abs(double(x[i]) - y[i]));
+      largest = std::max(largest, std::abs(y[i]));
+    }
+    return apart / largest;
+  };
+  CHECK(distance(a.hidden, d_hidden) < 3e-6);
+  CHECK(distance(a.weight, d_weight) < 3e-6);
+  CHECK(distance(a.bias, d_bias) < 3e-6);
+}
+
+TEST_CASE("tiles and calls leave no trace") {
+  problem p;
+  const answer whole = run(p, p.weight, 100, true);
+  for (const std::int64_t tile : {1, 2, 5, 19})
+    for (const bool in_one_call : {true, false})
+      CHECK(run(p, p.weight, tile, in_one_call) == whole);
+  // a dead token may hold anything
+  for (std::int64_t t = 0; t < tokens; ++t)
+    if (p.labels[std::size_t(t)] < 0) {
+      for (std::int64_t d = 0; d < width; ++d) p.hidden[std::size_t(t * width + d)] = NAN;
+      p.cot_logp[std::size_t(t)] = NAN;
+    }
+  CHECK(run(p, p.weight, 7, false) == whole);
+
+  // two calls that add up have the bits of one; log-probs do not know the batch
+  std::vector<float> weight(p.weight.size(), NAN), bias(p.bias.size(), NAN),
+      hidden(p.hidden.size(), 2.0f), logp(std::size_t(tokens), NAN);
+  std::vector<std::byte> memory(
+      static_cast<std::size_t>(linear_logprob_bytes<gemm::ordered>(3, width, vocabulary)));
+  const linear_head<const float> head{
+      .weight = view<const float, 2>(p.weight.data(), vocabulary, width), .bias = p.bias};
+  for (const auto& [begin, end] : {std::pair<std::int64_t, std::int64_t>{0, 9}, {9, tokens}}) {
+    const std::int64_t n = end - begin;
+    linear_logprob_and_gradient(cpu{}, gemm::ordered{}, rule(),
+                                view<const float, 2>(p.hidden.data() + begin * width, n, width),
+                                head, view<const std::int64_t>(p.labels.data() + begin, n),
+                                {.logp = view<const float>(p.cot_logp.data() + begin, n),
+                                 .entropy = view<const float>(p.cot_entropy.data() + begin, n)},
+                                {.logp = view<float>(logp.data() + begin, n)},
+                                {.hidden = view<float, 2>(hidden.data() + begin * width, n, width),
+                                 .weight = view<float, 2>(weight.data(), vocabulary, width),
+                                 .bias = bias,
+                                 .of_hidden = update::accumulate,
+                                 .of_head = begin == 0 ? update::overwrite : update::accumulate},
+                                memory);
+  }
+  CHECK(weight == whole.weight);
+  CHECK(bias == whole.bias);
+  CHECK(logp == whole.logp);
+  float worst = 0;
+  for (std::size_t i = 0; i < hidden.size(); ++i)
+    worst = std::max(worst, std::abs(hidden[i] - 2 - whole.hidden[i]));
+  CHECK(worst < 1e-5f);
+}
+
+TEST_CASE("bf16 weights have the bits of their values") {
+  problem p;
+  std::vector<bf16> narrow;
+  for (float& x : p.weight) narrow.push_back(bf16(x)), x = float(narrow.back());
+  CHECK(run(p, narrow, 6, true) == run(p, p.weight, 6, true));
+}
+
+TEST_CASE("no live token gives zeros, or leaves what is there") {
+  problem p;
+  for (auto& label : p.labels) label = -1;
+  const answer a = run(p, p.weight, 4, true);
+  for (const auto* v : {&a.logp, &a.entropy, &a.hidden, &a.weight, &a.bias})
+    CHECK(std::count(v->begin(), v->end(), 0.0f) == static_cast<std::int64_t>(v->size()));
+}
+
+TEST_CASE("a bad row tells and spoils no other log-prob") {
+  problem p;
+  const answer good = run(p, p.weight, 4, true);
+  p.labels[1] = vocabulary;
+  p.hidden[std::size_t(2 * width)] = NAN;
+  const answer a = run(p, p.weight, 4, true);
+  CHECK(has(a.found, status::label));
+  CHECK(has(a.found, status::non_finite));
+  CHECK(std::isnan(a.logp[1]));
+  CHECK(std::isnan(a.logp[2]));
+  for (std::size_t t = 4; t < std::size_t(tokens); ++t) CHECK(a.logp[t] == good.logp[t]);
+  CHECK(std::memcmp(&a.hidden[std::size_t(4 * width)], &good.hidden[std::size_t(4 * width)], 40) ==
+        0);
+}
+
+template <class F> std::string refusal(F&& f) {
+  try {
+    f();
+  } catch (const std::invalid_argument& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST_CASE("wrong arguments are refused before anything is written") {
+  problem p;
+  std::vector<float> logp(std::size_t(tokens), -7.0f), d_hidden(p.hidden.size(), -7.0f), few(3);
+  std::vector<std::byte> memory(
+      static_cast<std::size_t>(linear_logprob_bytes<gemm::ordered>(1, width, vocabulary)));
+  const view<const float, 2> hidden(p.hidden.data(), tokens, width);
+  const view<const float, 2> weight(p.weight.data(), vocabulary, width);
+  const auto forward = [&](view<const float, 2> h, const linear_head<const float>& head,
+                           const std::vector<std::int64_t>& labels, const token_results<float>& out,
+                           view<std::byte> m) {
+    return refusal(
+        [&] { linear_logprob(cpu{}, gemm::ordered{}, rule(), h, head, labels, out, m); });
+  };
+  const token_results<float> out{.logp = logp};
+  CHECK(forward(hidden, {.weight = weight}, p.labels, out, view<std::byte>(memory.data(), 100))
+            .find("hence: memory has 100 bytes, expected at least ") == 0);
+  CHECK(forward(hidden, {.weight = view<const float, 2>(p.weight.data(), width, vocabulary)},
+                p.labels, out, memory)
+            .find("hence: head.weight has shape [37, 1111]") == 0);
+  CHECK(forward(hidden, {.weight = weight, .bias = few}, p.labels, out, memory) ==
+        "hence: head.bias has 3 entries, head.weight has 1111 rows");
+  CHECK(forward(hidden, {.weight = weight}, {1, 2}, out, memory) ==
+        "hence: labels has 2 entries, hidden has 23 tokens");
+  CHECK(forward(hidden, {.weight = weight}, p.labels, {.logp = few}, memory) ==
+        "hence: out.logp has 3 entries, hidden has 23 tokens");
+  const auto backward = [&](view<const softmax_state> states, const token_cotangents<float>& cot,
+                            const linear_gradients<>& to) {
+    return refusal([&] {
+      linear_logprob_gradient(cpu{}, gemm::ordered{}, rule(), hidden,
+                              linear_head<const float>{.weight = weight}, p.labels, states, cot, to,
+                              memory);
+    });
+  };
+  const std::vector<softmax_state> states(static_cast<std::size_t>(tokens));
+  CHECK(backward({}, {}, {}) ==
+        "hence: states is null, expected 23 tokens as linear_logprob wrote them");
+  CHECK(backward(states, {.logp = few}, {}) ==
+        "hence: cot.logp has 3 entries, hidden has 23 tokens");
+  CHECK(backward(states, {}, {.hidden = view<float, 2>(d_hidden.data(), width, tokens)}) ==
+        "hence: gradients.hidden has shape [37, 23], expected [23, 37]");
+  CHECK(backward(states, {}, {.hidden = view<float, 2>(p.hidden.data(), tokens, width)})
+            .find("hence: a gradient overlaps hidden or head.weight") == 0);
+  CHECK(backward(states, {}, {.bias = few}) ==
+        "hence: gradients.bias has 3 entries, head.weight has 1111 rows");
+  CHECK(std::count(logp.begin(), logp.end(), -7.0f) == tokens);
+  CHECK(std::count(d_hidden.begin(), d_hidden.end(), -7.0f) == tokens * width);
+}
+
+}  // namespace
