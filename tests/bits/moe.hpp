@@ -109,23 +109,23 @@ template <class Score> void balance(const char* name, const Score& score) {
 
 void combination() {
   using namespace hence;
-  constexpr std::int64_t tokens = 91, k = 3, rows = tokens * k, width = 83;
+  constexpr std::int64_t tokens = 91, k = 3, entries = tokens * k, hidden = 83;
   source s;
-  std::vector<float> x(tokens * width), experts(rows * width), weights(rows), y(x.size()),
-      dots(rows);
-  std::vector<std::int64_t> position(rows);
+  std::vector<float> x(tokens * hidden), experts(entries * hidden), weights(entries), y(x.size()),
+      dots(entries);
+  std::vector<std::int64_t> position(entries);
   for (float& a : x) a = s.number(-3, 3);
   for (float& a : experts) a = s.number(-3, 3);
   for (float& a : weights) a = s.number(0, 1);
-  for (std::int64_t i = 0; i < rows; ++i)
-    position[static_cast<std::size_t>(i)] = i % 7 == 3 ? -1 : (i * 17) % rows;
+  for (std::int64_t i = 0; i < entries; ++i)
+    position[static_cast<std::size_t>(i)] = i % 7 == 3 ? -1 : (i * 17) % entries;
   hash h;
   const auto run = [&](const auto& executor) {
     const moe::slot_positions at(position.data(), tokens, k);
-    const view<const float, 2> from(experts.data(), rows, width);
+    const view<const float, 2> from(experts.data(), entries, hidden);
     moe::combine(executor, from, at, view<const float, 2>(weights.data(), tokens, k),
-                 view<float, 2>(y.data(), tokens, width));
-    moe::dot_rows(executor, view<const float, 2>(x.data(), tokens, width), at, from,
+                 view<float, 2>(y.data(), tokens, hidden));
+    moe::dot_rows(executor, view<const float, 2>(x.data(), tokens, hidden), at, from,
                   view<float, 2>(dots.data(), tokens, k));
     hash of;
     for (const float a : y) of.value(a);

@@ -12,6 +12,14 @@ namespace hence::inline v0::detail {
 template <class V> constexpr int lane_count = 1;
 template <class T, class Isa> constexpr int lane_count<pack<T, Isa>> = pack<T, Isa>::lanes;
 
+/// Whether a comparison of numbers or of packs holds in any lane.
+template <class M> HENCE_FN bool any_lane(M mask) {
+  if constexpr (std::convertible_to<M, bool>)
+    return mask;
+  else
+    return any(mask);
+}
+
 /// What logits are stored as.
 template <class T>
 concept stored_logit = std::same_as<T, float> || std::same_as<T, bf16> || std::same_as<T, f16>;

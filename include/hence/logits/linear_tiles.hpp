@@ -196,7 +196,7 @@ template <class Executor, class Gemm, class H, class W> struct linear_job {
       refuse(message() << "hence: gradients.bias has " << gradients.bias.extent[0]
                        << " entries, head.weight has " << columns << " rows");
     for (int i = 0; i < 2; ++i) {
-      const memory_range inputs[] = {range_of(hidden), range_of(head.weight)};
+      const byte_range inputs[] = {range_of(hidden), range_of(head.weight)};
       if (overlap(range_of(h), inputs[i]) || overlap(range_of(w), inputs[i]))
         refuse(message() << "hence: a gradient overlaps hidden or head.weight, expected separate "
                             "arrays");

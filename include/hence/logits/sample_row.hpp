@@ -78,9 +78,6 @@ std::int64_t select_prefix(candidate* c, std::int64_t n, std::int64_t count, wid
   return end;  // one is left and it is needed
 }
 
-HENCE_FN bool any_lane(scalar_mask m) { return m.m; }
-template <class M> HENCE_FN bool any_lane(M m) { return any(m); }
-
 /// The k largest of a row, in any order, without weights: a buffer of 2 k, cut to k when it is
 /// full; a register whose logits are all at or below the k-th is passed over. Returns how many.
 template <class V, class T>

@@ -78,7 +78,7 @@ template <class V> struct softmax_lanes {
       largest[j] = high;
       k[j] = load_as<V>(reference + lane + j * width);
       const auto moves = fma(high, scale, -k[j]) >= V(4.0f);
-      is_ordinary &= !any(moves | !(fma(low, scale, -k[j]) >= V(lowest_power)));
+      is_ordinary &= !any_lane(moves | !(fma(low, scale, -k[j]) >= V(lowest_power)));
     }
     if (__builtin_expect(is_ordinary, 1)) {
       for (int j = 0; j < packs; ++j)
@@ -115,12 +115,6 @@ template <class V> struct softmax_lanes {
   }
 
  private:
-  template <class M> static HENCE_FN bool any(M m) {
-    if constexpr (std::convertible_to<M, bool>)
-      return m;
-    else
-      return detail::any(m);
-  }
   static HENCE_FN void put(float* p, V x) { store_as(p, x); }
 
   template <class Term>

@@ -97,7 +97,7 @@ HENCE_FN void balance_tiles(const Executor& executor, const moe::balance_inputs<
   constexpr int L = lane_count<V>;
   const std::int64_t rows = in.logits.extent[0], experts = in.logits.extent[1];
   check_balance_inputs(in, k);
-  check_matrix("grad_logits", grad, rows, experts);
+  check_row_major("grad_logits", grad, rows, experts);
   check_apart("grad_logits", range_of(grad), "logits", range_of(in.logits));
   check_apart("grad_logits", range_of(grad), "valid", range_of(in.valid));
   const std::int64_t bytes = balance_bytes<Executor>(rows, experts, k);

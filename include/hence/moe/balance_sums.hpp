@@ -112,7 +112,7 @@ template <class S, class Z>
                                                         std::int64_t k) {
   const std::int64_t rows = in.logits.extent[0], experts = in.logits.extent[1];
   check_gate_numbers(k, experts, 1, 0);
-  check_matrix("logits", in.logits, rows, experts);
+  check_row_major("logits", in.logits, rows, experts);
   if (in.valid.present()) check_vector("valid", in.valid, rows);
 }
 

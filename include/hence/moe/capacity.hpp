@@ -123,10 +123,10 @@ drop_counts apply_capacity(std::int64_t capacity, [[maybe_unused]] Drop drop,
   if (capacity < 0)
     detail::refuse(detail::message()
                    << "hence: capacity is " << capacity << ", expected 0 or more");
-  detail::check_matrix("ids", a.ids, tokens, k);
-  detail::check_matrix("weights", a.weights, tokens, k);
-  detail::check_matrix("kept_ids", a.kept_ids, tokens, k);
-  detail::check_matrix("kept_weights", a.kept_weights, tokens, k);
+  detail::check_row_major("ids", a.ids, tokens, k);
+  detail::check_row_major("weights", a.weights, tokens, k);
+  detail::check_row_major("kept_ids", a.kept_ids, tokens, k);
+  detail::check_row_major("kept_weights", a.kept_weights, tokens, k);
   detail::check_vector("sorted.offsets", a.sorted.offsets, experts + 1);
   if (experts < 1 || a.sorted.offsets[experts] > a.sorted.order.extent[0] ||
       a.sorted.offsets[experts] > tokens * k)
@@ -180,8 +180,8 @@ drop_counts apply_capacity(std::int64_t capacity, [[maybe_unused]] Drop drop,
 /// the slot was dropped.
 template <class S, class Id, class Isa = native_isa>
 void capacity_backward(view<Id, 2> kept_ids, view<S, 2> grad) {
-  detail::check_matrix("kept_ids", kept_ids, kept_ids.extent[0], kept_ids.extent[1]);
-  detail::check_matrix("grad", grad, kept_ids.extent[0], kept_ids.extent[1]);
+  detail::check_row_major("kept_ids", kept_ids, kept_ids.extent[0], kept_ids.extent[1]);
+  detail::check_row_major("grad", grad, kept_ids.extent[0], kept_ids.extent[1]);
   for (std::int64_t t = 0; t < kept_ids.extent[0]; ++t)
     for (std::int64_t j = 0; j < kept_ids.extent[1]; ++j)
       if (kept_ids(t, j) < 0) grad(t, j) = S(0);

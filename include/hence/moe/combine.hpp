@@ -25,7 +25,7 @@ namespace detail {
 
 template <class Isa = native_isa>
 void check_positions(const moe::slot_positions& position, std::int64_t rows) {
-  check_matrix("position", position, position.extent[0], position.extent[1]);
+  check_row_major("position", position, position.extent[0], position.extent[1]);
   for (std::int64_t t = 0; t < position.extent[0]; ++t)
     for (std::int64_t j = 0; j < position.extent[1]; ++j)
       if (position(t, j) < -1 || position(t, j) >= rows)
@@ -84,8 +84,8 @@ template <class Executor, class X>
 void gather(const Executor& executor, view<const X, 2> x, slot_positions position,
             view<X, 2> rows) {
   const std::int64_t tokens = position.extent[0], width = x.extent[1];
-  detail::check_matrix("x", x, tokens, width);
-  detail::check_matrix("rows", rows, rows.extent[0], width);
+  detail::check_row_major("x", x, tokens, width);
+  detail::check_row_major("rows", rows, rows.extent[0], width);
   detail::check_positions(position, rows.extent[0]);
   detail::check_apart("rows", detail::range_of(rows), "x", detail::range_of(x));
   detail::for_row_parts(executor, tokens, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
@@ -109,10 +109,10 @@ void combine(const Executor& executor, view<const X, 2> rows, slot_positions pos
              view<const typename Executor::scalar, 2> weights, view<X, 2> y) {
   using V = detail::row_number_t<Executor>;
   const std::int64_t tokens = position.extent[0], k = position.extent[1], width = y.extent[1];
-  detail::check_matrix("rows", rows, rows.extent[0], width);
+  detail::check_row_major("rows", rows, rows.extent[0], width);
   detail::check_positions(position, rows.extent[0]);
-  if (weights.present()) detail::check_matrix("weights", weights, tokens, k);
-  detail::check_matrix("y", y, tokens, width);
+  if (weights.present()) detail::check_row_major("weights", weights, tokens, k);
+  detail::check_row_major("y", y, tokens, width);
   detail::check_apart("y", detail::range_of(y), "rows", detail::range_of(rows));
   if (weights.present())
     detail::check_apart("y", detail::range_of(y), "weights", detail::range_of(weights));
@@ -139,10 +139,10 @@ void spread(const Executor& executor, view<const X, 2> x, slot_positions positio
   using V = detail::row_number_t<Executor>;
   if (!weights.present()) return gather(executor, x, position, rows);
   const std::int64_t tokens = position.extent[0], k = position.extent[1], width = x.extent[1];
-  detail::check_matrix("x", x, tokens, width);
-  detail::check_matrix("rows", rows, rows.extent[0], width);
+  detail::check_row_major("x", x, tokens, width);
+  detail::check_row_major("rows", rows, rows.extent[0], width);
   detail::check_positions(position, rows.extent[0]);
-  detail::check_matrix("weights", weights, tokens, k);
+  detail::check_row_major("weights", weights, tokens, k);
   detail::check_apart("rows", detail::range_of(rows), "x", detail::range_of(x));
   detail::check_apart("rows", detail::range_of(rows), "weights", detail::range_of(weights));
   detail::for_row_parts(executor, tokens, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
@@ -168,10 +168,10 @@ void dot_rows(const Executor& executor, view<const X, 2> x, slot_positions posit
               view<const X, 2> rows, view<typename Executor::scalar, 2> out) {
   using V = detail::row_number_t<Executor>;
   const std::int64_t tokens = position.extent[0], k = position.extent[1], width = x.extent[1];
-  detail::check_matrix("x", x, tokens, width);
-  detail::check_matrix("rows", rows, rows.extent[0], width);
+  detail::check_row_major("x", x, tokens, width);
+  detail::check_row_major("rows", rows, rows.extent[0], width);
   detail::check_positions(position, rows.extent[0]);
-  detail::check_matrix("out", out, tokens, k);
+  detail::check_row_major("out", out, tokens, k);
   detail::check_apart("out", detail::range_of(out), "x", detail::range_of(x));
   detail::check_apart("out", detail::range_of(out), "rows", detail::range_of(rows));
   detail::for_row_parts(executor, tokens, [&](std::int64_t, std::int64_t begin, std::int64_t end) {

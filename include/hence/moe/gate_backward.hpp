@@ -132,12 +132,12 @@ template <class S, class Z, class Id>
 [[gnu::always_inline]] inline void check_backward_arrays(
     const moe::gate_backward_inputs<S, Z, Id>& in, const view<S, 2>& grad_logits, std::int64_t k) {
   const std::int64_t rows = in.logits.extent[0], experts = in.logits.extent[1];
-  check_matrix("logits", in.logits, rows, experts);
-  check_matrix("ids", in.ids, rows, k);
+  check_row_major("logits", in.logits, rows, experts);
+  check_row_major("ids", in.ids, rows, k);
   check_id_type<Id>("ids", experts);
-  check_matrix("grad_weights", in.grad_weights, rows, k);
+  check_row_major("grad_weights", in.grad_weights, rows, k);
   if (in.valid.present()) check_vector("valid", in.valid, rows);
-  check_matrix("grad_logits", grad_logits, rows, experts);
+  check_row_major("grad_logits", grad_logits, rows, experts);
   const byte_range written = range_of(grad_logits);
   check_apart("grad_logits", written, "logits", range_of(in.logits));
   check_apart("grad_logits", written, "ids", range_of(in.ids));

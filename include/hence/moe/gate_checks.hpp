@@ -198,16 +198,16 @@ template <class S, class Z, class Id, class Out>
                                                      const moe::gate_outputs<S, Out>& out,
                                                      std::int64_t k) {
   const std::int64_t rows = in.logits.extent[0], experts = in.logits.extent[1];
-  check_matrix("logits", in.logits, rows, experts);
+  check_row_major("logits", in.logits, rows, experts);
   check_bias(in.bias, experts);
   if (in.valid.present()) check_vector("valid", in.valid, rows);
   if (in.replay.present()) {
-    check_matrix("replay", in.replay, rows, k);
+    check_row_major("replay", in.replay, rows, k);
     check_id_type<Id>("replay", experts);
   }
-  check_matrix("ids", out.ids, rows, k);
+  check_row_major("ids", out.ids, rows, k);
   check_id_type<Out>("ids", experts);
-  check_matrix("weights", out.weights, rows, k);
+  check_row_major("weights", out.weights, rows, k);
   if (out.load.present()) check_vector("load", out.load, experts);
   if (out.row_faults.present()) check_vector("row_faults", out.row_faults, rows);
   const byte_range written[] = {range_of(out.ids), range_of(out.weights), range_of(out.load),

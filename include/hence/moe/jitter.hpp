@@ -29,8 +29,8 @@ template <class Executor, class X>
 void jitter(const Executor& executor, view<const X, 2> x, double eps, const jitter_place& place,
             view<X, 2> out) {
   const std::int64_t tokens = x.extent[0], width = x.extent[1];
-  detail::check_matrix("x", x, tokens, width);
-  detail::check_matrix("out", out, tokens, width);
+  detail::check_row_major("x", x, tokens, width);
+  detail::check_row_major("out", out, tokens, width);
   detail::check_apart("out", detail::range_of(out), "x", detail::range_of(x));
   if (!(eps >= 0 && eps < 1))
     detail::refuse(detail::message() << "hence: eps is " << eps << ", expected 0 or more, below 1");

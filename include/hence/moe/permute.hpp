@@ -42,17 +42,17 @@ template <class Id>
   if (experts < 1) refuse(message() << "hence: experts is " << experts << ", expected 1 or more");
   if (align < 1) refuse(message() << "hence: align is " << align << ", expected 1 or more");
   if (k < 1) refuse(message() << "hence: ids has " << k << " slots a token, expected 1 or more");
-  check_matrix("ids", ids, tokens, k);
+  check_row_major("ids", ids, tokens, k);
   check_vector("offsets", out.offsets, experts + 1);
   if (out.order.extent[0] < tokens * k)
     refuse(message() << "hence: order has " << out.order.extent[0] << " entries, expected at least "
                      << tokens * k);
   check_vector("order", out.order, out.order.extent[0]);
-  if (out.position.present()) check_matrix("position", out.position, tokens, k);
+  if (out.position.present()) check_row_major("position", out.position, tokens, k);
   if (out.aligned_offsets.present())
     check_vector("aligned_offsets", out.aligned_offsets, experts + 1);
   if (out.aligned_position.present()) {
-    check_matrix("aligned_position", out.aligned_position, tokens, k);
+    check_row_major("aligned_position", out.aligned_position, tokens, k);
     if (!out.aligned_offsets.present())
       refuse(message() << "hence: aligned_offsets is null, expected " << experts + 1
                        << " entries beside aligned_position");

@@ -71,7 +71,7 @@ namespace detail {
 
 template <class Id>
 [[gnu::always_inline]] inline void check_record_arrays(const moe::routing_record<Id>& record) {
-  check_matrix("record.ids", record.ids, record.ids.extent[0], record.ids.extent[1]);
+  check_row_major("record.ids", record.ids, record.ids.extent[0], record.ids.extent[1]);
   check_vector("record.batch", record.batch, record.ids.extent[0]);
   if (record.experts < 1)
     refuse(message() << "hence: record.experts is " << record.experts << ", expected 1 or more");
@@ -99,7 +99,7 @@ void record_routing(const routing_record<Id>& record, view<const From, 2> ids, s
   static_assert(detail::check_ids<Id, From>());
   detail::check_record_arrays(record);
   const std::int64_t rows = ids.extent[0], k = record.ids.extent[1];
-  detail::check_matrix("ids", ids, rows, k);
+  detail::check_row_major("ids", ids, rows, k);
   if (first < 0 || first + rows > record.ids.extent[0])
     detail::refuse(detail::message() << "hence: rows [" << first << ", " << first + rows
                                      << ") are not within the record's " << record.ids.extent[0]);
@@ -130,7 +130,7 @@ record_counts check_record(const routing_record<Id>& record, std::int64_t tokens
   if (record.experts != experts)
     detail::refuse(detail::message() << "hence: the record is of " << record.experts
                                      << " experts, the gate has " << experts);
-  detail::check_matrix("record.ids", record.ids, tokens, k);
+  detail::check_row_major("record.ids", record.ids, tokens, k);
   if (valid.present()) detail::check_vector("valid", valid, tokens);
   record_counts counts;
   for (std::int64_t t = 0; t < tokens; ++t) {
@@ -159,8 +159,8 @@ template <class A, class B, class Isa = native_isa>
 disagreement compare_routing(view<const A, 2> replayed, view<const B, 2> live,
                              view<const std::uint8_t> valid = {}) {
   const std::int64_t tokens = replayed.extent[0], k = replayed.extent[1];
-  detail::check_matrix("replayed", replayed, tokens, k);
-  detail::check_matrix("live", live, tokens, k);
+  detail::check_row_major("replayed", replayed, tokens, k);
+  detail::check_row_major("live", live, tokens, k);
   if (valid.present()) detail::check_vector("valid", valid, tokens);
   disagreement d;
   for (std::int64_t t = 0; t < tokens; ++t) {

@@ -7,6 +7,7 @@
 /// weight: DeepSeek-V3, arXiv:2412.19437, 2.1.2, "the bias term is only used for routing".
 #pragma once
 
+#include <hence/core/load.hpp>
 #include <hence/core/math.hpp>
 
 namespace hence::inline v0 {
@@ -101,11 +102,7 @@ template <class F>
 constexpr bool is_row_score =
     std::same_as<F, moe::score::softmax> || std::same_as<F, moe::score::softmax_after>;
 
-/// Numbers whose lanes are rows: a scalar is one row, a pack `lanes` rows.
-template <class V> constexpr int lane_count = 1;
-template <class T, class Isa> constexpr int lane_count<pack<T, Isa>> = pack<T, Isa>::lanes;
-
-/// An array with an entry for each lane.
+/// An array with an entry for each lane; a lane is a row, a scalar one row.
 template <class V, class T> using per_lane = T[static_cast<unsigned>(lane_count<V>)];
 
 template <class V> HENCE_FN V load_lanes(const typename V::scalar* p) {

@@ -102,8 +102,8 @@ template <class T> HENCE_FN byte_range range_of(const view<T, 2>& a) {
 
 /// Refuses a matrix that is not `[rows, columns]` with contiguous rows one after the other.
 template <class Isa = native_isa>
-void check_matrix(const char* name, bool present, const std::int64_t (&extent)[2],
-                  const std::int64_t (&stride)[2], std::int64_t rows, std::int64_t columns) {
+void check_row_major(const char* name, bool present, const std::int64_t (&extent)[2],
+                     const std::int64_t (&stride)[2], std::int64_t rows, std::int64_t columns) {
   if (extent[0] != rows || extent[1] != columns)
     refuse(message() << "hence: " << name << " has shape [" << extent[0] << ", " << extent[1]
                      << "], expected [" << rows << ", " << columns << "]");
@@ -121,9 +121,9 @@ void check_matrix(const char* name, bool present, const std::int64_t (&extent)[2
                      << rows << " rows overflows");
 }
 template <class T>
-[[gnu::always_inline]] inline void check_matrix(const char* name, const view<T, 2>& a,
-                                                std::int64_t rows, std::int64_t columns) {
-  check_matrix(name, a.present(), a.extent, a.stride, rows, columns);
+[[gnu::always_inline]] inline void check_row_major(const char* name, const view<T, 2>& a,
+                                                   std::int64_t rows, std::int64_t columns) {
+  check_row_major(name, a.present(), a.extent, a.stride, rows, columns);
 }
 /// Refuses a vector that is not `[size]` and contiguous.
 template <class Isa = native_isa>

@@ -95,7 +95,7 @@ template <class Pool, class Isa> struct isa_of_executor<cpu<Pool, Isa>> {
   using type = Isa;
 };
 #endif
-template <class Executor> using isa_of = typename isa_of_executor<Executor>::type;
+template <class Executor> using executor_isa = typename isa_of_executor<Executor>::type;
 
 /// How an executor runs groups [begin, end).
 template <class Executor> struct group_engine;

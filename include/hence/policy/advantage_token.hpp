@@ -126,7 +126,7 @@ status token_advantages(const Executor& executor, const Rule& rule, const Whiten
                         per_token<typename Executor::scalar> advantages,
                         per_token<typename Executor::scalar> returns = {}) {
   using S = typename Executor::scalar;
-  using isa = detail::isa_of<Executor>;
+  using isa = detail::executor_isa<Executor>;
   using V = num<double, isa>;
   status found = status::ok;
   if constexpr (detail::check_token_rule<Rule, Whitening>()) {
