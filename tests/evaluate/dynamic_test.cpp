@@ -28,6 +28,7 @@ TEST_CASE("groups that differ stay, the others are counted by kind") {
 TEST_CASE("how many groups to draw next") {
   evaluate::refill r{.wanted = 32};
   CHECK(r.missing() == 32);
+  CHECK(r.surplus() == 0);
   CHECK(r.next(64) == 64);  // nothing known yet
   r.generated = 64, r.kept = 16;
   CHECK(r.next(1000) == 64);  // 16 are missing at a rate of one in four
