@@ -361,6 +361,93 @@ void family(const data& d) {
        policy_loss{ratio::sequence_token{}, clip::dro{0.1f}, kl::none{}, mean});
 }
 
+/// Log-probs and gradients through a head, in tiles of several sizes.
+void linear_logprob() {
+  using namespace hence;
+  constexpr std::int64_t tokens = 29, width = 70, vocabulary = 700;
+  source s;
+  std::vector<float> hidden, weight, cot;
+  std::vector<std::int64_t> labels;
+  for (std::int64_t i = 0; i < tokens * width; ++i) hidden.push_back(s.number(-2, 2));
+  for (std::int64_t i = 0; i < vocabulary * width; ++i) weight.push_back(s.number(-1, 1));
+  for (std::int64_t i = 0; i < tokens; ++i)
+    labels.push_back(i % 6 == 4 ? -1 : s.integer(0, vocabulary - 1)),
+        cot.push_back(s.number(-1, 1));
+  std::vector<float> first;
+  for (const std::int64_t tile : {1, 4, 29}) {
+    std::vector<float> logp(tokens), d_hidden(hidden.size()), d_weight(weight.size());
+    std::vector<std::byte> memory(
+        static_cast<std::size_t>(linear_logprob_bytes<gemm::ordered>(tile, width, vocabulary)));
+    linear_logprob_and_gradient(
+        cpu{}, gemm::ordered{},
+        softmax_rule{.temperature = 0.9, .negative = negative_labels::ignored},
+        view<const float, 2>(hidden.data(), tokens, width),
+        linear_head<const float>{.weight = view<const float, 2>(weight.data(), vocabulary, width)},
+        labels, {.logp = cot, .entropy = cot}, {.logp = logp},
+        {.hidden = view<float, 2>(d_hidden.data(), tokens, width),
+         .weight = view<float, 2>(d_weight.data(), vocabulary, width)},
+        memory);
+    logp.insert(logp.end(), d_hidden.begin(), d_hidden.end());
+    logp.insert(logp.end(), d_weight.begin(), d_weight.end());
+    if (first.empty()) first = logp;
+    require(std::memcmp(first.data(), logp.data(), 4 * logp.size()) == 0, "linear_logprob tiles");
+  }
+  hash h;
+  for (const float x : first) h.value(x);
+  report("linear_logprob", h);
+}
+
+/// Kept sets, tokens and log-probs; divergences and their gradients.
+void sample_and_distill() {
+  using namespace hence;
+  constexpr std::int64_t rows = 12, columns = 900;
+  source s;
+  std::vector<float> x, y;
+  for (std::int64_t i = 0; i < rows * columns; ++i)
+    x.push_back(s.number(-5, 5)), y.push_back(s.number(-5, 5));
+  const view<const float, 2> student(x.data(), rows, columns), teacher(y.data(), rows, columns);
+  std::vector<float> uniforms;
+  for (std::uint32_t i = 0; i < rows; ++i) uniforms.push_back(uniform_of(5, {.token = i}));
+  std::vector<std::byte> memory(static_cast<std::size_t>(sample_bytes(columns)));
+  hash drawn;
+  for (const sample_rule& rule : {sample_rule{.temperature = 0.7, .top_p = 0.9},
+                                  sample_rule{.temperature = 1.0, .top_k = 40, .min_p = 0.01}}) {
+    std::vector<std::int64_t> token(rows);
+    std::vector<float> logp(rows), full(rows);
+    std::vector<std::uint8_t> kept(x.size());
+    sample(cpu{}, rule, student, uniforms,
+           {.token = token,
+            .logp = logp,
+            .logp_full = full,
+            .kept = view<std::uint8_t, 2>(kept.data(), rows, columns)},
+           memory);
+    for (std::size_t i = 0; i < rows; ++i)
+      drawn.value(token[i]), drawn.value(logp[i]), drawn.value(full[i]);
+    drawn.bytes(kept.data(), kept.size());
+  }
+  report("sample", drawn);
+  hash h;
+  const auto each = [&](const auto& how) {
+    std::vector<float> value[2], gradient[2];
+    for (int k = 0; k < 2; ++k) {
+      value[k].resize(rows), gradient[k].resize(x.size());
+      const distill_results<float> out{
+          .per_token = value[k], .gradient = view<float, 2>(gradient[k].data(), rows, columns)};
+      if (k == 0)
+        distill(cpu{}, how, {.temperature = 0.8}, student, teacher, {}, out);
+      else
+        distill(reference<float>{}, how, {.temperature = 0.8}, student, teacher, {}, out);
+    }
+    require(std::memcmp(gradient[0].data(), gradient[1].data(), 4 * x.size()) == 0, "distill");
+    for (const float v : value[0]) h.value(v);
+    for (const float v : gradient[0]) h.value(v);
+  };
+  each(divergence::forward_kl{});
+  each(divergence::mixed_kl{0.5f});
+  each(divergence::generalized_jsd{0.3f});
+  report("distill", h);
+}
+
 }  // namespace
 
 int main() {
@@ -408,5 +495,7 @@ int main() {
   token_logprob("token_logprob, soft-cap 30", 1.0, 30, false);
   routing();
   family(d);
+  linear_logprob();
+  sample_and_distill();
   return failures == 0 ? 0 : 1;
 }

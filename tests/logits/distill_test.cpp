@@ -170,9 +170,9 @@ TEST_CASE("the teacher's largest tokens") {
   struct setting {
     double least, low, high;
   };
-  for (const auto& [least, low, high] :
-       {setting{-HUGE_VAL, -HUGE_VAL, HUGE_VAL}, setting{-4, -HUGE_VAL, HUGE_VAL},
-        setting{-HUGE_VAL, -1, 0.01}}) {
+  for (const setting& at : {setting{-HUGE_VAL, -HUGE_VAL, HUGE_VAL},
+                            setting{-4, -HUGE_VAL, HUGE_VAL}, setting{-HUGE_VAL, -1, 0.01}}) {
+    const double least = at.least, low = at.low, high = at.high;
     std::vector<float> value(1), gradient(60), other(60);
     const auto call = [&](const auto& executor, std::vector<float>& to) {
       return distill_top_k(

@@ -48,8 +48,8 @@ struct expected {
     std::vector<std::size_t> order;
     for (std::size_t i = 0; i < x.size(); ++i)
       if (x[i] > -inf) order.push_back(i);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return x[a] > x[b]; });
+    std::sort(order.begin(), order.end(),
+              [&](std::size_t a, std::size_t b) { return x[a] > x[b] || (x[a] == x[b] && a < b); });
     const auto top = static_cast<real>(x[order[0]]);
     const auto w = [&](std::size_t i) {
       return std::exp((static_cast<real>(x[i]) - top) / static_cast<real>(rule.temperature));
