@@ -34,7 +34,7 @@ TEST_CASE("public cases") {
     passed[test_case.at("op")] += fault.empty();
   }
   CHECK(passed["policy_loss"] == 154);
-  CHECK(passed["advantage"] == 38);
+  CHECK(passed["advantage"] == 73);
   CHECK(passed["pass_at_k"] == 6);
   CHECK(passed["majority_vote"] == 6);
   CHECK(passed["token_logprob"] == 15);
