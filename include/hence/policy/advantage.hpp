@@ -60,7 +60,7 @@ template <class Executor, class Rule>
 status advantages(const Executor& executor, const Rule& rule, const groups& batch,
                   view<const typename Executor::scalar> rewards,  // [rows]
                   view<typename Executor::scalar> out) {          // [rows]
-  using isa = detail::isa_of<Executor>;
+  using isa = detail::executor_isa<Executor>;
   status found = status::ok;
   if constexpr (detail::check_advantage_rule<Rule, typename Executor::scalar>()) {
     const offsets& cu = batch.cu_groups;

@@ -52,7 +52,7 @@ status run_groups(const Rule& rule, const advantage::batch_moments& batch, const
     status found = status::ok;
     for (std::int64_t i = begin; i < end; ++i)
       if (cu[i + 1] > cu[i])
-        found |= rule.template run<S, isa_of<Executor>>(rewards, out, cu[i], cu[i + 1]);
+        found |= rule.template run<S, executor_isa<Executor>>(rewards, out, cu[i], cu[i + 1]);
     return found;
   } else {
     return group_engine<Executor>::run(rule, batch, cu, rewards, out, begin, end);

@@ -120,7 +120,7 @@ status advantages(const Executor& executor, const advantage::gdpo<K, Singleton>&
                   const groups& batch, const view<const typename Executor::scalar, 2>& rewards,
                   view<typename Executor::scalar> out) {
   using S = typename Executor::scalar;
-  using isa = detail::isa_of<Executor>;
+  using isa = detail::executor_isa<Executor>;
   using V = num<double, isa>;
   const offsets& cu = batch.cu_groups;
   detail::check_gdpo(rule, cu, rewards, out);
