@@ -10,6 +10,11 @@
 #include <hence/moe/gate.hpp>
 #include <hence/moe/gate_backward.hpp>
 #include <hence/policy.hpp>
+#include <hence/policy/advantage_gdpo.hpp>
+#include <hence/policy/advantage_leave_one_out.hpp>
+#include <hence/policy/advantage_opo.hpp>
+#include <hence/policy/advantage_pass_at_k.hpp>
+#include <hence/policy/advantage_token.hpp>
 #include <hence/policy/kl_limit.hpp>
 #include <hence/policy/surrogate_dppo.hpp>
 #include <hence/policy/surrogate_ratio.hpp>
@@ -448,6 +453,74 @@ void sample_and_distill() {
   report("distill", h);
 }
 
+/// The rules that came after the first three, over the same kind of groups.
+void more_advantages() {
+  namespace advantage = hence::advantage;
+  source s;
+  std::vector<std::int64_t> cu{0};
+  std::vector<float> rewards;
+  for (int g = 0; g < 400; ++g) {
+    const int size = g % 5 == 0 ? s.integer(0, 130) : g % 3 == 0 ? 64 : 16;
+    for (int i = 0; i < size; ++i)
+      rewards.push_back(g % 4 == 0 ? static_cast<float>(s.integer(0, 1)) : s.number(-9, 9) * 0.1f);
+    cu.push_back(static_cast<std::int64_t>(rewards.size()));
+  }
+  std::vector<float> out(rewards.size()), other(rewards.size());
+  const auto both = [&](const char* name, const auto& rule) {
+    const hence::groups batch{.cu_groups = cu};
+    hence::advantages(hence::cpu{}, rule, batch, rewards, out);
+    hash h;
+    for (const float a : out) h.value(a);
+    report(name, h);
+    hence::advantages(hence::reference<float>{}, rule, batch, rewards, other);
+    require(std::memcmp(out.data(), other.data(), out.size() * 4) == 0, name);
+  };
+  const advantage::singleton_raw raw;
+  both("advantage rloo", advantage::rloo(raw));
+  both("advantage maxrl", advantage::maxrl(1e-6, raw));
+  both("advantage gpg", advantage::gpg(raw));
+  both(
+      "advantage over the batch's deviation",
+      advantage::group_baseline{advantage::baseline_group{}, advantage::scale_batch{1, 1e-4}, raw});
+  both("advantage over the centred deviation",
+       advantage::group_baseline{advantage::baseline_leave_one_out{},
+                                 advantage::scale_batch_centred{0, 0.0}, raw});
+  both("advantage about the batch's mean",
+       advantage::group_baseline{advantage::baseline_batch{}, advantage::scale_batch{1, 0.0},
+                                 advantage::singleton_as_group{}});
+  both("advantage pass@k", advantage::pass_at_k{advantage::scale_group{1, 1e-6}, raw});
+  both("advantage leave-one-out deviation",
+       advantage::leave_one_out{1, 1e-6, advantage::zero_variance_zero{}, raw});
+  std::vector<std::int64_t> lengths;
+  for (std::size_t i = 0; i < rewards.size(); ++i) lengths.push_back(s.integer(0, 30000));
+  both("advantage opo", advantage::opo{hence::view<const std::int64_t>(lengths), raw});
+  const auto rows = static_cast<std::int64_t>(rewards.size() / 2);
+  const std::vector<std::int64_t> halves{0, rows / 3, rows};
+  std::fill(out.begin(), out.end(), 0.0f);
+  hence::advantages(hence::cpu{}, advantage::gdpo{{1.0, 0.5}, 1e-8, 1e-8, raw},
+                    hence::groups{.cu_groups = halves},
+                    hence::view<const float, 2>(rewards.data(), rows, 2),
+                    hence::view<float>(out.data(), rows));
+  hash h;
+  for (const float a : out) h.value(a);
+  report("advantage gdpo", h);
+  // the groups as sequences
+  const auto tokens = [&](const char* name, const auto& rule, const auto& whitening) {
+    const std::vector<float> values(rewards.rbegin(), rewards.rend());
+    const hence::ragged batch{.cu_seqlens = cu};
+    const hence::token_advantage_inputs<float> in{.token_rewards = rewards, .values = values};
+    hence::token_advantages(hence::cpu{}, rule, whitening, batch, in, out, other);
+    hash all;
+    for (const float a : out) all.value(a);
+    for (const float r : other) all.value(r);
+    report(name, all);
+  };
+  tokens("advantage gae, whitened", advantage::gae{0.99, 0.95, advantage::hole_skip{}},
+         advantage::whiten_add{1, 1e-8});
+  tokens("advantage reinforce++", advantage::reinforce_plus_plus{0.9, advantage::hole_discount{}},
+         advantage::whiten_none{});
+}
+
 }  // namespace
 
 int main() {
@@ -497,5 +570,6 @@ int main() {
   family(d);
   linear_logprob();
   sample_and_distill();
+  more_advantages();
   return failures == 0 ? 0 : 1;
 }

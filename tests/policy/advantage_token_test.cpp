@@ -142,7 +142,7 @@ outputs<S> run_batch(const Executor& e, const Rule& rule, const Whitening& w, co
                      bool by_row) {
   outputs<S> out{std::vector<S>(b.mask.size(), S(-7)), std::vector<S>(b.mask.size(), S(-7)),
                  status::ok};
-  token_inputs<S> in{.values = b.tokens(b.values)};
+  token_advantage_inputs<S> in{.values = b.tokens(b.values)};
   if (by_row)
     in.rewards = b.row_rewards;
   else
@@ -204,7 +204,7 @@ void check_rule(const Rule& rule, const Whitening& w, bool is_gae, double gamma,
       cu.push_back(std::int64_t(mask.size()));
     }
     std::vector<float> advantages(mask.size(), -7.0f);
-    token_inputs<float> in{.values = values};
+    token_advantage_inputs<float> in{.values = values};
     if (by_row)
       in.rewards = row_rewards;
     else
@@ -249,7 +249,7 @@ TEST_CASE("known answers") {
   const hence::padded b{1, 6, {.response = view<const std::uint8_t, 2>(mask.data(), 1, 6)}};
   const std::vector<float> row{8};
   std::vector<float> a(6), back(6);
-  const auto in = token_inputs<float>{.rewards = row};
+  const auto in = token_advantage_inputs<float>{.rewards = row};
   const per_token<float> out(a.data(), 1, 6), returns(back.data(), 1, 6);
   token_advantages(cpu{}, reinforce_plus_plus{0.5, hole_skip{}}, whiten_none{}, b, in, out,
                    returns);

@@ -86,16 +86,16 @@ status group_of(const Rule& rule, const advantage::batch_moments& batch, view<co
   return least - least == 0 && most - most == 0 ? status::ok : status::non_finite;
 }
 
-template <class Executor> struct isa_of_executor;
-template <class S, class Isa> struct isa_of_executor<reference<S, Isa>> {
+template <class Executor> struct executor_isa_of;
+template <class S, class Isa> struct executor_isa_of<reference<S, Isa>> {
   using type = Isa;
 };
 #if !defined(__CUDACC__)
-template <class Pool, class Isa> struct isa_of_executor<cpu<Pool, Isa>> {
+template <class Pool, class Isa> struct executor_isa_of<cpu<Pool, Isa>> {
   using type = Isa;
 };
 #endif
-template <class Executor> using executor_isa = typename isa_of_executor<Executor>::type;
+template <class Executor> using executor_isa = typename executor_isa_of<Executor>::type;
 
 /// How an executor runs groups [begin, end).
 template <class Executor> struct group_engine;

@@ -28,7 +28,7 @@ template <class S, class Isa, class Rule> class token_walk {
   using V = num<double, Isa>;
   using state = advantage::token_state<V>;
 
-  token_walk(const Rule& rule, const basic_layout<Isa>& batch, const token_inputs<S>& in)
+  token_walk(const Rule& rule, const basic_layout<Isa>& batch, const token_advantage_inputs<S>& in)
       : rule_(rule), batch_(batch), in_(in) {}
 
   /// Calls f(t, state) for the live tokens of a row and dead(t) for the others.
@@ -61,7 +61,7 @@ template <class S, class Isa, class Rule> class token_walk {
  private:
   const Rule& rule_;
   const basic_layout<Isa>& batch_;
-  const token_inputs<S>& in_;
+  const token_advantage_inputs<S>& in_;
 };
 
 /// Rounds A and the returns of rows [begin, end). \param finish makes the advantage of x.
@@ -122,7 +122,8 @@ status over_rows(const Executor& executor, const basic_layout<Isa>& batch, Run&&
 /// \param advantages, returns in the batch's layout, apart from all others; returns may be absent.
 template <class Executor, class Rule, class Whitening, class Batch>
 status token_advantages(const Executor& executor, const Rule& rule, const Whitening& whitening,
-                        const Batch& batch, const token_inputs<typename Executor::scalar>& in,
+                        const Batch& batch,
+                        const token_advantage_inputs<typename Executor::scalar>& in,
                         per_token<typename Executor::scalar> advantages,
                         per_token<typename Executor::scalar> returns = {}) {
   using S = typename Executor::scalar;

@@ -9,7 +9,7 @@
 namespace hence::inline v0 {
 
 /// Give either `rewards` or `token_rewards`. \tparam S the executor's scalar.
-template <class S> struct token_inputs {
+template <class S> struct token_advantage_inputs {
   view<const S> rewards{};             ///< `[rows]`, paid at the row's last live token
   per_token<const S> token_rewards{};  ///< in the batch's layout
   per_token<const S> values{};         ///< the critic's, where the rule reads them (gae)
@@ -65,15 +65,15 @@ template <class S> HENCE_FN std::int64_t span_bytes(const per_token<S>& a) {
   return elements * static_cast<std::int64_t>(sizeof(S));
 }
 template <class S, class T, class Isa = native_isa>
-void check_apart(const char* name, const per_token<S>& a, const char* other,
-                 const per_token<T>& b) {
+void check_tokens_apart(const char* name, const per_token<S>& a, const char* other,
+                        const per_token<T>& b) {
   if (a.present() && b.present() && overlap({a.data, span_bytes(a)}, {b.data, span_bytes(b)}))
     refuse(message() << "hence: " << name << " overlaps " << other << ", expected separate arrays");
 }
 
 template <class Rule, class S, class Isa = native_isa>
-void check_token_arrays(const layout& b, const token_inputs<S>& in, const per_token<S>& advantages,
-                        const per_token<S>& returns) {
+void check_token_arrays(const layout& b, const token_advantage_inputs<S>& in,
+                        const per_token<S>& advantages, const per_token<S>& returns) {
   check_layout(b);
   if (in.rewards.present() && in.token_rewards.present())
     refuse(message() << "hence: rewards and token_rewards are both given, expected one");
@@ -89,13 +89,13 @@ void check_token_arrays(const layout& b, const token_inputs<S>& in, const per_to
   if (returns.present()) check_shape("returns", returns, b);
   const per_token<const S> row_rewards(in.rewards.data,
                                        in.rewards.stride[0] == 1 ? in.rewards.extent[0] : 0);
-  check_apart("advantages", advantages, "rewards", row_rewards);
-  check_apart("advantages", advantages, "token_rewards", in.token_rewards);
-  check_apart("advantages", advantages, "values", in.values);
-  check_apart("returns", returns, "rewards", row_rewards);
-  check_apart("returns", returns, "token_rewards", in.token_rewards);
-  check_apart("returns", returns, "values", in.values);
-  check_apart("returns", returns, "advantages", advantages);
+  check_tokens_apart("advantages", advantages, "rewards", row_rewards);
+  check_tokens_apart("advantages", advantages, "token_rewards", in.token_rewards);
+  check_tokens_apart("advantages", advantages, "values", in.values);
+  check_tokens_apart("returns", returns, "rewards", row_rewards);
+  check_tokens_apart("returns", returns, "token_rewards", in.token_rewards);
+  check_tokens_apart("returns", returns, "values", in.values);
+  check_tokens_apart("returns", returns, "advantages", advantages);
 }
 
 }  // namespace detail
