@@ -113,7 +113,10 @@ void check_gdpo(const advantage::gdpo<K, O>& rule, const offsets& cu,
 /// The advantages of all rows, of several rewards each.
 /// \param executor as for the other rules; the statistics of the batch are taken in the caller's
 ///   thread. Bits do not depend on it, on its pool or on the order of groups and rows.
-/// \param rewards `[rows, K]`, of any strides. \param out `[rows]`, apart from rewards.
+/// \param rule weights, eps, batch_eps and what a group of one gets.
+/// \param batch where each group's rows lie. Groups may be empty.
+/// \param rewards `[rows, K]`, of any strides.
+/// \param out `[rows]`, apart from rewards.
 /// One reward that is not finite makes every advantage NaN.
 template <class Executor, int K, class Singleton>
 status advantages(const Executor& executor, const advantage::gdpo<K, Singleton>& rule,
