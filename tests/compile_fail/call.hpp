@@ -1,5 +1,5 @@
-// A sound call, in which each test plants one mistake. Included after hence, so that hence's headers
-// stand one line up in a compiler's list of includes, as they do for a user.
+// A sound call, in which each test plants one mistake. Included after hence, so that hence's
+// headers stand one line up in a compiler's list of includes, as they do for a user.
 #pragma once
 
 #include <hence/policy/loss.hpp>

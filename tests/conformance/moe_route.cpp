@@ -62,10 +62,14 @@ gate_options read_options(const options& o) {
 /// Calls f with the score as a type.
 template <class F> void with_score(score_name score, F f) {
   switch (score) {
-    case score_name::softmax: return f(moe::score::softmax{});
-    case score_name::sigmoid: return f(moe::score::sigmoid{});
-    case score_name::sqrt_softplus: return f(moe::score::sqrt_softplus{});
-    case score_name::softmax_after: return f(moe::score::softmax_after{});
+    case score_name::softmax:
+      return f(moe::score::softmax{});
+    case score_name::sigmoid:
+      return f(moe::score::sigmoid{});
+    case score_name::sqrt_softplus:
+      return f(moe::score::sqrt_softplus{});
+    case score_name::softmax_after:
+      return f(moe::score::softmax_after{});
   }
 }
 

@@ -99,8 +99,8 @@ template <class T, class S>
   check_rows("out.states", out.states, rows);
   const byte_range read = range_of(logits);
   const byte_range written[] = {range_of(out.logp),   range_of(out.entropy),
-                                  range_of(out.anchor), range_of(out.log_sum),
-                                  range_of(out.states), range_of(out.expected_logit)};
+                                range_of(out.anchor), range_of(out.log_sum),
+                                range_of(out.states), range_of(out.expected_logit)};
   for (const auto& w : written)
     if (overlap(read, w))
       refuse(message() << "hence: a member of out overlaps logits, expected separate arrays");
