@@ -6,22 +6,24 @@ here=$(cd "$(dirname "$0")" && pwd)
 include=$here/../../include
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-failed=0
+# cell COMPILER FLAGS...: one line into its own file, so that cells can run side by side.
+cells=0
 cell() {
-  compiler=$1
-  shift
+  cells=$((cells + 1))
+  while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+  run_cell "$work/$cells" "$@" >"$work/$cells.line" &
+}
+run_cell() {
+  local out=$1 compiler=$2
+  shift 2
   if ! command -v "$compiler" >/dev/null 2>&1; then
     echo "missing    $compiler"
-    failed=1
-    return
-  fi
-  if "$compiler" -std=c++20 -w -I"$include" "$@" "$here/bits.cpp" -o "$work/bits" -pthread >"$work/log" 2>&1 &&
-    "$work/bits" >"$work/out" && diff "$here/golden.txt" "$work/out" >"$work/log"; then
+  elif "$compiler" -std=c++20 -w -I"$include" "$@" "$here/bits.cpp" -o "$out" -pthread >"$out.log" 2>&1 &&
+    "$out" >"$out.txt" && diff "$here/golden.txt" "$out.txt" >"$out.log"; then
     echo "the same   $compiler $*"
   else
     echo "DIFFERENT  $compiler $*"
-    head -n 10 "$work/log"
-    failed=1
+    head -n 10 "$out.log"
   fi
 }
 for compiler in g++ clang++-14 clang++-19; do
@@ -33,4 +35,6 @@ done
 cell g++ -O3 -march=x86-64-v3 -std=c++23
 cell g++ -O2 -march=native -ffp-contract=off
 cell clang++-19 -O2 -march=native -ffp-contract=fast
-exit $failed
+wait
+for i in $(seq "$cells"); do cat "$work/$i.line"; done
+[ "$(grep -l '^the same' "$work"/*.line | wc -l)" -eq "$cells" ]
