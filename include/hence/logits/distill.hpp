@@ -19,9 +19,14 @@
 
 namespace hence::inline v0 {
 
+/// Runs in the caller's thread.
 /// \param how a functor of hence::divergence, or one like them.
+/// \param rule the temperature of both distributions.
 /// \param student, teacher `[tokens, vocabulary]` of float, bf16 or f16 (double for
 /// `reference<double>`), rows of any stride.
+/// \param in mask and cotangents, each `[tokens]` or absent: all live, weight 1.
+/// \param out `per_token` `[tokens]`, `gradient` `[tokens, vocabulary]`, each may be absent. The
+/// gradient may be the student's logits; it is apart from the teacher's.
 template <class Executor, class Divergence, class T, class Q>
 status distill(const Executor&, const Divergence& how, const distill_rule& rule, view<T, 2> student,
                view<Q, 2> teacher,                                   // [tokens, vocabulary]
@@ -53,8 +58,13 @@ status distill(const Executor&, const Divergence& how, const distill_rule& rule,
 /// sum over the k given ids of e^q (q - s), the part of KL(Q || S) that the teacher's largest
 /// tokens show; s of the student is normalised over the whole vocabulary. Both are first raised to
 /// `log_prob_min`, the sum is clamped to [clamp_min, clamp_max].
-/// \param ids `[tokens, k]`; out of range: NaN and `status::label`. \param teacher_logp `[tokens,
-/// k]`.
+/// Runs in the caller's thread.
+/// \param rule the student's temperature and the bounds.
+/// \param student logits `[tokens, vocabulary]`, as for `distill`.
+/// \param ids `[tokens, k]`; out of range: NaN and `status::label`.
+/// \param teacher_logp `[tokens, k]`, the teacher's log-probs of the ids.
+/// \param in as for `distill`.
+/// \param out as for `distill`, but the gradient is apart from the student's logits.
 template <class Executor, class T>
 status distill_top_k(const Executor&, const distill_top_k_rule& rule,
                      view<T, 2> student,                                     // [tokens, vocabulary]

@@ -34,10 +34,15 @@ HENCE_FN constexpr std::int64_t linear_logprob_bytes(std::int64_t tile, std::int
 }
 
 /// Log-probs and entropies; with `out.states` for `linear_logprob_gradient`.
-/// \param executor `cpu{}`, or `reference<float>{}` or `reference<double>{}` with `gemm::chain`.
+/// Runs in the caller's thread: on `cpu{}`, or `reference<float>{}` or `reference<double>{}` with
+/// `gemm::chain`.
 /// \param gemm `gemm::ordered{}`, or another `gemm::backend`.
-/// \param hidden `[tokens, width]`, head.weight `[vocabulary, width]`: float, and bf16 or f16 where
-/// the backend takes them; head.bias `[vocabulary]` or absent; labels `[tokens]`.
+/// \param rule temperature, meaning of a negative label, and soft-cap of the logits.
+/// \param hidden `[tokens, width]` of float, bf16 or f16 (double for `reference<double>`).
+/// \param head weight `[vocabulary, width]` of float, and bf16 or f16 where the backend takes them;
+/// bias `[vocabulary]` or absent.
+/// \param labels `[tokens]`, int32 or int64.
+/// \param out what to write; each `[tokens]` or absent.
 /// \param memory at least `linear_logprob_bytes<Gemm>(1, width, vocabulary)`.
 template <class Executor, class Gemm, class H, class W>
 status linear_logprob(const Executor&, const Gemm& gemm, const softmax_rule& rule,

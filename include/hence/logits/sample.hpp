@@ -194,12 +194,14 @@ template <class Isa = native_isa> void check_sample_rule(const sample_rule& r) {
 
 }  // namespace detail
 
-/// Draws a token per row.
+/// Draws a token per row, in the caller's thread.
+/// \param rule temperature and filters.
 /// \param logits `[rows, vocabulary]` of float, bf16 or f16; -infinity is never drawn. NaN,
 /// +infinity or no finite logit: token -1, NaN and `status::non_finite`.
 /// \param uniforms `[rows]` in [0, 1); see `uniform_of` for numbers that depend on the place alone.
 /// Another number: as a NaN in the row.
-/// \param memory `sample_bytes(vocabulary)`.
+/// \param out what to write; each member may be absent.
+/// \param memory at least `sample_bytes(vocabulary)` bytes, whatever the number of rows.
 template <class Executor, class T>
 status sample(const Executor&, const sample_rule& rule, view<T, 2> logits,  // [rows, vocabulary]
               view<const float> uniforms,                                   // [rows]

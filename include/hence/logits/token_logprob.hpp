@@ -25,9 +25,10 @@ namespace hence::inline v0 {
 
 /// Log-probs, entropies and states of all rows.
 /// \param executor `cpu{}`, `cpu{pool}`, `reference<float>{}`, `reference<double>{}`.
+/// \param rule temperature, meaning of a negative label, and soft-cap.
 /// \param logits `[rows, vocabulary]` of float, bf16, f16 (double for `reference<double>`); the
 /// columns of a row are contiguous, the row stride is free.
-/// \param labels `[rows]`.
+/// \param labels `[rows]`, int32 or int64.
 /// \param out what to write; each `[rows]` or absent.
 /// \param keep `[rows, vocabulary]`, nonzero = in the support; absent: all. Other columns may hold
 /// anything.
@@ -50,7 +51,9 @@ status token_logprob(const Executor& executor, const softmax_rule& rule, view<T,
 }
 
 /// d sum(cot.logp logp + cot.entropy entropy) / d logits from the states of the forward pass.
+/// \param executor, rule, logits, labels, keep as for `token_logprob`.
 /// \param states `[rows]`, of `token_logprob` on the same logits, labels, rule and keep mask.
+/// \param cot d loss / d logp and d loss / d entropy, each `[rows]` or absent: 0.
 /// \param gradient `[rows, vocabulary]`; may be the logits themselves, or apart from them. Columns
 /// outside the support and ignored rows get 0, rows with a bad label or a NaN get NaN.
 template <class Executor, class T, class Out>

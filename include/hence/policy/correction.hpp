@@ -142,7 +142,7 @@ template <class S, class Anchor> struct opsm {
   using scalar = S;
   S threshold;
   Anchor anchor;
-  /// \param mean of log pi_anchor - log pi.
+  /// \param mean over the row's live tokens of log pi_anchor - log pi. \param advantage the row's.
   template <class V> HENCE_FN constexpr auto closes(V mean, V advantage) const {
     return (advantage < V(0)) & (mean > V(threshold));
   }

@@ -134,6 +134,8 @@ constexpr bool reads_anchor = weighs_by_ratio<Estimator> || is_importance<gradie
 /// The estimate at u with the gradient that the estimator's policy names; `ratio_weighted` is left
 /// to the caller.
 /// \tparam Estimator one of the above, or a user's with the same members (`limit` may be missing).
+/// \param estimator its value, gradient policy and limit; the coefficient is not applied.
+/// \param u log pi_ref - log pi of the token, a number or a `dual`.
 /// \param log_importance log pi - log pi_anchor of the token, constant.
 template <class Estimator, class U, class V>
 HENCE_FN constexpr auto estimate(const Estimator& estimator, const U& u, const V& log_importance) {

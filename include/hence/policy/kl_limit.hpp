@@ -11,7 +11,9 @@
 
 namespace hence::inline v0::kl {
 
-/// Refuses bounds without 0 in them. \param what "kl::clamped's input" or output.
+/// Refuses bounds without 0 in them.
+/// \param what "kl::clamped's input" or output, for the message.
+/// \param low at most 0. \param high at least 0.
 template <class S>
 [[gnu::always_inline]] inline void check_bounds(const char* what, S low, S high) {
   if (!(low <= S(0) && high >= S(0)))

@@ -35,8 +35,10 @@ template <class V, class Kl> HENCE_FN V kl_reward_of(const Kl& estimator, V logp
 
 }  // namespace detail
 
-/// out_t = -coef v_t at tokens of the KL mask, 0 elsewhere. OpenRLHF, verl.
-/// \param executor its scalar is the arrays'; runs in the caller's thread; same bits on each.
+/// out_t = -coef v_t at tokens of the KL mask, 0 elsewhere. OpenRLHF, verl. Runs in the caller's
+/// thread; the same bits on every executor of the arrays' scalar.
+/// \param kl an estimator of hence::kl with its coefficient and limit.
+/// \param batch `ragged` or `padded`; its response and KL masks say which tokens count.
 /// \param in `logp` of the policy that sampled, and `ref`.
 /// \param out `[tokens]` or `[rows, width]`; apart from the inputs.
 /// \return `status::non_finite` if a value is not finite.
@@ -64,7 +66,9 @@ status kl_rewards(const Executor&, const Kl& kl, const Batch& batch,
   return finite ? status::ok : status::non_finite;
 }
 
-/// rewards_i <- rewards_i - coef sum_t v_t, the sum exact. TRL's RLOO, ms-swift.
+/// rewards_i <- rewards_i - coef sum_t v_t, the sum exact. TRL's RLOO, ms-swift. Runs in the
+/// caller's thread; the same bits on every executor of the arrays' scalar.
+/// \param kl, batch, in as for `kl_rewards`.
 /// \param rewards `[rows]`. A row whose sum is not finite becomes NaN or infinite, for the
 /// advantage to report.
 template <class Executor, class Kl, class Batch>

@@ -52,6 +52,7 @@ template <class S> struct mismatch_metrics {
 };
 
 /// The metrics of a batch; bits the same on every executor and for every layout.
+/// \param batch `ragged` or `padded`; its response, policy and metric masks say which tokens count.
 /// \param in `logp` (for its temperature), `old` and `rollout`.
 template <class Executor, class Batch>
 mismatch_metrics<typename Executor::scalar> mismatch(

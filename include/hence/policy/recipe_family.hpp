@@ -75,7 +75,9 @@ template <class S = float> [[gnu::always_inline]] constexpr auto sapo() {
                      aggregate::sequence_mean_token_mean{}};
 }
 /// INTELLECT-2: GRPO with the ratio bounded for A < 0 too, token mean. arXiv:2505.07291.
-/// \param delta above 1 + epsilon.
+/// \param epsilon r is clipped to [1 - epsilon, 1 + epsilon].
+/// \param delta what r is cut at for both signs of A, above 1 + epsilon.
+/// \param kl_coef of k3, per token.
 template <class S = float>
 [[gnu::always_inline]] constexpr auto intellect_2(S epsilon, S delta, S kl_coef) {
   static_assert(check_number<S>());

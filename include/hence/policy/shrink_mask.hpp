@@ -15,9 +15,10 @@ namespace hence::inline v0 {
 
 /// Writes 1 at live response tokens that the correction keeps and 0 elsewhere. A correction of
 /// tokens judges those with a policy term; one of rows takes all of the row's. A token whose E is
-/// not finite stays: the loss reports it. Bits: those of the loss, on every executor.
-/// \param executor its scalar is the arrays'; runs in the caller's thread.
+/// not finite stays: the loss reports it. Bits: those of the loss, on every executor of the arrays'
+/// scalar. Runs in the caller's thread.
 /// \param correction of a loss, e.g. `loss.correction`. Truncation rejects nothing.
+/// \param batch `ragged` or `padded`; its response and policy masks say which tokens are judged.
 /// \param in `logp` (for its temperature), `old` and `rollout`.
 /// \param kept `[tokens]` or `[rows, width]`; may be the batch's response mask itself.
 /// \return `status::empty` if nothing is kept.

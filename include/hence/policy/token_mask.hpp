@@ -125,7 +125,11 @@ struct top_entropy {
 };
 
 /// Writes the policy mask that `clip_cov` leaves, to be used as `mask.policy`.
-/// \param in `logp` and the advantages. \param out `[tokens]` or `[rows, width]`, apart from all.
+/// \param rule share of all policy tokens, and bounds of the covariance.
+/// \param batch `ragged` or `padded`; policy tokens are those of its response and policy masks.
+/// \param in `logp` and the advantages.
+/// \param draws seed, step and first sequence, where the random choice is drawn.
+/// \param out `[tokens]` or `[rows, width]`, apart from all.
 /// \return `status::non_finite` if an input is not finite: then no token is taken.
 template <class Executor, class Batch>
 status token_mask(const Executor&, const clip_cov& rule, const Batch& batch,
@@ -186,7 +190,12 @@ status token_mask(const Executor&, const kl_cov& rule, const Batch& batch,
   return cov.tokens() > 0 ? status::ok : status::empty;
 }
 
-/// Writes the policy mask of `top_entropy`, to be used as `mask.policy`. \param in `entropy` alone.
+/// Writes the policy mask of `top_entropy`, to be used as `mask.policy`.
+/// \param rule share of all policy tokens.
+/// \param batch as for `clip_cov`.
+/// \param in `entropy` alone.
+/// \param out `[tokens]` or `[rows, width]`, apart from all.
+/// \return `status::non_finite` if an entropy is not finite: then every policy token stays.
 template <class Executor, class Batch>
 status token_mask(const Executor&, const top_entropy& rule, const Batch& batch,
                   const policy_inputs<typename Executor::scalar>& in, per_token<std::uint8_t> out) {

@@ -121,6 +121,7 @@ template <class Isa = native_isa> struct ordered_on {
 
   /// \param a `[m, k]`, \param b `[k, n]`, of float, bf16 or f16 and any strides.
   /// \param c `[m, n]`, columns contiguous, apart from a and b.
+  /// \param u whether chains begin at 0 or at what c holds.
   /// \param scratch `scratch_floats` floats, 64-byte aligned.
   template <class A, class B>
   void operator()(view<A, 2> a, view<B, 2> b, view<float, 2> c, update u, float* scratch) const {
