@@ -369,12 +369,12 @@ void family(const data& d) {
 /// Log-probs and gradients through a head, in tiles of several sizes.
 void linear_logprob() {
   using namespace hence;
-  constexpr std::int64_t tokens = 29, width = 70, vocabulary = 700;
+  constexpr std::int64_t tokens = 29, features = 70, vocabulary = 700;
   source s;
   std::vector<float> hidden, weight, cot;
   std::vector<std::int64_t> labels;
-  for (std::int64_t i = 0; i < tokens * width; ++i) hidden.push_back(s.number(-2, 2));
-  for (std::int64_t i = 0; i < vocabulary * width; ++i) weight.push_back(s.number(-1, 1));
+  for (std::int64_t i = 0; i < tokens * features; ++i) hidden.push_back(s.number(-2, 2));
+  for (std::int64_t i = 0; i < vocabulary * features; ++i) weight.push_back(s.number(-1, 1));
   for (std::int64_t i = 0; i < tokens; ++i)
     labels.push_back(i % 6 == 4 ? -1 : s.integer(0, vocabulary - 1)),
         cot.push_back(s.number(-1, 1));
@@ -382,15 +382,16 @@ void linear_logprob() {
   for (const std::int64_t tile : {1, 4, 29}) {
     std::vector<float> logp(tokens), d_hidden(hidden.size()), d_weight(weight.size());
     std::vector<std::byte> memory(
-        static_cast<std::size_t>(linear_logprob_bytes<gemm::ordered>(tile, width, vocabulary)));
+        static_cast<std::size_t>(linear_logprob_bytes<gemm::ordered>(tile, features, vocabulary)));
     linear_logprob_and_gradient(
         cpu{}, gemm::ordered{},
         softmax_rule{.temperature = 0.9, .negative = negative_labels::ignored},
-        view<const float, 2>(hidden.data(), tokens, width),
-        linear_head<const float>{.weight = view<const float, 2>(weight.data(), vocabulary, width)},
+        view<const float, 2>(hidden.data(), tokens, features),
+        linear_head<const float>{.weight =
+                                     view<const float, 2>(weight.data(), vocabulary, features)},
         labels, {.logp = cot, .entropy = cot}, {.logp = logp},
-        {.hidden = view<float, 2>(d_hidden.data(), tokens, width),
-         .weight = view<float, 2>(d_weight.data(), vocabulary, width)},
+        {.hidden = view<float, 2>(d_hidden.data(), tokens, features),
+         .weight = view<float, 2>(d_weight.data(), vocabulary, features)},
         memory);
     logp.insert(logp.end(), d_hidden.begin(), d_hidden.end());
     logp.insert(logp.end(), d_weight.begin(), d_weight.end());
@@ -405,28 +406,28 @@ void linear_logprob() {
 /// Kept sets, tokens and log-probs; divergences and their gradients.
 void sample_and_distill() {
   using namespace hence;
-  constexpr std::int64_t rows = 12, columns = 900;
+  constexpr std::int64_t draws = 12, columns = 900;
   source s;
   std::vector<float> x, y;
-  for (std::int64_t i = 0; i < rows * columns; ++i)
+  for (std::int64_t i = 0; i < draws * columns; ++i)
     x.push_back(s.number(-5, 5)), y.push_back(s.number(-5, 5));
-  const view<const float, 2> student(x.data(), rows, columns), teacher(y.data(), rows, columns);
+  const view<const float, 2> student(x.data(), draws, columns), teacher(y.data(), draws, columns);
   std::vector<float> uniforms;
-  for (std::uint32_t i = 0; i < rows; ++i) uniforms.push_back(uniform_of(5, {.token = i}));
+  for (std::uint32_t i = 0; i < draws; ++i) uniforms.push_back(uniform_of(5, {.token = i}));
   std::vector<std::byte> memory(static_cast<std::size_t>(sample_bytes(columns)));
   hash drawn;
   for (const sample_rule& rule : {sample_rule{.temperature = 0.7, .top_p = 0.9},
                                   sample_rule{.temperature = 1.0, .top_k = 40, .min_p = 0.01}}) {
-    std::vector<std::int64_t> token(rows);
-    std::vector<float> logp(rows), full(rows);
+    std::vector<std::int64_t> token(draws);
+    std::vector<float> logp(draws), full(draws);
     std::vector<std::uint8_t> kept(x.size());
     sample(cpu{}, rule, student, uniforms,
            {.token = token,
             .logp = logp,
             .logp_full = full,
-            .kept = view<std::uint8_t, 2>(kept.data(), rows, columns)},
+            .kept = view<std::uint8_t, 2>(kept.data(), draws, columns)},
            memory);
-    for (std::size_t i = 0; i < rows; ++i)
+    for (std::size_t i = 0; i < draws; ++i)
       drawn.value(token[i]), drawn.value(logp[i]), drawn.value(full[i]);
     drawn.bytes(kept.data(), kept.size());
   }
@@ -435,9 +436,9 @@ void sample_and_distill() {
   const auto each = [&](const auto& how) {
     std::vector<float> value[2], gradient[2];
     for (int k = 0; k < 2; ++k) {
-      value[k].resize(rows), gradient[k].resize(x.size());
+      value[k].resize(draws), gradient[k].resize(x.size());
       const distill_results<float> out{
-          .per_token = value[k], .gradient = view<float, 2>(gradient[k].data(), rows, columns)};
+          .per_token = value[k], .gradient = view<float, 2>(gradient[k].data(), draws, columns)};
       if (k == 0)
         distill(cpu{}, how, {.temperature = 0.8}, student, teacher, {}, out);
       else
@@ -494,13 +495,13 @@ void more_advantages() {
   std::vector<std::int64_t> lengths;
   for (std::size_t i = 0; i < rewards.size(); ++i) lengths.push_back(s.integer(0, 30000));
   both("advantage opo", advantage::opo{hence::view<const std::int64_t>(lengths), raw});
-  const auto rows = static_cast<std::int64_t>(rewards.size() / 2);
-  const std::vector<std::int64_t> halves{0, rows / 3, rows};
+  const auto pairs = static_cast<std::int64_t>(rewards.size() / 2);
+  const std::vector<std::int64_t> halves{0, pairs / 3, pairs};
   std::fill(out.begin(), out.end(), 0.0f);
   hence::advantages(hence::cpu{}, advantage::gdpo{{1.0, 0.5}, 1e-8, 1e-8, raw},
                     hence::groups{.cu_groups = halves},
-                    hence::view<const float, 2>(rewards.data(), rows, 2),
-                    hence::view<float>(out.data(), rows));
+                    hence::view<const float, 2>(rewards.data(), pairs, 2),
+                    hence::view<float>(out.data(), pairs));
   hash h;
   for (const float a : out) h.value(a);
   report("advantage gdpo", h);
