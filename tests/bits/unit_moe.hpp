@@ -18,21 +18,21 @@ double route_and_back(const Executor& executor, const std::vector<float>& z) {
       bias(experts), rows(ids.size() * experts), y(z.size());
   std::vector<std::int64_t> load(experts), seen(experts), probability(experts), top_k(experts),
       offsets(experts + 1), order(ids.size()), position(ids.size());
-  moe::gate_inputs<float> in;
+  moe::gate_inputs<float> in{};
   in.logits = view<const float, 2>(z.data(), tokens, experts);
   in.bias = bias;
-  moe::gate_outputs<float> out;
+  moe::gate_outputs<float> out{};
   out.ids = view<std::int32_t, 2>(ids.data(), tokens, k);
   out.weights = view<float, 2>(weights.data(), tokens, k);
   out.load = load;
   auto counts = moe::route(executor, gate, in, out);
-  moe::gate_backward_inputs<float> back;
+  moe::gate_backward_inputs<float> back{};
   back.logits = in.logits;
   back.ids = out.ids;
   back.grad_weights = out.weights;
   counts +=
       moe::route_backward(executor, gate, back, view<float, 2>(gradient.data(), tokens, experts));
-  moe::balance_inputs<float> balance;
+  moe::balance_inputs<float> balance{};
   balance.logits = in.logits;
   const auto sums = moe::measure_balance(executor, gate.score, k, balance, probability, top_k);
   const moe::balance_window window{top_k, sums.rows};
@@ -46,12 +46,12 @@ double route_and_back(const Executor& executor, const std::vector<float>& z) {
                          view<std::int64_t>(seen));
   balancer.observe(counts, load);
   balancer.update(1);
-  moe::permutation p;
+  moe::permutation p{};
   p.offsets = offsets;
   p.order = order;
   p.position = view<std::int64_t, 2>(position.data(), tokens, k);
   moe::permute(out.ids, experts, 1, p);
-  moe::capacity_arrays<float> capacity;
+  moe::capacity_arrays<float> capacity{};
   capacity.ids = out.ids;
   capacity.weights = out.weights;
   capacity.sorted = p;

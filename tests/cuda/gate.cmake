@@ -23,8 +23,9 @@ function(gate_ptx file flushes counts)
     if(operation MATCHES "\\.ftz" AND NOT flushes)
       message(FATAL_ERROR "${file} holds ${operation}, without --use_fast_math")
     endif()
-    # moves, comparisons, sign changes and exact conversions do not round; all else names how
-    if(NOT operation MATCHES "^(mov|ld|st|setp|selp|set|neg|abs|shfl|copysign)\\."
+    # moves, comparisons, the smaller of two (what nvcc makes of a select where no operand can be NaN or
+    # a zero), sign changes and exact conversions do not round; all else names how
+    if(NOT operation MATCHES "^(mov|ld|st|setp|selp|set|min|max|neg|abs|shfl|copysign)\\."
        AND NOT operation MATCHES "^cvt(\\.ftz)?\\.f64\\.f32$" AND NOT operation MATCHES "\\.rn(\\.|$)")
       message(FATAL_ERROR "${file} holds ${operation}, which does not name its rounding")
     endif()
