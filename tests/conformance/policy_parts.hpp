@@ -22,7 +22,8 @@ struct any_anchor {
   enum choice { old, rollout, self } which;
   bool reads_old, reads_rollout;
 
-  explicit any_anchor(choice c) : which(c), reads_old(c == old), reads_rollout(c == rollout) {}
+  explicit any_anchor(choice c = old)
+      : which(c), reads_old(c == old), reads_rollout(c == rollout) {}
   auto of(const auto& row) const {
     return which == old ? row.old : which == rollout ? row.rollout : row.logp;
   }
