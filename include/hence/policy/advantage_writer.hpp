@@ -16,13 +16,17 @@ constexpr std::int64_t streaming_bytes = 2 << 20;
 /// Stores a register, past the caches where there is an instruction for it. \param to aligned to
 /// the register's size, which is 16 bytes or more.
 template <class Vector> HENCE_FN void stream_register(Vector x, float* to) {
-#if defined(__AVX__)
-  __asm__("vmovntps %1, %0" : "=m"(*reinterpret_cast<Vector*>(to)) : "v"(x));
-#elif defined(__x86_64__)
-  __asm__("movntps %1, %0" : "=m"(*reinterpret_cast<Vector*>(to)) : "x"(x));
-#else
-  __builtin_memcpy(to, &x, sizeof(x));
+#if defined(__x86_64__)
+  if constexpr (sizeof(Vector) >= 16) {
+#  if defined(__AVX__)
+    __asm__("vmovntps %1, %0" : "=m"(*reinterpret_cast<Vector*>(to)) : "v"(x));
+#  else
+    __asm__("movntps %1, %0" : "=m"(*reinterpret_cast<Vector*>(to)) : "x"(x));
+#  endif
+    return;
+  }
 #endif
+  __builtin_memcpy(to, &x, sizeof(x));
 }
 
 /// A place for rows. Whole registers may be written, since the rows after them come later.
