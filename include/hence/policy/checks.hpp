@@ -1,62 +1,10 @@
 /// \file
-/// Compile-time checks of a composition, one sentence each, and visiting of `std::variant` rules.
+/// Compile-time checks of a composition, one sentence each.
 #pragma once
 
 #include <hence/policy/inputs.hpp>
 
-#include <cstddef>  // byte
-
 namespace hence::inline v0::detail {
-
-/// Calls f with the loss's alternatives in place of its variants: one visit per rule and call.
-template <class Loss, class F> void with_concrete_rules(const Loss& l, F&& f) {
-  if constexpr (variant_like<std::remove_cvref_t<decltype(l.ratio)>>)
-    visit(
-        [&](const auto& r) {
-          with_concrete_rules(
-              policy_loss{r, l.surrogate, l.kl, l.aggregation, l.correction, l.gate, l.entropy}, f);
-        },
-        l.ratio);
-  else if constexpr (variant_like<std::remove_cvref_t<decltype(l.surrogate)>>)
-    visit(
-        [&](const auto& s) {
-          with_concrete_rules(
-              policy_loss{l.ratio, s, l.kl, l.aggregation, l.correction, l.gate, l.entropy}, f);
-        },
-        l.surrogate);
-  else if constexpr (variant_like<std::remove_cvref_t<decltype(l.kl)>>)
-    visit(
-        [&](const auto& k) {
-          with_concrete_rules(
-              policy_loss{l.ratio, l.surrogate, k, l.aggregation, l.correction, l.gate, l.entropy},
-              f);
-        },
-        l.kl);
-  else if constexpr (variant_like<std::remove_cvref_t<decltype(l.correction)>>)
-    visit(
-        [&](const auto& c) {
-          with_concrete_rules(
-              policy_loss{l.ratio, l.surrogate, l.kl, l.aggregation, c, l.gate, l.entropy}, f);
-        },
-        l.correction);
-  else if constexpr (variant_like<std::remove_cvref_t<decltype(l.gate)>>)
-    visit(
-        [&](const auto& g) {
-          with_concrete_rules(
-              policy_loss{l.ratio, l.surrogate, l.kl, l.aggregation, l.correction, g, l.entropy},
-              f);
-        },
-        l.gate);
-  else if constexpr (variant_like<std::remove_cvref_t<decltype(l.entropy)>>)
-    visit(
-        [&](const auto& e) {
-          with_concrete_rules(
-              policy_loss{l.ratio, l.surrogate, l.kl, l.aggregation, l.correction, l.gate, e}, f);
-        },
-        l.entropy);
-  else
-    f(l);
-}
 
 template <class D> struct denominator_traits {
   static constexpr bool is_one = false;
@@ -291,54 +239,6 @@ template <class Loss, class S, class D> constexpr bool check_composition() {
              check_surrogate<trial_number<S>, ratio_t>(static_cast<const surrogate_t*>(nullptr));
   }
   return false;
-}
-
-template <class Loss, class A, class Scope>
-[[gnu::always_inline]] inline void check_denominator(const Loss& loss,
-                                                     const denominator<A, Scope>& d) {
-  positive("denominator", d.value);
-  if constexpr (requires { loss.aggregation.value; }) {
-    if (loss.aggregation.value != d.value)
-      refuse(message() << "hence: the loss divides by the constant " << loss.aggregation.value
-                       << ", the denominator is " << d.value);
-  } else if constexpr (std::same_as<A, aggregate::sequence_mean_token_mean_over> ||
-                       std::same_as<A, aggregate::sequence_mean_token_sum_over>) {
-    if (loss.aggregation.rows != d.value)
-      refuse(message() << "hence: the loss counts " << loss.aggregation.rows
-                       << " rows, the denominator is " << d.value);
-  }
-}
-
-/// A window holds at least the rows that are computed now.
-template <class A, class Scope>
-[[gnu::always_inline]] inline void check_window(const denominator<A, Scope>& d, const layout& b,
-                                                std::int64_t begin, std::int64_t end) {
-  if constexpr (divisor_is_counted<A>) {
-    const double own = divisor(A{}, count_rows(b, begin, end));
-    if (own > d.value)
-      refuse(message() << "hence: these rows alone count " << own << ", their denominator "
-                       << d.value << "; over_window takes the counts of the whole window");
-  }
-}
-
-template <class Isa = native_isa>
-void check_workspace(const view<std::byte>& w, std::int64_t bytes) {
-  if (!w.present()) return;
-  if (w.extent[0] < bytes)
-    refuse(message() << "hence: workspace has " << w.extent[0] << " bytes, expected at least "
-                     << bytes);
-  if (reinterpret_cast<std::uintptr_t>(w.data) % 64 != 0)
-    refuse(message() << "hence: workspace is not aligned to 64 bytes");
-  if (w.stride[0] != 1) refuse(message() << "hence: workspace is not contiguous");
-}
-template <class T>
-void check_workspace_apart(const view<std::byte>& w, const layout& b, const policy_inputs<T>& in,
-                           const std::type_identity_t<policy_gradients<T>>& gradient) {
-  check_apart("workspace", w, "gradient", gradient.logp, b);
-  check_apart("workspace", w, "gradient.entropy", gradient.entropy, b);
-  for_each_input(in, b, [&](const char* name, const auto& array) {
-    check_apart("workspace", w, name, array, b);
-  });
 }
 
 }  // namespace hence::inline v0::detail

@@ -17,7 +17,9 @@
 #include <hence/core/pack.hpp>
 
 #include <hence/core/execute.hpp>
+#include <hence/policy/call_checks.hpp>
 #include <hence/policy/checks.hpp>
+#include <hence/policy/concrete_rules.hpp>
 #include <hence/policy/row_cpu.hpp>
 
 #include <cstddef>  // byte

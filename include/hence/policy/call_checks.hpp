@@ -1,0 +1,61 @@
+/// \file
+/// What is refused of a call beside its inputs, before anything is written: the denominator, the
+/// window, the workspace.
+#pragma once
+
+#include <hence/policy/inputs.hpp>
+
+#include <cstddef>  // byte
+
+namespace hence::inline v0::detail {
+
+/// A denominator is of the loss's own number, where the loss has one.
+template <class Loss, class A, class Scope>
+[[gnu::always_inline]] inline void check_denominator(const Loss& loss,
+                                                     const denominator<A, Scope>& d) {
+  positive("denominator", d.value);
+  if constexpr (requires { loss.aggregation.value; }) {
+    if (loss.aggregation.value != d.value)
+      refuse(message() << "hence: the loss divides by the constant " << loss.aggregation.value
+                       << ", the denominator is " << d.value);
+  } else if constexpr (std::same_as<A, aggregate::sequence_mean_token_mean_over> ||
+                       std::same_as<A, aggregate::sequence_mean_token_sum_over>) {
+    if (loss.aggregation.rows != d.value)
+      refuse(message() << "hence: the loss counts " << loss.aggregation.rows
+                       << " rows, the denominator is " << d.value);
+  }
+}
+
+/// A window holds at least the rows that are computed now.
+template <class A, class Scope>
+[[gnu::always_inline]] inline void check_window(const denominator<A, Scope>& d, const layout& b,
+                                                std::int64_t begin, std::int64_t end) {
+  if constexpr (divisor_is_counted<A>) {
+    const double own = divisor(A{}, count_rows(b, begin, end));
+    if (own > d.value)
+      refuse(message() << "hence: these rows alone count " << own << ", their denominator "
+                       << d.value << "; over_window takes the counts of the whole window");
+  }
+}
+
+template <class Isa = native_isa>
+void check_workspace(const view<std::byte>& w, std::int64_t bytes) {
+  if (!w.present()) return;
+  if (w.extent[0] < bytes)
+    refuse(message() << "hence: workspace has " << w.extent[0] << " bytes, expected at least "
+                     << bytes);
+  if (reinterpret_cast<std::uintptr_t>(w.data) % 64 != 0)
+    refuse(message() << "hence: workspace is not aligned to 64 bytes");
+  if (w.stride[0] != 1) refuse(message() << "hence: workspace is not contiguous");
+}
+template <class T>
+void check_workspace_apart(const view<std::byte>& w, const layout& b, const policy_inputs<T>& in,
+                           const std::type_identity_t<policy_gradients<T>>& gradient) {
+  check_apart("workspace", w, "gradient", gradient.logp, b);
+  check_apart("workspace", w, "gradient.entropy", gradient.entropy, b);
+  for_each_input(in, b, [&](const char* name, const auto& array) {
+    check_apart("workspace", w, name, array, b);
+  });
+}
+
+}  // namespace hence::inline v0::detail
