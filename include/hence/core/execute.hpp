@@ -50,4 +50,18 @@ template <class Pool = serial, class Isa = native_isa> struct cpu {
 };
 cpu() -> cpu<serial>;
 
+namespace detail {
+
+/// The instruction set that an executor's functions are compiled for.
+template <class Executor> struct executor_isa_of;
+template <class S, class Isa> struct executor_isa_of<reference<S, Isa>> {
+  using type = Isa;
+};
+template <class Pool, class Isa> struct executor_isa_of<cpu<Pool, Isa>> {
+  using type = Isa;
+};
+template <class Executor> using executor_isa = typename executor_isa_of<Executor>::type;
+
+}  // namespace detail
+
 }  // namespace hence::inline v0

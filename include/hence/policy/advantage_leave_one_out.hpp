@@ -39,18 +39,14 @@ template <class ZeroVariance, class Singleton> struct leave_one_out {
   template <class S, class Isa>
   status run(view<const S> rewards, view<S> out, std::int64_t begin, std::int64_t end) const {
     using V = num<double, Isa>;
-    if (!hence::detail::all_finite<Isa>(rewards, begin, end))
-      return hence::detail::write_nan<Isa>(out, begin, end);
-    if (end - begin == 1) {
-      out[begin] = static_cast<S>(singleton(V(rewards[begin])).v);
-      return Singleton::condition;
-    }
+    status found = status::ok;
+    if (hence::detail::is_special_group<S, Isa>(singleton, rewards, out, begin, end, found))
+      return found;
     V low, high;
     const auto group = hence::detail::measure_rows<S, Isa>(rewards, begin, end, true, {}, low, high,
                                                            [](std::int64_t) { return true; });
     const auto& g = group.moments;
     const V others = g.count - V(1.0), weight = g.count / others;
-    status found = status::ok;
     for (std::int64_t i = begin; i < end; ++i) {
       const V e = group.centred(V(rewards[i])), c = e * weight;
       V squares = g.squares - e * c;  // sum of the others about their own mean

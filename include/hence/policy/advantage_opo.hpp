@@ -33,12 +33,9 @@ template <class Singleton> struct opo {
   template <class S, class Isa>
   status run(view<const S> rewards, view<S> out, std::int64_t begin, std::int64_t end) const {
     using V = num<double, Isa>;
-    if (!hence::detail::all_finite<Isa>(rewards, begin, end))
-      return hence::detail::write_nan<Isa>(out, begin, end);
-    if (end - begin == 1) {
-      out[begin] = static_cast<S>(singleton(V(rewards[begin])).v);
-      return Singleton::condition;
-    }
+    status found = status::ok;
+    if (hence::detail::is_special_group<S, Isa>(singleton, rewards, out, begin, end, found))
+      return found;
     V low, high;
     const auto group = hence::detail::measure_rows<S, Isa>(rewards, begin, end, false, {}, low,
                                                            high, [](std::int64_t) { return true; });
@@ -51,7 +48,6 @@ template <class Singleton> struct opo {
       weighted.add(product.v), weighted.add(fma(l, x, -product).v);
       tokens += lengths[i];
     }
-    status found = status::ok;
     const bool none = tokens == 0 || low == high;
     const V mean = none ? V(0.0) : V(weighted.value()) / V(static_cast<double>(tokens));
     for (std::int64_t i = begin; i < end; ++i) {

@@ -24,12 +24,9 @@ template <class Scale, class Singleton> struct pass_at_k {
   template <class S, class Isa>
   status run(view<const S> rewards, view<S> out, std::int64_t begin, std::int64_t end) const {
     using V = num<double, Isa>;
-    if (!hence::detail::all_finite<Isa>(rewards, begin, end))
-      return hence::detail::write_nan<Isa>(out, begin, end);
-    if (end - begin == 1) {
-      out[begin] = static_cast<S>(singleton(V(rewards[begin])).v);
-      return Singleton::condition;
-    }
+    status found = status::ok;
+    if (hence::detail::is_special_group<S, Isa>(singleton, rewards, out, begin, end, found))
+      return found;
     V low, high;
     const auto group =
         hence::detail::measure_rows<S, Isa>(rewards, begin, end, Scale::reads_squares, {}, low,

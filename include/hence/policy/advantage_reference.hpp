@@ -32,6 +32,21 @@ template <class Isa, class S> status write_nan(view<S> out, std::int64_t begin, 
   return status::non_finite;
 }
 
+/// Whether the group [begin, end) is done without its statistics, for it has a reward that is not
+/// finite or is a single row. \param found its condition then.
+template <class S, class Isa, class Singleton>
+bool is_special_group(const Singleton& singleton, view<const S> rewards, view<S> out,
+                      std::int64_t begin, std::int64_t end, status& found) {
+  if (!all_finite<Isa>(rewards, begin, end)) {
+    found = write_nan<Isa>(out, begin, end);
+    return true;
+  }
+  if (end - begin != 1) return false;
+  out[begin] = static_cast<S>(singleton(num<double, Isa>(rewards[begin])).v);
+  found = Singleton::condition;
+  return true;
+}
+
 /// Some of the rows [begin, end), measured: at least one, all finite.
 /// \param has whether row i is one of them.
 template <class S, class Isa, class Has>
@@ -85,17 +100,6 @@ status group_of(const Rule& rule, const advantage::batch_moments& batch, view<co
   const S least = advantage_of(low), most = advantage_of(high);
   return least - least == 0 && most - most == 0 ? status::ok : status::non_finite;
 }
-
-template <class Executor> struct executor_isa_of;
-template <class S, class Isa> struct executor_isa_of<reference<S, Isa>> {
-  using type = Isa;
-};
-#if !defined(__CUDACC__)
-template <class Pool, class Isa> struct executor_isa_of<cpu<Pool, Isa>> {
-  using type = Isa;
-};
-#endif
-template <class Executor> using executor_isa = typename executor_isa_of<Executor>::type;
 
 /// How an executor runs groups [begin, end).
 template <class Executor> struct group_engine;
