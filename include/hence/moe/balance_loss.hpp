@@ -101,7 +101,7 @@ HENCE_FN void balance_tiles(const Executor& executor, const moe::balance_inputs<
   check_apart("grad_logits", range_of(grad), "logits", range_of(in.logits));
   check_apart("grad_logits", range_of(grad), "valid", range_of(in.valid));
   const std::int64_t bytes = balance_bytes<Executor>(rows, experts, k);
-  check_scratch(workspace, bytes);
+  check_workspace(workspace, bytes);
   const std::int64_t parts = row_parts<Executor>(rows);
   const call_memory memory(workspace, bytes);
   for_row_parts(executor, rows, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
@@ -129,8 +129,7 @@ HENCE_FN void balance_tiles(const Executor& executor, const moe::balance_inputs<
           if constexpr (std::same_as<Into, moe::accumulate>) {
             rows_to_lanes<V>(there, experts, tile.scores.data);
             for (std::int64_t e = 0; e < experts; ++e)
-              store_lanes(tile.logits + e * L,
-                          tile.scores[e].v + load_lanes<V>(tile.logits + e * L));
+              store_as(tile.logits + e * L, tile.scores[e].v + load_as<V>(tile.logits + e * L));
           }
           lanes_to_rows<V>(tile.logits, experts, t.count, to);
         });
@@ -160,13 +159,13 @@ template <class V, class Score> struct switch_gradient {
     for (std::int64_t e = 0; e < experts; ++e) {
       const V centred = V(slope[e]) - dot;
       if constexpr (is_softmax_like<V, Score>) {
-        store_lanes(tile.logits + e * L, tile.scores[e].v * centred);
+        store_as(tile.logits + e * L, tile.scores[e].v * centred);
       } else {
-        const V z = load_lanes<V>(tile.logits + e * L);
+        const V z = load_as<V>(tile.logits + e * L);
         const auto scored = is_scored(z);
         const auto s = score(dual<V, one, zero>{select(scored, z, V(T(0))), {}, {}});
         const V passed = centred / row.sum * as_number<V>(pooled_of(s));
-        store_lanes(tile.logits + e * L, select(scored, passed, V(T(0))));
+        store_as(tile.logits + e * L, select(scored, passed, V(T(0))));
       }
     }
   }
@@ -182,7 +181,7 @@ template <class V> struct z_gradient {
     const auto row = probability_rows<V>(moe::score::softmax{}, tile.logits, experts, tile.scores);
     const V scale = V(static_cast<T>(factor)) * log_sum_exp(row);
     for (std::int64_t e = 0; e < experts; ++e)
-      store_lanes(tile.logits + e * L, scale * tile.scores[e].v);
+      store_as(tile.logits + e * L, scale * tile.scores[e].v);
   }
 };
 

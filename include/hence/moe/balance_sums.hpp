@@ -64,7 +64,7 @@ softmax_of_row<V> probability_rows(const Score& score, const typename V::scalar*
   } else {
     V sum[4] = {V(T(0)), V(T(0)), V(T(0)), V(T(0))};
     const auto term = [&](std::int64_t e, V& part) __attribute__((always_inline)) {
-      const V x = load_lanes<V>(z + e * L);
+      const V x = load_as<V>(z + e * L);
       const V s = select(is_scored(x), score(x), V(T(0)));
       p.set(e, s);
       part = part + s;
@@ -153,7 +153,7 @@ balance_counts<typename Executor::scalar> measure_balance(
     detail::check_apart("probability", detail::range_of(probability), "top_k",
                         detail::range_of(top_k));
     const std::int64_t bytes = detail::balance_bytes<Executor>(rows, experts, k);
-    detail::check_scratch(workspace, bytes);
+    detail::check_workspace(workspace, bytes);
     const std::int64_t parts = detail::row_parts<Executor>(rows);
     const detail::call_memory memory(workspace, bytes);
     const detail::grouping all = detail::one_group(experts);
@@ -176,11 +176,11 @@ balance_counts<typename Executor::scalar> measure_balance(
                 const auto row =
                     detail::probability_rows<V>(score, tile.logits, experts, tile.scores);
                 if constexpr (detail::is_softmax_like<V, Score>)
-                  detail::store_lanes(tile.numbers, detail::log_sum_exp(row));
+                  detail::store_as(tile.numbers, detail::log_sum_exp(row));
                 else
-                  detail::store_lanes(tile.numbers,
-                                      detail::log_sum_exp(detail::softmax_row<V>(
-                                          tile.logits, experts, [](std::int64_t, V) {})));
+                  detail::store_as(tile.numbers,
+                                   detail::log_sum_exp(detail::softmax_row<V>(
+                                       tile.logits, experts, [](std::int64_t, V) {})));
                 for (int l = 0; l < t.count; ++l) {
                   const num<S> lse(tile.numbers[l]);
                   counts[part].squares.add((lse * lse).v);
@@ -192,7 +192,7 @@ balance_counts<typename Executor::scalar> measure_balance(
                 // the logits make room for what the k largest P are picked from
                 const detail::selection_table<V> by{tile.logits};
                 for (std::int64_t e = 0; e < experts; ++e) {
-                  const V z = detail::load_lanes<V>(tile.logits + e * L);
+                  const V z = detail::load_as<V>(tile.logits + e * L);
                   by.set(e, detail::eligible(detail::is_scored(z), tile.scores[e], V(S(0))));
                 }
                 detail::select_experts(by, all, k, tile.slots, tile.selection);

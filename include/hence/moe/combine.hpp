@@ -53,19 +53,19 @@ template <class V, class F> HENCE_FN void along_row(std::int64_t n, F f) {
 /// Numbers of a row from their storage, and back, rounded once.
 template <class V, class X> HENCE_FN V from_storage(const X* p) {
   if constexpr (std::same_as<X, typename V::scalar>) {
-    return load_lanes<V>(p);
+    return load_as<V>(p);
   } else {
     per_lane<V, typename V::scalar> wide;
     for (int l = 0; l < lane_count<V>; ++l) wide[l] = static_cast<typename V::scalar>(p[l]);
-    return load_lanes<V>(wide);
+    return load_as<V>(wide);
   }
 }
 template <class V, class X> HENCE_FN void to_storage(X* p, V x) {
   if constexpr (std::same_as<X, typename V::scalar>) {
-    store_lanes(p, x);
+    store_as(p, x);
   } else {
     per_lane<V, typename V::scalar> wide;
-    store_lanes(wide, x);
+    store_as(wide, x);
     for (int l = 0; l < lane_count<V>; ++l) p[l] = X(wide[l]);
   }
 }
@@ -194,7 +194,7 @@ void dot_rows(const Executor& executor, view<const X, 2> x, slot_positions posit
           for (int c = 0; c < chains / L; ++c)
             sum[c] = fma(detail::from_storage<V>(a + i + c * L),
                          detail::from_storage<V>(b + i + c * L), sum[c]);
-        for (int c = 0; c < chains / L; ++c) detail::store_lanes(part + c * L, sum[c]);
+        for (int c = 0; c < chains / L; ++c) detail::store_as(part + c * L, sum[c]);
         for (int c = 0; i < width; ++i, ++c)
           part[c] = fma(N(static_cast<S>(a[i])), N(static_cast<S>(b[i])), N(part[c])).v;
         for (int half = chains / 2; half > 0; half /= 2)

@@ -67,13 +67,13 @@ HENCE_FN void sparse_backward(const Gate& gate, const tile_rows<V>& tile,
       const V z = s[j].v;
       const auto scored = is_scored(z);
       const auto score = gate.score(dual<V, one, zero>{select(scored, z, V(T(0))), {}, {}});
-      store_lanes(memory.numbers + j * L, select(scored, value_of(score), V(T(0))));
+      store_as(memory.numbers + j * L, select(scored, value_of(score), V(T(0))));
       slope.set(j, select(scored, as_number<V>(pooled_of(score)), V(T(0))));
     }
   } else {
     for (std::int64_t j = 0; j < gate.k; ++j) {
       const V z = s[j].v;
-      store_lanes(memory.numbers + j * L, select(is_scored(z), z, minus_infinity<V>()));
+      store_as(memory.numbers + j * L, select(is_scored(z), z, minus_infinity<V>()));
       slope.set(j, select(is_scored(z), V(T(1)), V(T(0))));
     }
   }
@@ -119,7 +119,7 @@ HENCE_FN void softmax_backward(const Gate& gate, const view<const Z, 2>& logits,
       [&](std::int64_t j, V g) __attribute__((always_inline)) { passed.set(j, (g)); });
   for (std::int64_t j = 0; j < gate.k; ++j) passed.set(j, selected[j].v * (passed[j] - dot));
   for (std::int64_t e = 0; e < experts; ++e)
-    store_lanes(memory.logits + e * L, select(s[e].v > V(T(0)), -(s[e].v * dot), V(T(0))));
+    store_as(memory.logits + e * L, select(s[e].v > V(T(0)), -(s[e].v * dot), V(T(0))));
   lanes_to_rows<V>(memory.logits, experts, tile.count, to);
   for (int l = 0; l < tile.count; ++l)
     for (std::int64_t j = 0; j < gate.k; ++j) {
@@ -168,7 +168,7 @@ route_counts route_backward(const Executor& executor, const Gate& gate,
     detail::check_gate(gate, experts);
     detail::check_backward_arrays(in, grad_logits, gate.k);
     const std::int64_t bytes = route_workspace_bytes(executor, gate, rows, experts);
-    detail::check_scratch(workspace, bytes);
+    detail::check_workspace(workspace, bytes);
     const std::int64_t parts = detail::row_parts<Executor>(rows);
     const detail::call_memory memory(workspace, bytes);
     route_counts counts[64];

@@ -86,7 +86,7 @@ HENCE_FN std::uint8_t read_ids(const Id* ids, std::int64_t k, std::int64_t exper
 
 template <class V> HENCE_FN void lanes_of_mask(mask_of<V> m, typename V::scalar* out) {
   using T = typename V::scalar;
-  store_lanes(out, select(m, V(T(1)), V(T(0))));
+  store_as(out, select(m, V(T(1)), V(T(0))));
 }
 /// The faults of each row's logits; a row with +inf loses its slots.
 template <class V>
@@ -135,7 +135,7 @@ HENCE_FN void route_tile(const Gate& gate, const grouping& groups,
   gather_scores<V>(gate.score, memory.scores, memory.slots, k, s);
   weigh<V>(gate.score, gate.weights, gate.precision, s, k, V(static_cast<T>(gate.scale)),
            [&](std::int64_t j, V w)
-               __attribute__((always_inline)) { store_lanes(memory.results + j * L, w); });
+               __attribute__((always_inline)) { store_as(memory.results + j * L, w); });
   for (int l = 0; l < tile.count; ++l) {
     Out* const ids = out.ids.data + tile.row[l] * out.ids.stride[0];
     T* const weights = out.weights.data + tile.row[l] * out.weights.stride[0];

@@ -49,15 +49,7 @@ void rows_to_lanes(const Z* const* row, std::int64_t n, typename V::scalar* out)
   if constexpr (L > 1) {
     for (; e + L <= n; e += L) {
       per_lane<V, typename V::vector> r;
-      for (int l = 0; l < L; ++l) {
-        if constexpr (std::same_as<Z, float>) {
-          r[l] = V::load(row[l] + e).v;
-        } else {
-          per_lane<V, float> wide;
-          for (int i = 0; i < L; ++i) wide[i] = static_cast<float>(row[l][e + i]);
-          r[l] = V::load(wide).v;
-        }
-      }
+      for (int l = 0; l < L; ++l) r[l] = load_as<V>(row[l] + e).v;
       transpose<L>(r);
       for (int l = 0; l < L; ++l) V(r[l]).store(out + (e + l) * L);
     }

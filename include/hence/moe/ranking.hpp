@@ -59,16 +59,16 @@ template <class V> class ranking<V, 0> {
     for (std::int64_t j = n_ - 1; j > 0; --j) {
       const V above = value(j - 1), mine = select(x > below, index, this->index(j));
       const auto moves = x > above;
-      store_lanes(index_ + j * lanes, select(moves, this->index(j - 1), mine));
-      store_lanes(value_ + j * lanes, greater(below, lesser(x, above)));
+      store_as(index_ + j * lanes, select(moves, this->index(j - 1), mine));
+      store_as(value_ + j * lanes, greater(below, lesser(x, above)));
       below = above;
       if (!any_lane(moves)) return;
     }
-    store_lanes(index_, select(x > below, index, this->index(0)));
-    store_lanes(value_, greater(below, x));
+    store_as(index_, select(x > below, index, this->index(0)));
+    store_as(value_, greater(below, x));
   }
-  HENCE_FN V value(std::int64_t j) const { return load_lanes<V>(value_ + j * lanes); }
-  HENCE_FN V index(std::int64_t j) const { return load_lanes<V>(index_ + j * lanes); }
+  HENCE_FN V value(std::int64_t j) const { return load_as<V>(value_ + j * lanes); }
+  HENCE_FN V index(std::int64_t j) const { return load_as<V>(index_ + j * lanes); }
 
  private:
   static constexpr int lanes = lane_count<V>;

@@ -53,13 +53,13 @@ HENCE_FN softmax_of_row<V> softmax_row(const typename V::scalar* z, std::int64_t
   constexpr int L = lane_count<V>;
   V top = minus_infinity<V>();
   for (std::int64_t e = 0; e < n; ++e) {
-    const V x = load_lanes<V>(z + e * L);
+    const V x = load_as<V>(z + e * L);
     top = select(is_scored(x), greater(x, top), top);
   }
   top = select(top > minus_infinity<V>(), top, V(T(0)));
   V sum[4] = {V(T(0)), V(T(0)), V(T(0)), V(T(0))};
   const auto term = [&](std::int64_t e, V& part) __attribute__((always_inline)) {
-    const V x = load_lanes<V>(z + e * L);
+    const V x = load_as<V>(z + e * L);
     const V y = select(is_scored(x), exp(x - top), V(T(0)));
     keep(e, y);
     part = part + y;
@@ -87,7 +87,7 @@ row_faults<V> score_rows(const Score& score, const Precision& rounded, const typ
         z, n, [&](std::int64_t e, V y) __attribute__((always_inline)) { s.set(e, {y}); });
     const V share = select(row.sum > V(T(0)), V(T(1)) / row.sum, V(T(0)));
     for (std::int64_t e = 0; e < n; ++e) {
-      const V x = load_lanes<V>(z + e * L);
+      const V x = load_as<V>(z + e * L);
       faults.note(x);
       const moe::score_value<V> value{rounded(s[e].v * share)};
       s.set(e, value);
@@ -95,7 +95,7 @@ row_faults<V> score_rows(const Score& score, const Precision& rounded, const typ
     }
   } else {
     for (std::int64_t e = 0; e < n; ++e) {
-      const V x = load_lanes<V>(z + e * L);
+      const V x = load_as<V>(z + e * L);
       faults.note(x);
       const auto scored = is_scored(x);
       moe::score_value<V> value;

@@ -11,8 +11,8 @@ namespace hence::inline v0::detail {
 template <class V> struct slot_table {
   using T = typename V::scalar;
   T* data;
-  HENCE_FN V operator[](std::int64_t j) const { return load_lanes<V>(data + j * lane_count<V>); }
-  HENCE_FN void set(std::int64_t j, V x) const { store_lanes(data + j * lane_count<V>, x); }
+  HENCE_FN V operator[](std::int64_t j) const { return load_as<V>(data + j * lane_count<V>); }
+  HENCE_FN void set(std::int64_t j, V x) const { store_as(data + j * lane_count<V>, x); }
   HENCE_FN T& at(std::int64_t j, int lane) const { return data[j * lane_count<V> + lane]; }
   /// The expert of one row's slot.
   HENCE_FN std::int64_t expert(std::int64_t j, int lane) const {

@@ -31,7 +31,7 @@ template <class V, class W> HENCE_FN V eps_of(const W& weights) {
 template <class V> struct selected_scores {
   typename V::scalar* data;
   HENCE_FN moe::score_value<V> operator[](std::int64_t j) const {
-    return {load_lanes<V>(data + j * lane_count<V>)};
+    return {load_as<V>(data + j * lane_count<V>)};
   }
   HENCE_FN typename V::scalar& at(std::int64_t j, int lane) const {
     return data[j * lane_count<V> + lane];

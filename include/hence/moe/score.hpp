@@ -105,27 +105,14 @@ constexpr bool is_row_score =
 /// An array with an entry for each lane; a lane is a row, a scalar one row.
 template <class V, class T> using per_lane = T[static_cast<unsigned>(lane_count<V>)];
 
-template <class V> HENCE_FN V load_lanes(const typename V::scalar* p) {
-  if constexpr (lane_count<V> == 1)
-    return V(*p);
-  else
-    return V::load(p);
-}
-template <class V> HENCE_FN void store_lanes(typename V::scalar* p, V x) {
-  if constexpr (lane_count<V> == 1)
-    *p = x.v;
-  else
-    x.store(p);
-}
-
 /// The scores of `lane_count<V>` rows: expert e of row l at [e lanes + l].
 template <class V> struct score_table {
   typename V::scalar* data;
   HENCE_FN moe::score_value<V> operator[](std::int64_t e) const {
-    return {load_lanes<V>(data + e * lane_count<V>)};
+    return {load_as<V>(data + e * lane_count<V>)};
   }
   HENCE_FN void set(std::int64_t e, moe::score_value<V> s) const {
-    store_lanes(data + e * lane_count<V>, s.v);
+    store_as(data + e * lane_count<V>, s.v);
   }
   /// One lane's score.
   HENCE_FN typename V::scalar at(std::int64_t e, int lane) const {
@@ -135,9 +122,9 @@ template <class V> struct score_table {
 /// Their selection values; -inf where an expert is not eligible.
 template <class V> struct selection_table {
   typename V::scalar* data;
-  HENCE_FN V operator[](std::int64_t e) const { return load_lanes<V>(data + e * lane_count<V>); }
+  HENCE_FN V operator[](std::int64_t e) const { return load_as<V>(data + e * lane_count<V>); }
   HENCE_FN void set(std::int64_t e, moe::selection_value<V> c) const {
-    store_lanes(data + e * lane_count<V>, c.v);
+    store_as(data + e * lane_count<V>, c.v);
   }
 };
 

@@ -1,13 +1,10 @@
 /// \file
-/// Memory of a call: the caller's workspace or an allocation of its own, cut into arrays.
+/// A call's memory cut into arrays, and its rows cut into parts.
 #pragma once
 
 #include <hence/core/execute.hpp>
-#include <hence/core/view.hpp>
+#include <hence/core/workspace.hpp>
 #include <hence/moe/score.hpp>
-
-#include <cstddef>  // byte
-#include <new>      // align_val_t
 
 namespace hence::inline v0::detail {
 
@@ -37,37 +34,6 @@ class carver {
   std::byte* memory_;
   std::int64_t used_ = 0;
 };
-
-/// The caller's workspace, or an allocation that ends with the call, also if the pool throws.
-class call_memory {
- public:
-  HENCE_FN call_memory(const view<std::byte>& w, std::int64_t bytes)
-      : data_(w.present() ? static_cast<void*>(w.data)
-                          : ::operator new(static_cast<std::size_t>(bytes), std::align_val_t{64})),
-        own_(!w.present()) {}
-  call_memory(const call_memory&) = delete;
-  call_memory& operator=(const call_memory&) = delete;
-  HENCE_FN ~call_memory() {
-    if (own_) ::operator delete(data_, std::align_val_t{64});
-  }
-  HENCE_FN std::byte* part(std::int64_t i, std::int64_t bytes) const {
-    return static_cast<std::byte*>(data_) + i * bytes;
-  }
-
- private:
-  void* data_;
-  bool own_;
-};
-
-template <class Isa = native_isa> void check_scratch(const view<std::byte>& w, std::int64_t bytes) {
-  if (!w.present()) return;
-  if (w.extent[0] < bytes)
-    refuse(message() << "hence: workspace has " << w.extent[0] << " bytes, expected at least "
-                     << bytes);
-  if (reinterpret_cast<std::uintptr_t>(w.data) % 64 != 0)
-    refuse(message() << "hence: workspace is not aligned to 64 bytes");
-  if (w.stride[0] != 1) refuse(message() << "hence: workspace is not contiguous");
-}
 
 /// Parts that a call on `rows` rows is cut into: by its shape alone, enough for any pool.
 template <class Executor> HENCE_FN std::int64_t row_parts(std::int64_t rows) {

@@ -3,9 +3,8 @@
 /// window, the workspace.
 #pragma once
 
+#include <hence/core/workspace.hpp>
 #include <hence/policy/inputs.hpp>
-
-#include <cstddef>  // byte
 
 namespace hence::inline v0::detail {
 
@@ -38,16 +37,6 @@ template <class A, class Scope>
   }
 }
 
-template <class Isa = native_isa>
-void check_workspace(const view<std::byte>& w, std::int64_t bytes) {
-  if (!w.present()) return;
-  if (w.extent[0] < bytes)
-    refuse(message() << "hence: workspace has " << w.extent[0] << " bytes, expected at least "
-                     << bytes);
-  if (reinterpret_cast<std::uintptr_t>(w.data) % 64 != 0)
-    refuse(message() << "hence: workspace is not aligned to 64 bytes");
-  if (w.stride[0] != 1) refuse(message() << "hence: workspace is not contiguous");
-}
 template <class T>
 void check_workspace_apart(const view<std::byte>& w, const layout& b, const policy_inputs<T>& in,
                            const std::type_identity_t<policy_gradients<T>>& gradient) {

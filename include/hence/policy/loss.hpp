@@ -23,7 +23,7 @@
 #include <hence/policy/row_cpu.hpp>
 
 #include <cstddef>  // byte
-#include <new>      // align_val_t
+#include <new>      // placement
 
 namespace hence::inline v0 {
 
@@ -95,22 +95,6 @@ void run_rows(const Executor&, const Loss& loss, const layout& b,
   }
   if (!is_finite<S>(out.numerator)) out.conditions |= status::non_finite;
 }
-
-/// The caller's workspace, or an allocation that ends with the call, also if the pool throws.
-struct workspace_or_own {
-  void* data;
-  bool own;
-
-  HENCE_FN workspace_or_own(const view<std::byte>& w, std::int64_t bytes)
-      : data(w.present() ? w.data
-                         : ::operator new(static_cast<std::size_t>(bytes), std::align_val_t{64})),
-        own(!w.present()) {}
-  workspace_or_own(const workspace_or_own&) = delete;
-  workspace_or_own& operator=(const workspace_or_own&) = delete;
-  HENCE_FN ~workspace_or_own() {
-    if (own) ::operator delete(data, std::align_val_t{64});
-  }
-};
 
 /// Chunks that a call is cut into: by its shape alone, enough for any pool.
 inline std::int64_t chunks_of(const layout& b) {
@@ -213,8 +197,8 @@ auto loss_and_gradient(const Executor& executor, const Loss& loss, const Batch& 
       if (chunks == 1)
         return detail::run_rows(executor, concrete, b, in, divisor, gradient, 0, b.rows, total);
       if constexpr (Executor::is_parallel) {
-        const detail::workspace_or_own memory(workspace, bytes);
-        auto* parts = static_cast<sums_t*>(memory.data);
+        const detail::call_memory memory(workspace, bytes);
+        auto* parts = reinterpret_cast<sums_t*>(memory.part(0, bytes));
         for (std::int64_t c = 0; c < chunks; ++c) new (parts + c) sums_t;
         executor.pool->parallel_for(chunks, [&](std::int64_t c) {
           detail::run_rows(executor, concrete, b, in, divisor, gradient, b.chunk_begin(c, chunks),
