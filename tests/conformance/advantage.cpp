@@ -48,23 +48,24 @@ std::vector<T> moved(const std::vector<T>& x, const grouping& g, std::size_t wid
 /// Calls call(executor, grouping, out) on every executor and in both orders; all must agree.
 /// \param any_order whether the order of the rows leaves no trace.
 template <class S, class Call>
-outputs<S> run_everywhere(const std::vector<std::int64_t>& ids, bool any_order, const Call& call) {
+advantage_outputs<S> run_everywhere(const std::vector<std::int64_t>& ids, bool any_order,
+                                    const Call& call) {
   const auto run = [&](const auto& executor, bool reversed) {
     const grouping g = group_rows(ids, reversed);
     // NaN shows an entry that is not written.
     std::vector<S> found(ids.size(), std::numeric_limits<S>::quiet_NaN());
-    outputs<S> out{std::vector<S>(ids.size()), {}, hence::status::ok};
+    advantage_outputs<S> out{std::vector<S>(ids.size()), {}, hence::status::ok};
     out.conditions = call(executor, g, found);
     for (std::size_t i = 0; i < found.size(); ++i) out.advantages[g.order[i]] = found[i];
     return out;
   };
   const auto in_orders = [&](const auto& executor) {
-    const outputs<S> first = run(executor, false);
+    const advantage_outputs<S> first = run(executor, false);
     if (any_order) demand_same(first, run(executor, true), "two orders of the rows");
     return first;
   };
   if constexpr (std::is_same_v<S, float>) {
-    const outputs<S> out = in_orders(hence::cpu{});
+    const advantage_outputs<S> out = in_orders(hence::cpu{});
     demand_same(out, in_orders(hence::reference<float>{}), "cpu and reference");
     return out;
   } else {
@@ -72,7 +73,7 @@ outputs<S> run_everywhere(const std::vector<std::int64_t>& ids, bool any_order, 
   }
 }
 
-template <class S> answer finish(const outputs<S>& out) {
+template <class S> answer finish(const advantage_outputs<S>& out) {
   refuse_singletons(out.conditions);
   return {{"advantages",
            make_tensor({static_cast<std::int64_t>(out.advantages.size())}, out.advantages)}};

@@ -13,7 +13,7 @@
 
 namespace conformance {
 
-template <class S> struct outputs {
+template <class S> struct advantage_outputs {
   std::vector<S> advantages, returns;
   hence::status conditions;
 };
@@ -26,7 +26,8 @@ void demand_same(const std::vector<S>& a, const std::vector<S>& b, const char* w
         !(std::isnan(a[i]) && std::isnan(b[i])))
       throw std::runtime_error(std::string(which) + " differ in element " + std::to_string(i));
 }
-template <class S> void demand_same(const outputs<S>& a, const outputs<S>& b, const char* which) {
+template <class S>
+void demand_same(const advantage_outputs<S>& a, const advantage_outputs<S>& b, const char* which) {
   if (a.conditions != b.conditions)
     throw std::runtime_error(std::string(which) + " differ in status");
   demand_same(a.advantages, b.advantages, which);

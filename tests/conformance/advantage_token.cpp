@@ -25,15 +25,15 @@ template <class S> struct tokens {
 };
 
 template <class S, class Executor, class Rule, class Whitening>
-outputs<S> run_padded(const Executor& executor, const Rule& rule, const Whitening& whitening,
-                      const tokens<S>& t) {
+advantage_outputs<S> run_padded(const Executor& executor, const Rule& rule,
+                                const Whitening& whitening, const tokens<S>& t) {
   const std::int64_t n = t.shape[0], width = t.shape[1];
   const auto at = [&](const std::vector<S>& x) {
     return x.empty() ? hence::per_token<const S>() : hence::per_token<const S>(x.data(), n, width);
   };
   // NaN shows an entry that is not written.
   const std::vector<S> unwritten(t.mask.size(), std::numeric_limits<S>::quiet_NaN());
-  outputs<S> out{unwritten, unwritten, hence::status::ok};
+  advantage_outputs<S> out{unwritten, unwritten, hence::status::ok};
   const hence::view<const std::uint8_t, 2> mask(t.mask.data(), n, width);
   out.conditions = hence::token_advantages(
       executor, rule, whitening, hence::padded{n, width, {.response = mask}},
@@ -45,8 +45,8 @@ outputs<S> run_padded(const Executor& executor, const Rule& rule, const Whitenin
 
 /// The same without dead positions.
 template <class S, class Executor, class Rule, class Whitening>
-outputs<S> run_ragged(const Executor& executor, const Rule& rule, const Whitening& whitening,
-                      const tokens<S>& t) {
+advantage_outputs<S> run_ragged(const Executor& executor, const Rule& rule,
+                                const Whitening& whitening, const tokens<S>& t) {
   std::vector<std::int64_t> cu{0};
   std::vector<std::size_t> source;
   for (std::int64_t i = 0; i < t.shape[0]; ++i) {
@@ -66,7 +66,8 @@ outputs<S> run_ragged(const Executor& executor, const Rule& rule, const Whitenin
     return x.empty() ? hence::per_token<const S>() : hence::per_token<const S>(x);
   };
   std::vector<S> a(source.size()), back(source.size());
-  outputs<S> out{std::vector<S>(t.mask.size()), std::vector<S>(t.mask.size()), hence::status::ok};
+  advantage_outputs<S> out{std::vector<S>(t.mask.size()), std::vector<S>(t.mask.size()),
+                           hence::status::ok};
   out.conditions = hence::token_advantages(
       executor, rule, whitening, hence::ragged{.cu_seqlens = cu},
       {.rewards = t.row_view(), .token_rewards = view_of(token_rewards), .values = view_of(values)},
@@ -77,16 +78,16 @@ outputs<S> run_ragged(const Executor& executor, const Rule& rule, const Whitenin
 }
 
 template <class S, class Rule, class Whitening>
-outputs<S> run_everywhere(const Rule& rule, const Whitening& whitening, const tokens<S>& t,
-                          bool skips) {
+advantage_outputs<S> run_everywhere(const Rule& rule, const Whitening& whitening,
+                                    const tokens<S>& t, bool skips) {
   const auto both = [&](const auto& executor) {
-    const outputs<S> out = run_padded(executor, rule, whitening, t);
+    const advantage_outputs<S> out = run_padded(executor, rule, whitening, t);
     if (skips && !(t.token_rewards.empty() && t.rewards.empty()))
       demand_same(out, run_ragged(executor, rule, whitening, t), "padded and ragged");
     return out;
   };
   if constexpr (std::is_same_v<S, float>) {
-    const outputs<S> out = both(hence::cpu{});
+    const advantage_outputs<S> out = both(hence::cpu{});
     demand_same(out, both(hence::reference<float>{}), "cpu and reference");
     return out;
   } else {
@@ -118,7 +119,8 @@ template <class S> tokens<S> read_tokens(const request& request, bool of_rows) {
   return t;
 }
 
-template <class S> answer answer_of(const outputs<S>& out, const tokens<S>& t, bool with_returns) {
+template <class S>
+answer answer_of(const advantage_outputs<S>& out, const tokens<S>& t, bool with_returns) {
   answer a{{"advantages", make_tensor(t.shape, out.advantages)}};
   if (with_returns) a.emplace("returns", make_tensor(t.shape, out.returns));
   return a;

@@ -8,7 +8,7 @@ namespace {
 template <class S> answer policy_loss(const request& r) {
   const parts<S> p = read_parts<S>(r.options_of_case());
   arrays<S> a = read_arrays<S>(r, p);
-  outputs<S> o = run_on_reference(p, a);
+  loss_outputs<S> o = run_on_reference(p, a);
   if constexpr (std::is_same_v<S, float>) demand_same(run_on_cpu(p, a), o, "cpu and reference");
   answer out{{"loss", scalar(o.loss)},
              {"grad_logp", make_tensor({a.rows, a.width}, o.gradient)},

@@ -340,7 +340,7 @@ template <class S> arrays<S> ragged_live(arrays<S>& a) {
 }
 
 /// What one run gives; the gradients in the run's layout, then padded.
-template <class S> struct outputs {
+template <class S> struct loss_outputs {
   double loss;
   std::vector<S> gradient, entropy_gradient;
   std::int64_t tokens;
@@ -354,7 +354,7 @@ template <class T, class U> hence::view<T> view_of(U* data, std::size_t n) {
 }
 
 template <class Executor, class S>
-outputs<S> run(const Executor& executor, const parts<S>& p, arrays<S>& a) {
+loss_outputs<S> run(const Executor& executor, const parts<S>& p, arrays<S>& a) {
   const bool padded = a.cu_seqlens.empty();
   const auto per_token = [&](auto& v) {
     using T = typename std::remove_cvref_t<decltype(v)>::value_type;
@@ -362,7 +362,7 @@ outputs<S> run(const Executor& executor, const parts<S>& p, arrays<S>& a) {
     return padded ? hence::per_token<T>(hence::view<T, 2>(flat.data, a.rows, a.width))
                   : hence::per_token<T>(flat);
   };
-  outputs<S> out{};
+  loss_outputs<S> out{};
   // NaN shows an entry that is not written.
   out.gradient.assign(a.logp.size(), std::numeric_limits<S>::quiet_NaN());
   out.entropy_gradient = out.gradient;
@@ -424,7 +424,7 @@ outputs<S> run(const Executor& executor, const parts<S>& p, arrays<S>& a) {
 }
 
 /// Puts the gradients of live tokens in their padded places, 0 elsewhere.
-template <class S> void spread(outputs<S>& o, const std::vector<std::uint8_t>& mask) {
+template <class S> void spread(loss_outputs<S>& o, const std::vector<std::uint8_t>& mask) {
   for (std::vector<S>* gradient : {&o.gradient, &o.entropy_gradient}) {
     std::vector<S> wide(mask.size(), S(0));
     std::size_t next = 0;
@@ -441,7 +441,7 @@ inline bool same(double a, double b) {
 }
 
 template <class S>
-void demand_same(const outputs<S>& a, const outputs<S>& b, const std::string& which) {
+void demand_same(const loss_outputs<S>& a, const loss_outputs<S>& b, const std::string& which) {
   const auto demand = [&](bool agrees, const std::string& output) {
     if (!agrees) throw std::runtime_error(which + " differ in " + output);
   };
@@ -463,22 +463,22 @@ void demand_same(const outputs<S>& a, const outputs<S>& b, const std::string& wh
 
 /// All layouts on one executor.
 template <class Executor, class S>
-outputs<S> run_layouts(const Executor& executor, const char* name, const parts<S>& p,
-                       arrays<S>& padded) {
+loss_outputs<S> run_layouts(const Executor& executor, const char* name, const parts<S>& p,
+                            arrays<S>& padded) {
   const std::string prefix = std::string(name) + ": padded and ragged";
-  const outputs<S> first = run(executor, p, padded);
+  const loss_outputs<S> first = run(executor, p, padded);
   arrays<S> with_mask = ragged_with_mask(padded);
   demand_same(first, run(executor, p, with_mask), prefix + " with a mask");
   arrays<S> live = ragged_live(padded);
-  outputs<S> compact = run(executor, p, live);
+  loss_outputs<S> compact = run(executor, p, live);
   spread(compact, padded.mask);
   demand_same(first, compact, prefix + " without dead tokens");
   return first;
 }
 
 // One executor each.
-outputs<float> run_on_cpu(const parts<float>& p, arrays<float>& a);
-outputs<float> run_on_reference(const parts<float>& p, arrays<float>& a);
-outputs<double> run_on_reference(const parts<double>& p, arrays<double>& a);
+loss_outputs<float> run_on_cpu(const parts<float>& p, arrays<float>& a);
+loss_outputs<float> run_on_reference(const parts<float>& p, arrays<float>& a);
+loss_outputs<double> run_on_reference(const parts<double>& p, arrays<double>& a);
 
 }  // namespace conformance

@@ -4,7 +4,7 @@
 
 namespace conformance {
 
-outputs<float> run_on_cpu(const parts<float>& p, arrays<float>& a) {
+loss_outputs<float> run_on_cpu(const parts<float>& p, arrays<float>& a) {
   return run_layouts(hence::cpu{}, "cpu", p, a);
 }
 
