@@ -42,9 +42,7 @@ void check_workspace_apart(const view<std::byte>& w, const layout& b, const poli
                            const std::type_identity_t<policy_gradients<T>>& gradient) {
   check_apart("workspace", w, "gradient", gradient.logp, b);
   check_apart("workspace", w, "gradient.entropy", gradient.entropy, b);
-  for_each_input(in, b, [&](const char* name, const auto& array) {
-    check_apart("workspace", w, name, array, b);
-  });
+  check_apart_from_inputs("workspace", place_of(w, b), in, b);
 }
 
 }  // namespace hence::inline v0::detail

@@ -66,47 +66,56 @@ HENCE_FN row_data<T> row_of(const policy_inputs<T>& in, const layout& b,
           b.row(gradient.entropy, i)};
 }
 
-template <class T> HENCE_FN byte_range range_of(const per_token<T>& a, const layout& b) {
-  if (!a.present() || b.tokens() == 0) return {a.data, 0};
-  const std::int64_t elements = b.is_padded ? (b.rows - 1) * a.row_stride + b.width : b.tokens();
-  return {a.data, elements * static_cast<std::int64_t>(sizeof(T))};
+/// Where an array lies; the row pitch is 0 unless it is padded.
+struct array_place {
+  byte_range range;
+  std::int64_t row_pitch, row_bytes;
+};
+template <class T> HENCE_FN array_place place_of(const per_token<T>& a, const layout& b) {
+  constexpr std::int64_t size = sizeof(T);
+  if (!a.present() || b.tokens() == 0) return {{a.data, 0}, 0, 0};
+  if (!b.is_padded) return {{a.data, b.tokens() * size}, 0, 0};
+  return {{a.data, ((b.rows - 1) * a.row_stride + b.width) * size},
+          a.is_padded ? a.row_stride * size : 0,
+          b.width * size};
 }
-template <class T> HENCE_FN byte_range range_of(const view<T>& a, const layout&) {
-  return range_of(a);
+template <class T> HENCE_FN array_place place_of(const view<T>& a, const layout&) {
+  return {range_of(a), 0, 0};
 }
-/// Whether two padded blocks of one row stride lie side by side, as the halves of one buffer do.
-template <class T, class U>
-HENCE_FN bool side_by_side(const per_token<T>& a, const per_token<U>& b, std::int64_t width) {
-  if constexpr (sizeof(T) != sizeof(U))
+/// Whether two padded blocks of one row pitch lie side by side, as the halves of one buffer do.
+template <class Isa = native_isa> bool side_by_side(const array_place& a, const array_place& b) {
+  if (a.row_pitch == 0 || a.row_pitch != b.row_pitch || a.row_bytes != b.row_bytes ||
+      a.row_pitch < 2 * a.row_bytes)
     return false;
-  else {
-    if (!a.is_padded || !b.is_padded || a.row_stride != b.row_stride || a.row_stride < 2 * width)
-      return false;
-    const auto bytes =
-        reinterpret_cast<std::intptr_t>(b.data) - reinterpret_cast<std::intptr_t>(a.data);
-    const std::int64_t row = a.row_stride * static_cast<std::int64_t>(sizeof(T));
-    const std::int64_t shift = (bytes % row + row) % row,
-                       room = width * static_cast<std::int64_t>(sizeof(T));
-    return shift >= room && row - shift >= room;
-  }
+  const auto bytes = reinterpret_cast<std::intptr_t>(b.range.first) -
+                     reinterpret_cast<std::intptr_t>(a.range.first);
+  const std::int64_t shift = (bytes % a.row_pitch + a.row_pitch) % a.row_pitch;
+  return shift >= a.row_bytes && a.row_pitch - shift >= a.row_bytes;
 }
-template <class T, class U> HENCE_FN bool side_by_side(const T&, const U&, std::int64_t) {
-  return false;
-}
-template <class T, class U>
-void check_apart(const char* written, const T& a, const char* read, const U& b, const layout& l) {
-  if (overlap(range_of(a, l), range_of(b, l)) && !side_by_side(a, b, l.width))
+template <class Isa = native_isa>
+void check_apart(const char* written, const array_place& a, const char* read,
+                 const array_place& b) {
+  if (overlap(a.range, b.range) && !side_by_side(a, b))
     refuse(message() << "hence: " << written << " overlaps " << read
                      << "; they are separate arrays");
 }
-/// Calls f(name, array) for every array that a call reads.
-template <class T, class F>
-void for_each_input(const policy_inputs<T>& in, const layout& b, F&& f) {
-  f("logp", in.logp.values), f("old", in.old.values), f("ref", in.ref.values);
-  f("token_advantages", in.token_advantages), f("advantages", in.advantages);
-  f("mask.response", b.response), f("mask.policy", b.policy);
-  f("mask.kl", b.kl), f("mask.metric", b.metric);
-  f("scores", in.scores), f("rollout", in.rollout.values), f("entropy", in.entropy);
+template <class T, class U>
+[[gnu::always_inline]] inline void check_apart(const char* written, const T& a, const char* read,
+                                               const U& b, const layout& l) {
+  check_apart(written, place_of(a, l), read, place_of(b, l));
+}
+/// Refuses an output over any array that a call reads.
+template <class T>
+void check_apart_from_inputs(const char* written, const array_place& a, const policy_inputs<T>& in,
+                             const layout& b) {
+  const auto check = [&](const char* name, const auto& array) {
+    check_apart(written, a, name, place_of(array, b));
+  };
+  check("logp", in.logp.values), check("old", in.old.values), check("ref", in.ref.values);
+  check("token_advantages", in.token_advantages), check("advantages", in.advantages);
+  check("mask.response", b.response), check("mask.policy", b.policy);
+  check("mask.kl", b.kl), check("mask.metric", b.metric);
+  check("scores", in.scores), check("rollout", in.rollout.values), check("entropy", in.entropy);
 }
 template <class Isa = native_isa>
 void check_like(const char* name, const sampled& a, const sampled& b) {
@@ -224,17 +233,13 @@ void check_inputs(const Loss& loss, const layout& b, const policy_inputs<T>& in,
     refuse(message() << "hence: scores has " << in.scores.extent[0] << " entries, the batch has "
                      << b.rows << " rows");
   check_shape("gradient", gradients.logp, b);
-  for_each_input(in, b, [&](const char* name, const auto& array) {
-    check_apart("gradient", gradients.logp, name, array, b);
-  });
+  check_apart_from_inputs("gradient", place_of(gradients.logp, b), in, b);
   if constexpr (facts<Loss>::with_entropy) {  // or a variant
     if (!reads_entropy(loss.entropy)) return;
     check_shape("entropy", in.entropy, b);
     check_shape("gradient.entropy", gradients.entropy, b);
     check_apart("gradient.entropy", gradients.entropy, "gradient", gradients.logp, b);
-    for_each_input(in, b, [&](const char* name, const auto& array) {
-      check_apart("gradient.entropy", gradients.entropy, name, array, b);
-    });
+    check_apart_from_inputs("gradient.entropy", place_of(gradients.entropy, b), in, b);
   }
 }
 

@@ -93,8 +93,7 @@ void check_token_mask(const layout& b, const policy_inputs<S>& in,
                       const per_token<std::uint8_t>& out) {
   check_layout(b);
   check_shape("out", out, b);
-  for_each_input(
-      in, b, [&](const char* name, const auto& array) { check_apart("out", out, name, array, b); });
+  check_apart_from_inputs("out", place_of(out, b), in, b);
 }
 template <class S> void check_advantages_given(const layout& b, const policy_inputs<S>& in) {
   check_shape("logp", in.logp.values, b);
