@@ -53,7 +53,7 @@ template <bool Write> HENCE_FN void prefetch(const float* p) {
 /// \param sum, pooled_sum take the terms and their partials with respect to the pooled log-ratio.
 /// \param guess of the terms' largest exponent; it shows in no result.
 template <class Isa, bool Roles, bool Metrics, class Loss>
-[[gnu::noinline]] void policy_lanes(const Loss& given, const lane_inputs& from,
+[[gnu::noinline, gnu::flatten]] void policy_lanes(const Loss& given, const lane_inputs& from,
                                     const lane_outputs& to, int n, basic_exact_sum<Isa>& sum,
                                     basic_exact_sum<Isa>& pooled_sum, int& guess) {
   using V = pack<float, Isa>;

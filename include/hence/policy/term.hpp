@@ -149,12 +149,6 @@ template <class V, class Live> HENCE_FN constexpr auto where(Live live, const au
     return select(live, x, V(0));
 }
 
-/// A KL value, constant, and the term made of it.
-template <class V, class Term> struct kl_terms {
-  V value;
-  Term term;
-};
-
 /// The largest finite number.
 template <class V> HENCE_FN constexpr V largest() {
   if constexpr (sizeof(typename V::scalar) == 4)
@@ -216,32 +210,32 @@ HENCE_FN constexpr auto policy_term(const Loss& loss, const token_inputs<V>& in,
   return where<V>(live, gated);
 }
 
-/// The KL term of one token before its coefficient: what the metrics see, and what the loss adds.
+/// The KL of one token as the metrics see it: before its weights and its coefficient.
+template <class Loss, class V, class KlLive>
+HENCE_FN constexpr auto kl_of_token(const Loss& loss, const token_inputs<V>& in, const auto& u,
+                                    KlLive live) {
+  const V log_importance = in.logp - in.anchor;
+  const auto estimated = where<V>(live, kl::estimate(loss.kl, u, log_importance));
+  if constexpr (kl::is_importance<kl::gradient_of<typename facts<Loss>::kl>>)
+    return poisoned_by_gradient(poisoned_by(where<V>(live, log_importance), estimated));
+  else
+    return estimated;
+}
+
+/// The KL of one token as the loss adds it, before its coefficient.
 template <class Loss, class V, class Ratio, class KlLive>
-HENCE_FN constexpr auto kl_term(const Loss& loss, const token_inputs<V>& in, const auto& u,
-                                const Ratio& ratio, V weight, KlLive live) {
+HENCE_FN constexpr auto kl_term(const auto& estimated, const Ratio& ratio, V weight, KlLive live) {
   using part = facts<Loss>;
-  const auto v = [&] {
-    const V log_importance = in.logp - in.anchor;
-    const auto estimated = where<V>(live, kl::estimate(loss.kl, u, log_importance));
-    if constexpr (kl::is_importance<kl::gradient_of<typename part::kl>>)
-      return poisoned_by_gradient(poisoned_by(where<V>(live, log_importance), estimated));
+  const auto weighted = [&] {
+    if constexpr (kl::weighs_by_ratio<typename part::kl>)
+      return where<V>(live, estimated * ratio);
     else
       return estimated;
   }();
-  const auto weighted = [&] {
-    if constexpr (kl::weighs_by_ratio<typename part::kl>)
-      return where<V>(live, v * ratio);
-    else
-      return v;
-  }();
-  const V value = detach(v);
-  if constexpr (part::weighted_kl) {
-    const auto term = weighed(weight, weighted);
-    return kl_terms<V, std::remove_cvref_t<decltype(term)>>{value, term};
-  } else {
-    return kl_terms<V, std::remove_cvref_t<decltype(weighted)>>{value, weighted};
-  }
+  if constexpr (part::weighted_kl)
+    return weighed(weight, weighted);
+  else
+    return weighted;
 }
 
 /// \tparam PolicyLive, KlLive `every_token`, or the mask of lanes that have that term.
@@ -277,10 +271,10 @@ HENCE_FN constexpr auto term_of(const Loss& loss, const token_inputs<V>& in, Pol
   }();
   if constexpr (part::with_kl) {
     const auto u = in.reference - logp;
-    const auto k =
-        kl_term(loss, in, u, chain(log_ratio, ratio_value, ratio_value), weight, kl_live);
-    return token_loss(poisoned_by(u.value, checked + k.term * V(loss.kl.coef)), ratio_value,
-                      k.value);
+    const auto k = kl_of_token(loss, in, u, kl_live);
+    const auto term = kl_term<Loss>(k, chain(log_ratio, ratio_value, ratio_value), weight, kl_live);
+    return token_loss(poisoned_by(u.value, checked + term * V(loss.kl.coef)), ratio_value,
+                      detach(k));
   } else {
     return token_loss(checked, ratio_value, V(0));
   }
