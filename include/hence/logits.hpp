@@ -4,6 +4,7 @@
 
 #include <hence/logits/distill.hpp>
 #include <hence/logits/linear_logprob.hpp>
+#include <hence/logits/penalties.hpp>
 #include <hence/logits/per_response.hpp>
 #include <hence/logits/preference_loss.hpp>
 #include <hence/logits/sample.hpp>
