@@ -9,3 +9,4 @@
 #include <hence/logits/preference_loss.hpp>
 #include <hence/logits/sample.hpp>
 #include <hence/logits/token_logprob.hpp>
+#include <hence/logits/vocabulary_shards.hpp>

@@ -160,10 +160,8 @@ template <class V, class T>
     is_number &= x < __builtin_inff();
     top = x > top ? x : top;
   }
-  if (!is_number || top == -__builtin_inff()) {
-    const double nan = __builtin_nan("");
-    return {nan, nan, nan, 0, nan};
-  }
+  if (!is_number || top == -__builtin_inff())
+    return is_number ? without_support() : without_numbers();
   row.shift = top;
   softmax_state s = sum_row<V>(row, label, scale);
   s.shift = static_cast<double>(top);

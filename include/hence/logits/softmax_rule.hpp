@@ -27,7 +27,8 @@ struct softmax_state {
   double others;     ///< sum of 2^z_i; NaN: the row has a NaN or no finite logit
   double moment;     ///< sum of 2^z_i z_i
   double reference;  ///< an integer near the largest x_i log2(e)/T
-  double shift;      ///< 0, or the row's largest logit where logits leave the fast range
+  double shift;      ///< 0, or the row's largest logit where logits leave the fast range;
+                     ///< -infinity: no finite logit, as a shard of the vocabulary may have
   double label;      ///< the label's logit - shift; NaN: none
 };
 
@@ -53,6 +54,16 @@ template <class S> HENCE_FN softmax_numbers<S> numbers_of(const softmax_rule& r)
           static_cast<S>(r.soft_cap),
           r.soft_cap > 0 ? static_cast<S>((N(1.0) / N(r.soft_cap)).v) : S(0),
           r.negative == negative_labels::ignored};
+}
+
+/// The state of a row with a NaN or +infinity, and of one without a finite logit.
+HENCE_FN constexpr softmax_state without_numbers() {
+  const double nan = __builtin_nan("");
+  return {nan, nan, nan, 0, nan};
+}
+HENCE_FN constexpr softmax_state without_support() {
+  const double nan = __builtin_nan("");
+  return {nan, nan, nan, -__builtin_inf(), nan};
 }
 
 template <class Isa = native_isa> void check_softmax_rule(const softmax_rule& r) {

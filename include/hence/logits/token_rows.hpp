@@ -74,8 +74,8 @@ template <class Isa> struct softmax_engine<num<double, Isa>> {
       else
         top = v > top ? v : top;
     }
-    if (!is_number || !(top > -__builtin_inf() || s.label > -__builtin_inf()))
-      return {nan, nan, nan, 0, nan};
+    if (!is_number) return without_numbers();
+    if (!(top > -__builtin_inf() || s.label > -__builtin_inf())) return without_support();
     s.reference = (N(top > -__builtin_inf() ? top : s.label) * N(n.scale)).v;
     plain_sum<double> others, moment;
     for (std::int64_t i = 0; i < columns; ++i) {
@@ -204,6 +204,38 @@ template <class Executor> struct token_row {
                          double g, double h, Out* out) {
     const auto n = numbers_of<S>(rule);
     const label_place label = place_of(label_id, columns, n.ignores_negative);
+    return backward_at(n, x, columns, label, keep, s, g, h, out);
+  }
+  /// The sums and the gradient of a shard of the vocabulary that begins at column `first`.
+  template <class T>
+  static softmax_state shard_sums(const softmax_numbers<S>& n, const T* x, std::int64_t columns,
+                                  std::int64_t label_id, std::int64_t first,
+                                  const std::uint8_t* keep) {
+    const label_place label = place_in_shard(n, label_id, first, columns);
+    return label.is_ignored ? softmax_state{} : engine::sum(n, x, columns, label.column, keep);
+  }
+  /// \param s of the whole row.
+  template <class T, class Out>
+  static status shard_backward(const softmax_numbers<S>& n, const T* x, std::int64_t columns,
+                               std::int64_t label_id, std::int64_t first, const std::uint8_t* keep,
+                               const softmax_state& s, double g, double h, Out* out) {
+    return backward_at(n, x, columns, place_in_shard(n, label_id, first, columns), keep, s, g, h,
+                       out);
+  }
+  static HENCE_FN double cotangent(const view<const S>& v, std::int64_t i) {
+    return v.present() ? static_cast<double>(v[i]) : 0.0;
+  }
+
+ private:
+  static HENCE_FN label_place place_in_shard(const softmax_numbers<S>& n, std::int64_t label,
+                                             std::int64_t first, std::int64_t columns) {
+    const bool here = label >= first && label < first + columns;
+    return {here ? label - first : -1, n.ignores_negative && label < 0, false};
+  }
+  template <class T, class Out>
+  static status backward_at(const softmax_numbers<S>& n, const T* x, std::int64_t columns,
+                            const label_place& label, const std::uint8_t* keep,
+                            const softmax_state& s, double g, double h, Out* out) {
     const bool is_number = s.others == s.others;
     const bool is_bad = label.is_bad || !(s.label > -__builtin_inf());
     if (label.is_ignored || is_bad || !is_number) {
@@ -217,11 +249,6 @@ template <class Executor> struct token_row {
     engine::gradient(n, x, columns, label.column, keep, s, factors, out);
     return status::ok;
   }
-  static HENCE_FN double cotangent(const view<const S>& v, std::int64_t i) {
-    return v.present() ? static_cast<double>(v[i]) : 0.0;
-  }
-
- private:
   static HENCE_FN double bounded_entropy(N entropy, std::int64_t columns) {
     if constexpr (std::same_as<S, float>) {
       const auto most = static_cast<double>(largest_entropy<N>(columns));
