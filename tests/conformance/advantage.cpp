@@ -11,6 +11,7 @@
 #include <hence/policy/advantage_remax.hpp>
 
 #include <numeric>
+#include <stdexcept>
 
 namespace conformance {
 namespace {

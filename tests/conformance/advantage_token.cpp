@@ -7,6 +7,7 @@
 #include <hence/policy/advantage_token.hpp>
 
 #include <map>
+#include <stdexcept>
 
 namespace conformance {
 namespace {

@@ -4,6 +4,8 @@
 
 #include <hence/logits/distill.hpp>
 
+#include <stdexcept>
+
 namespace conformance {
 namespace {
 

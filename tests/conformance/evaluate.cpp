@@ -5,6 +5,8 @@
 #include <hence/evaluate/majority.hpp>
 #include <hence/evaluate/pass_at_k.hpp>
 
+#include <stdexcept>
+
 namespace conformance {
 namespace {
 

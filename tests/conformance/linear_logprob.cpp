@@ -5,6 +5,8 @@
 
 #include <hence/logits/linear_logprob.hpp>
 
+#include <stdexcept>
+
 namespace conformance {
 namespace {
 

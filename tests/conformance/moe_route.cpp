@@ -12,6 +12,7 @@
 #include <bit>
 #include <cmath>
 #include <optional>
+#include <stdexcept>
 
 namespace conformance {
 namespace {

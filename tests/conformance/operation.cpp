@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <exception>
 #include <set>
+#include <stdexcept>
 
 namespace conformance {
 namespace {

@@ -7,6 +7,7 @@
 #include "safetensors.hpp"
 
 #include <map>
+#include <stdexcept>
 #include <string>
 
 namespace conformance {

@@ -5,6 +5,8 @@
 #include <hence/moe/combine.hpp>
 #include <hence/moe/permute.hpp>
 
+#include <stdexcept>
+
 namespace conformance {
 namespace {
 

@@ -12,6 +12,7 @@
 
 #include <bit>
 #include <cmath>
+#include <stdexcept>
 
 namespace conformance {
 

@@ -4,6 +4,8 @@
 
 #include <hence/logits/sample.hpp>
 
+#include <stdexcept>
+
 namespace conformance {
 namespace {
 

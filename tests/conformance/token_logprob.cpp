@@ -5,6 +5,8 @@
 
 #include <hence/logits/token_logprob.hpp>
 
+#include <stdexcept>
+
 namespace conformance {
 namespace {
 

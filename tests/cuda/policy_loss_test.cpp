@@ -10,6 +10,7 @@
 #include <cmath>
 #include <random>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <variant>
 

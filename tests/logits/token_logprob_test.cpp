@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <algorithm>
 #include <cstring>
+#include <stdexcept>
 #include <string>
 
 namespace {

@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 #include <cstring>
+#include <stdexcept>
 
 namespace {
 

@@ -3,6 +3,7 @@
 #include <hence/moe/balancer.hpp>
 
 #include <doctest/doctest.h>
+#include <stdexcept>
 #include <string>
 #include <vector>
 

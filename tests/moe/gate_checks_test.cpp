@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 #include <functional>
 #include <limits>
+#include <stdexcept>
 #include <string>
 #include <vector>
 

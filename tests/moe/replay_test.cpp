@@ -7,6 +7,7 @@
 #include <hence/moe/replay.hpp>
 
 #include <doctest/doctest.h>
+#include <stdexcept>
 #include <string>
 
 namespace {

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <hence/policy/advantage_gdpo.hpp>
 
+#include <stdexcept>
 #include <string>
 
 namespace {

@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 #include <hence/policy/advantage_leave_one_out.hpp>
 
+#include <stdexcept>
+
 namespace {
 
 using namespace hence;

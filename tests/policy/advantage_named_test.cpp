@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <numeric>
+#include <stdexcept>
 #include <string>
 
 namespace {

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <hence/policy/advantage_pass_at_k.hpp>
 
+#include <stdexcept>
 #include <string>
 
 namespace {

@@ -7,6 +7,7 @@
 
 #include <bit>
 #include <numeric>
+#include <stdexcept>
 #include <string>
 
 namespace {

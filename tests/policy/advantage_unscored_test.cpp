@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 #include <hence/policy/advantage_unscored.hpp>
 
+#include <stdexcept>
+
 using namespace hence;
 using namespace advantage_oracle;
 using namespace hence::advantage;

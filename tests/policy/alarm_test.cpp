@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <cmath>
+#include <stdexcept>
 #include <string>
 
 TEST_CASE("format up and length down over two windows, and nothing less") {

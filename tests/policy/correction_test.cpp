@@ -1,6 +1,7 @@
 #include "family_checks.hpp"
 
 #include <limits>
+#include <stdexcept>
 
 namespace {
 

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <cmath>
+#include <stdexcept>
 #include <string>
 
 using hence::kl::adaptive;

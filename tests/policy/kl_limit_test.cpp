@@ -3,6 +3,7 @@
 #include <hence/policy/kl_limit.hpp>
 
 #include <limits>
+#include <stdexcept>
 
 namespace {
 

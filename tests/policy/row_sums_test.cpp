@@ -4,6 +4,8 @@
 #include <hence/policy/surrogate_ratio.hpp>
 #include <hence/policy/surrogate_score.hpp>
 
+#include <stdexcept>
+
 namespace {
 
 using family::level;

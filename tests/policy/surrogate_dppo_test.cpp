@@ -3,6 +3,7 @@
 #include <hence/policy/surrogate_dppo.hpp>
 
 #include <limits>
+#include <stdexcept>
 
 namespace {
 

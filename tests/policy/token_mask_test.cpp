@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 #include <limits>
+#include <stdexcept>
 
 namespace {
 

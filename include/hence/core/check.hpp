@@ -8,7 +8,13 @@
 #include <cstdint>  // int64_t, uint32_t
 #include <cstdlib>  // abort
 #if defined(__cpp_exceptions)
-#  include <stdexcept>  // invalid_argument
+// <stdexcept> means <string>: two thirds of the lines that hence/policy.hpp would bring. libstdc++
+// has a function in its library that throws; who catches std::invalid_argument includes the header.
+#  if defined(__GLIBCXX__) && __has_include(<bits/functexcept.h>)
+#    include <bits/functexcept.h>
+#  else
+#    include <stdexcept>  // invalid_argument
+#  endif
 #endif
 
 namespace hence::inline v0 {
@@ -98,7 +104,13 @@ constexpr bool exceptions_enabled = false;
 template <bool Exceptions = exceptions_enabled>
 [[noreturn, gnu::cold, gnu::noinline]] void refuse(const message& m) {
 #if defined(__cpp_exceptions)
-  if constexpr (Exceptions) throw std::invalid_argument(m.text());
+  if constexpr (Exceptions) {
+#  if defined(__GLIBCXX__) && __has_include(<bits/functexcept.h>)
+    std::__throw_invalid_argument(m.text());
+#  else
+    throw std::invalid_argument(m.text());
+#  endif
+  }
 #endif
   if (on_refusal != nullptr) on_refusal(m.text());
   std::abort();
