@@ -255,7 +255,7 @@ void loss_and_gradient(stream s, const Loss& loss, const Batch& batch,
                        << " tokens");
     if (state == nullptr)
       refuse(message() << "hence: state is null, expected a loss_state in device memory");
-    if (overlap(range_of(gradient.logp, b), {state, sizeof(state_t)}))
+    if (overlap(place_of(gradient.logp, b).range, {state, sizeof(state_t)}))
       refuse(message() << "hence: gradient overlaps state; they are separate arrays");
     constexpr bool own_counts = std::same_as<D, over_this_call_t>;
     constexpr bool counted =

@@ -54,8 +54,9 @@ template <bool Write> HENCE_FN void prefetch(const float* p) {
 /// \param guess of the terms' largest exponent; it shows in no result.
 template <class Isa, bool Roles, bool Metrics, class Loss>
 [[gnu::noinline, gnu::flatten]] void policy_lanes(const Loss& given, const lane_inputs& from,
-                                    const lane_outputs& to, int n, basic_exact_sum<Isa>& sum,
-                                    basic_exact_sum<Isa>& pooled_sum, int& guess) {
+                                                  const lane_outputs& to, int n,
+                                                  basic_exact_sum<Isa>& sum,
+                                                  basic_exact_sum<Isa>& pooled_sum, int& guess) {
   using V = pack<float, Isa>;
   using part = facts<Loss>;
   constexpr bool shares = pooled_partial_exists<Loss, Isa>;
