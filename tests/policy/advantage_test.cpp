@@ -470,6 +470,11 @@ TEST_CASE("what is refused, with its message, before anything is written") {
     advantages(cpu{}, rule, batch, view<const float>(joint.data(), 4),
                view<float>(joint.data() + 3, 4));
   });
+  refused("hence: out overlaps cu_groups, expected separate arrays of 4 rows", [&] {
+    std::vector<std::int64_t> boundaries(good);
+    advantages(cpu{}, rule, groups{.cu_groups = boundaries}, r,
+               view<float>(reinterpret_cast<float*>(boundaries.data() + 1), 4));
+  });
   refused("hence: out has stride 0, expected another: its 4 entries are one", [&] {
     view<float> one(out.data(), 4);
     one.stride[0] = 0;

@@ -351,6 +351,19 @@ TEST_CASE("what is refused, before anything is written") {
     token_advantages(cpu{}, rpp, whiten_none{}, b,
                      {.token_rewards = per_token<const float>(a.data(), 5)}, a);
   });
+  refused("hence: advantages overlaps cu_seqlens, expected separate arrays", [&] {
+    std::vector<std::int64_t> boundaries{0, 3, 5};
+    token_advantages(cpu{}, rpp, whiten_none{}, ragged{.cu_seqlens = boundaries}, {.rewards = rows},
+                     per_token<float>(reinterpret_cast<float*>(boundaries.data()), 5));
+  });
+  refused("hence: returns overlaps mask.response, expected separate arrays", [&] {
+    std::vector<float> room(5);
+    const view<const std::uint8_t> mask(reinterpret_cast<std::uint8_t*>(room.data()), 5);
+    const std::vector<std::int64_t> boundaries{0, 3, 5};
+    token_advantages(cpu{}, rpp, whiten_none{},
+                     ragged{.cu_seqlens = boundaries, .mask = {.response = mask}},
+                     {.rewards = rows}, a, room);
+  });
   refused("hence: returns overlaps advantages, expected separate arrays",
           [&] { token_advantages(cpu{}, rpp, whiten_none{}, b, {.rewards = rows}, a, a); });
   const std::vector<std::int64_t> falling{0, 3, 2};

@@ -1,6 +1,7 @@
 #include "arrays.hpp"
 
 #include <doctest/doctest.h>
+#include <array>
 #include <cstddef>
 #include <functional>
 #include <limits>
@@ -254,6 +255,18 @@ TEST_CASE("the gradient is an array of its own") {
                     "hence: gradient overlaps mask.kl; they are separate arrays"},
                    {[&](request& r) { r.out = shared(r), r.ragged.mask.metric = as_mask(r); },
                     "hence: gradient overlaps mask.metric; they are separate arrays"},
+                   {[](request& r) {  // followed, overwritten boundaries lead anywhere
+                      static std::int64_t boundaries[] = {0, 3, 5};
+                      r.ragged.cu_seqlens = view<const std::int64_t>(boundaries, 3);
+                      r.out = view<float>(reinterpret_cast<float*>(boundaries), 5);
+                    },
+                    "hence: gradient overlaps cu_seqlens; they are separate arrays"},
+                   {[](request& r) {
+                      static std::int32_t boundaries[] = {0, 3, 5, 0, 0};
+                      r.ragged.cu_seqlens = view<const std::int32_t>(boundaries, 3);
+                      r.out = view<float>(reinterpret_cast<float*>(boundaries), 5);
+                    },
+                    "hence: gradient overlaps cu_seqlens; they are separate arrays"},
                });
   check(true, {{[](request& r) {
                   r.out = view<float, 2>(r.shared.data(), 2, 3, 10);
@@ -638,6 +651,15 @@ TEST_CASE("workspace") {
   CHECK(message({r->room, fits}) ==
         "hence: workspace overlaps mask.response; they are separate arrays");
   r->ragged.mask.response = r->response;
+  const hence::offsets boundaries = r->ragged.cu_seqlens;
+  auto* const moved = reinterpret_cast<std::int64_t*>(r->room + 64);
+  const auto before = std::to_array({moved[0], moved[1], moved[2]});
+  moved[0] = 0, moved[1] = 3, moved[2] = 5;
+  r->ragged.cu_seqlens = view<const std::int64_t>(moved, 3);
+  CHECK(message({r->room, fits}) ==
+        "hence: workspace overlaps cu_seqlens; they are separate arrays");
+  r->ragged.cu_seqlens = boundaries;
+  moved[0] = before[0], moved[1] = before[1], moved[2] = before[2];
   CHECK(untouched(*r));
   const hence::padded huge{.rows = INT64_MAX / 4, .width = 64};
   std::string refusal;

@@ -102,4 +102,8 @@ TEST_CASE("what is not finite is reported, what does not fit refused") {
   CHECK(refusal([&] {
           hence::kl_rewards(hence::cpu{}, k, a.ragged(), a.inputs(), hence::view<float>(a.ref));
         }) == "hence: out overlaps ref; they are separate arrays");
+  CHECK(refusal([&] {
+          hence::subtract_kl(hence::cpu{}, k, a.ragged(), a.inputs(),
+                             hence::view<float>(a.logp.data(), 2));
+        }) == "hence: rewards overlaps logp; they are separate arrays");
 }

@@ -44,6 +44,10 @@ class offsets {
   }
   /// Number of rows (or groups): one less than the boundaries.
   HENCE_FN constexpr std::int64_t rows() const { return size() > 0 ? size() - 1 : 0; }
+  /// The memory that they lie in, which no output may share.
+  HENCE_FN detail::byte_range bytes() const {
+    return wide_.present() ? detail::range_of(wide_) : detail::range_of(narrow_);
+  }
 
  private:
   view<const std::int64_t> wide_{};

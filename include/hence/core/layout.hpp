@@ -54,6 +54,10 @@ template <class Isa> struct basic_layout {
   template <class T> HENCE_FN T* row(const per_token<T>& a, std::int64_t i) const {
     return a.data == nullptr ? nullptr : a.data + (is_padded ? i * a.row_stride : cu_seqlens[i]);
   }
+  /// The memory of the row boundaries, if the host reads them.
+  HENCE_FN byte_range boundaries() const {
+    return is_padded || total >= 0 ? byte_range{nullptr, 0} : cu_seqlens.bytes();
+  }
   HENCE_FN row_masks masks_of(std::int64_t i) const {
     return {row(response, i), row(policy, i), row(kl, i), row(metric, i)};
   }

@@ -200,6 +200,9 @@ void check_advantage_arrays(const Rule& rule, const offsets& cu, const view<cons
   if (share_elements<T>(rewards, out))
     refuse(message() << "hence: out overlaps rewards, expected separate arrays of " << rows
                      << " rows");
+  if (overlap(cu.bytes(), range_of(out)))
+    refuse(message() << "hence: out overlaps cu_groups, expected separate arrays of " << rows
+                     << " rows");
 }
 
 /// Chunks that a call is cut into for a pool: by its shape alone.

@@ -64,10 +64,12 @@ template <class S> HENCE_FN std::int64_t span_bytes(const per_token<S>& a) {
                                                    : (a.extent[0] - 1) * a.row_stride + a.extent[1];
   return elements * static_cast<std::int64_t>(sizeof(S));
 }
-template <class S, class T, class Isa = native_isa>
-void check_tokens_apart(const char* name, const per_token<S>& a, const char* other,
-                        const per_token<T>& b) {
-  if (a.present() && b.present() && overlap({a.data, span_bytes(a)}, {b.data, span_bytes(b)}))
+template <class S> HENCE_FN byte_range span_of(const per_token<S>& a) {
+  return {a.data, a.present() ? span_bytes(a) : 0};
+}
+template <class Isa = native_isa>
+void check_tokens_apart(const char* name, byte_range a, const char* other, byte_range b) {
+  if (overlap(a, b))
     refuse(message() << "hence: " << name << " overlaps " << other << ", expected separate arrays");
 }
 
@@ -87,15 +89,16 @@ void check_token_arrays(const layout& b, const token_advantage_inputs<S>& in,
   if (Rule::reads_values) check_shape("values", in.values, b);
   check_shape("advantages", advantages, b);
   if (returns.present()) check_shape("returns", returns, b);
-  const per_token<const S> row_rewards(in.rewards.data,
-                                       in.rewards.stride[0] == 1 ? in.rewards.extent[0] : 0);
-  check_tokens_apart("advantages", advantages, "rewards", row_rewards);
-  check_tokens_apart("advantages", advantages, "token_rewards", in.token_rewards);
-  check_tokens_apart("advantages", advantages, "values", in.values);
-  check_tokens_apart("returns", returns, "rewards", row_rewards);
-  check_tokens_apart("returns", returns, "token_rewards", in.token_rewards);
-  check_tokens_apart("returns", returns, "values", in.values);
-  check_tokens_apart("returns", returns, "advantages", advantages);
+  const auto apart = [&](const char* name, byte_range written) {
+    check_tokens_apart(name, written, "rewards", range_of(in.rewards));
+    check_tokens_apart(name, written, "token_rewards", span_of(in.token_rewards));
+    check_tokens_apart(name, written, "values", span_of(in.values));
+    check_tokens_apart(name, written, "mask.response", span_of(b.response));
+    check_tokens_apart(name, written, "cu_seqlens", b.boundaries());
+  };
+  apart("advantages", span_of(advantages));
+  apart("returns", span_of(returns));
+  check_tokens_apart("returns", span_of(returns), "advantages", span_of(advantages));
 }
 
 }  // namespace detail

@@ -116,6 +116,7 @@ void check_apart_from_inputs(const char* written, const array_place& a, const po
   check("mask.response", b.response), check("mask.policy", b.policy);
   check("mask.kl", b.kl), check("mask.metric", b.metric);
   check("scores", in.scores), check("rollout", in.rollout.values), check("entropy", in.entropy);
+  check_apart(written, a, "cu_seqlens", {b.boundaries(), 0, 0});
 }
 template <class Isa = native_isa>
 void check_like(const char* name, const sampled& a, const sampled& b) {

@@ -50,8 +50,7 @@ status kl_rewards(const Executor&, const Kl& kl, const Batch& batch,
   const detail::layout b = batch;
   detail::check_kl_reward(kl, b, in);
   detail::check_shape("out", out, b);
-  detail::check_apart("out", out, "logp", in.logp.values, b);
-  detail::check_apart("out", out, "ref", in.ref.values, b);
+  detail::check_apart_from_inputs("out", detail::place_of(out, b), in, b);
   bool finite = true;
   for (std::int64_t i = 0; i < b.rows; ++i) {
     const detail::row_data<S> row = detail::row_of(in, b, {}, i);
@@ -83,6 +82,7 @@ status subtract_kl(const Executor&, const Kl& kl, const Batch& batch,
   if (rewards.extent[0] != b.rows)
     detail::refuse(detail::message() << "hence: rewards has " << rewards.extent[0]
                                      << " entries, the batch has " << b.rows << " rows");
+  detail::check_apart_from_inputs("rewards", detail::place_of(rewards, b), in, b);
   bool finite = true;
   for (std::int64_t i = 0; i < b.rows; ++i) {
     const detail::row_data<S> row = detail::row_of(in, b, {}, i);

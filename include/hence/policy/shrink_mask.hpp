@@ -39,6 +39,7 @@ status shrink_mask(const Executor&, const Correction& correction, const Batch& b
   detail::check_shape("kept", kept, b);
   detail::check_apart("kept", kept, "old", in.old.values, b);
   detail::check_apart("kept", kept, "rollout", in.rollout.values, b);
+  detail::check_apart("kept", detail::place_of(kept, b), "cu_seqlens", {b.boundaries(), 0, 0});
   using V = num<S>;
   bool any = false;
   for (std::int64_t i = 0; i < b.rows; ++i) {
