@@ -166,6 +166,7 @@ using exact_sum = basic_exact_sum<native_isa>;
 /// The sum for oracle types: compensated (Neumaier) in T itself; its bits depend on the order.
 template <class T> class plain_sum {
  public:
+  HENCE_FN constexpr plain_sum() : sum_(0), lost_(0) {}
   HENCE_FN void add(T x) {
     const T t = sum_ + x;
     const bool sum_is_larger = (sum_ < 0 ? -sum_ : sum_) >= (x < 0 ? -x : x);
@@ -183,7 +184,7 @@ template <class T> class plain_sum {
   }
 
  private:
-  T sum_ = 0, lost_ = 0;
+  T sum_, lost_;
 };
 
 namespace detail {

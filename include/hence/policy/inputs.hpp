@@ -134,23 +134,28 @@ void check_like(const char* name, const sampled& a, const sampled& b) {
                      << static_cast<std::int64_t>(b.sampling_mask) << ")");
 }
 
+// Isa makes the lambdas of these functions another type in a unit that is compiled differently.
+
 /// Refuses a part whose numbers make no sense, if it has a `check()`; a variant checks its
 /// alternative.
-template <class Part> [[gnu::always_inline]] inline void check_part(const Part& part) {
+template <class Part, class Isa = native_isa>
+[[gnu::always_inline]] inline void check_part(const Part& part) {
   if constexpr (variant_like<Part>)
     visit([](const auto& p) { check_part(p); }, part);
   else if constexpr (requires { part.check(); })
     part.check();
 }
 /// Whether the rule reads `token::score`; it says so with `reads_scores`.
-template <class Rule> [[gnu::always_inline]] inline bool asks_for_scores(const Rule& rule) {
+template <class Rule, class Isa = native_isa>
+[[gnu::always_inline]] inline bool asks_for_scores(const Rule& rule) {
   if constexpr (variant_like<Rule>)
     return visit([](const auto& r) { return asks_for_scores(r); }, rule);
   else
     return requires { requires Rule::reads_scores; };
 }
 /// Whether the KL term asks for the reference's log-probs; a variant answers for its alternative.
-template <class K> [[gnu::always_inline]] inline bool reads_reference(const K& kl) {
+template <class K, class Isa = native_isa>
+[[gnu::always_inline]] inline bool reads_reference(const K& kl) {
   if constexpr (variant_like<K>)
     return visit([](const auto& k) { return reads_reference(k); }, kl);
   else
@@ -160,7 +165,8 @@ template <class K> [[gnu::always_inline]] inline bool reads_reference(const K& k
 struct anchors_read {
   bool old, rollout;
 };
-template <class Part> [[gnu::always_inline]] inline anchors_read anchors_of(const Part& part) {
+template <class Part, class Isa = native_isa>
+[[gnu::always_inline]] inline anchors_read anchors_of(const Part& part) {
   if constexpr (variant_like<Part>) {
     return visit([](const auto& p) { return anchors_of(p); }, part);
   } else if constexpr (requires { part.anchor; }) {
@@ -171,7 +177,8 @@ template <class Part> [[gnu::always_inline]] inline anchors_read anchors_of(cons
   }
 }
 /// Whether the gate may close a row; a variant answers for its alternative.
-template <class Gate> [[gnu::always_inline]] inline bool can_close(const Gate& gate) {
+template <class Gate, class Isa = native_isa>
+[[gnu::always_inline]] inline bool can_close(const Gate& gate) {
   if constexpr (variant_like<Gate>)
     return visit([](const auto& g) { return can_close(g); }, gate);
   else if constexpr (has_gate<Gate>)
@@ -180,7 +187,8 @@ template <class Gate> [[gnu::always_inline]] inline bool can_close(const Gate& g
     return false;
 }
 /// Whether there is an entropy term; a variant answers for its alternative.
-template <class Entropy> [[gnu::always_inline]] inline bool reads_entropy(const Entropy& entropy) {
+template <class Entropy, class Isa = native_isa>
+[[gnu::always_inline]] inline bool reads_entropy(const Entropy& entropy) {
   if constexpr (variant_like<Entropy>)
     return visit([](const auto& e) { return reads_entropy(e); }, entropy);
   else

@@ -18,8 +18,9 @@ namespace hence::inline v0 {
 /// A fixed set of threads with one `parallel_for` at a time; nothing spins. A call made while
 /// another runs (nested, or from a second thread) runs in its own thread, so it never waits and
 /// never deadlocks.
-/// \tparam Exceptions keeps translation units with and without exceptions apart.
-template <bool Exceptions = detail::exceptions_enabled> class basic_thread_pool {
+/// \tparam Exceptions, Isa keep translation units apart that are compiled differently.
+template <bool Exceptions = detail::exceptions_enabled, class Isa = native_isa>
+class basic_thread_pool {
  public:
   /// \param threads in all, the caller's included; 0 asks the machine.
   explicit basic_thread_pool(int threads = 0) {
