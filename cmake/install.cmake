@@ -26,3 +26,23 @@ write_basic_package_version_file(
 install(FILES "${PROJECT_BINARY_DIR}/hence-config.cmake"
               "${PROJECT_BINARY_DIR}/hence-config-version.cmake"
         DESTINATION "${hence_package_dir}")
+
+# pkg-config. Unquoted, for pkgconf escapes a prefix with a space itself; relative to the file, so that
+# the prefix can be moved.
+file(RELATIVE_PATH hence_pc_up "/p/${CMAKE_INSTALL_DATADIR}/pkgconfig" "/p")
+set(hence_pc_includedir "${CMAKE_INSTALL_INCLUDEDIR}")
+if(NOT IS_ABSOLUTE "${hence_pc_includedir}")
+  string(PREPEND hence_pc_includedir "\${prefix}/")
+endif()
+configure_file("${PROJECT_SOURCE_DIR}/cmake/hence.pc.in" "${PROJECT_BINARY_DIR}/hence.pc" @ONLY)
+install(FILES "${PROJECT_BINARY_DIR}/hence.pc" DESTINATION "${CMAKE_INSTALL_DATADIR}/pkgconfig")
+
+# `cmake --build <build> --target uninstall` takes back the last install of this build folder.
+if(PROJECT_IS_TOP_LEVEL)
+  add_custom_target(
+    uninstall
+    COMMAND "${CMAKE_COMMAND}" "-DMANIFEST=${PROJECT_BINARY_DIR}/install_manifest.txt" -P
+            "${PROJECT_SOURCE_DIR}/cmake/uninstall.cmake"
+    COMMENT "Removing what was installed"
+    VERBATIM)
+endif()
