@@ -46,3 +46,16 @@ if(PROJECT_IS_TOP_LEVEL)
     COMMENT "Removing what was installed"
     VERBATIM)
 endif()
+
+# The Common Package Specification, read by CMake >= 4.3 and by other tools. It describes hence::hence
+# alone, and find_package prefers it to the config file: with it installed, users of hence::cuda write
+# find_package(hence COMPONENTS cuda CONFIGS hence-config.cmake).
+option(HENCE_INSTALL_CPS "Also install a CPS file (needs CMake 4.3)" OFF)
+if(HENCE_INSTALL_CPS)
+  if(CMAKE_VERSION VERSION_LESS 4.3)
+    message(FATAL_ERROR "hence: HENCE_INSTALL_CPS needs CMake 4.3; this is ${CMAKE_VERSION}")
+  endif()
+  install(PACKAGE_INFO hence EXPORT hence-targets DESTINATION "${CMAKE_INSTALL_DATADIR}/cps/hence"
+          VERSION ${PROJECT_VERSION} COMPAT_VERSION ${hence_major}.${hence_minor}.0
+          DEFAULT_TARGETS hence LICENSE MIT)
+endif()
