@@ -5,6 +5,9 @@
 
 #include <hence/core/gemm/ordered.hpp>
 #include <hence/evaluate.hpp>
+#include <hence/interop/dlpack.hpp>
+#include <hence/interop/dlpack_lend.hpp>
+#include <hence/interop/mdspan.hpp>
 #include <hence/logits.hpp>
 #include <hence/moe.hpp>
 #include <hence/policy.hpp>
