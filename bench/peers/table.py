@@ -51,7 +51,7 @@ class Array:
 
 def call(function, *arguments):
     converted = [a.pointer if isinstance(a, Array) else ctypes.c_int64(a) for a in arguments]
-    return lambda: function(*converted)
+    return lambda alive=arguments: function(*converted)  # a pointer alone keeps no array alive
 
 
 ROWS = []
