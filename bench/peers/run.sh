@@ -17,9 +17,8 @@ if ! command -v "$python" >/dev/null; then
   exit 3
 fi
 mkdir -p build
-generator=()
-if command -v ninja >/dev/null; then generator=(-G Ninja); fi
-cmake -S . -B build/peers "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DHENCE_BUILD_TESTS=OFF -DHENCE_BUILD_BENCH=ON \
+if command -v ninja >/dev/null; then export CMAKE_GENERATOR=Ninja; fi
+cmake -S . -B build/peers -DCMAKE_BUILD_TYPE=Release -DHENCE_BUILD_TESTS=OFF -DHENCE_BUILD_BENCH=ON \
   -DHENCE_REQUIRE_DEPS=ON >build/peers.log 2>&1 && cmake --build build/peers --target hence_peers >>build/peers.log 2>&1 ||
   { cat build/peers.log >&2; exit 1; }
 exec "$python" bench/peers/table.py build/peers/bench/peers/libhence_peers.so "$@"

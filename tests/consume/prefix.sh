@@ -5,12 +5,11 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 here=$root/tests/consume
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-generator=()
-if command -v ninja >/dev/null; then generator=(-G Ninja); fi
+if command -v ninja >/dev/null; then export CMAKE_GENERATOR=Ninja; fi
 prefix="$work/second prefix"
 
 install_hence() {
-  cmake -S "$root" -B "$work/build hence" "${generator[@]}" -DHENCE_BUILD_TESTS=OFF \
+  cmake -S "$root" -B "$work/build hence" -DHENCE_BUILD_TESTS=OFF \
     "-DCMAKE_INSTALL_PREFIX=$work/first prefix" "$@" >/dev/null
   cmake --build "$work/build hence" >/dev/null
   cmake --install "$work/build hence" >/dev/null
@@ -33,7 +32,7 @@ build() {
   local source=$1 out="$work/build $2" program=$3
   echo "== $2"
   shift 3
-  quiet cmake -S "$source" -B "$out" "${generator[@]}" "$@"
+  quiet cmake -S "$source" -B "$out" "$@"
   quiet cmake --build "$out"
   if [ -n "$program" ]; then quiet "$out/$program"; fi
 }

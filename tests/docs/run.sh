@@ -7,6 +7,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$root"
+if command -v ninja >/dev/null; then export CMAKE_GENERATOR=Ninja; fi
 files=("$@")
 [ $# -gt 0 ] || mapfile -t files < <(git ls-files -co --exclude-standard README.md CONTRIBUTING.md "docs/*.md")
 compile=(g++ -std=c++20 -O1 -Wall -Wextra -Iinclude -Itests/docs)

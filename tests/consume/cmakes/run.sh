@@ -27,7 +27,7 @@ if ! venv=$("$root/scripts/venv.sh" cmake cmake==4.4.4 2>"$work/why"); then
   echo "note: CMake 4 and CPS are not tried: $(tail -n 1 "$work/why")"
   exit 0
 fi
-if cmake -S "$root" -B "$work/old" "${generator[@]}" -DHENCE_BUILD_TESTS=OFF -DHENCE_INSTALL_CPS=ON \
+if cmake -S "$root" -B "$work/old" -DHENCE_BUILD_TESTS=OFF -DHENCE_INSTALL_CPS=ON \
   >"$work/log" 2>&1; then
   echo "note: this machine's CMake writes CPS itself"
 else
