@@ -26,3 +26,36 @@ write_basic_package_version_file(
 install(FILES "${PROJECT_BINARY_DIR}/hence-config.cmake"
               "${PROJECT_BINARY_DIR}/hence-config-version.cmake"
         DESTINATION "${hence_package_dir}")
+
+# pkg-config. Unquoted, for pkgconf escapes a prefix with a space itself; relative to the file, so that
+# the prefix can be moved.
+file(RELATIVE_PATH hence_pc_up "/p/${CMAKE_INSTALL_DATADIR}/pkgconfig" "/p")
+set(hence_pc_includedir "${CMAKE_INSTALL_INCLUDEDIR}")
+if(NOT IS_ABSOLUTE "${hence_pc_includedir}")
+  string(PREPEND hence_pc_includedir "\${prefix}/")
+endif()
+configure_file("${PROJECT_SOURCE_DIR}/cmake/hence.pc.in" "${PROJECT_BINARY_DIR}/hence.pc" @ONLY)
+install(FILES "${PROJECT_BINARY_DIR}/hence.pc" DESTINATION "${CMAKE_INSTALL_DATADIR}/pkgconfig")
+
+# `cmake --build <build> --target uninstall` takes back the last install of this build folder.
+if(PROJECT_IS_TOP_LEVEL)
+  add_custom_target(
+    uninstall
+    COMMAND "${CMAKE_COMMAND}" "-DMANIFEST=${PROJECT_BINARY_DIR}/install_manifest.txt" -P
+            "${PROJECT_SOURCE_DIR}/cmake/uninstall.cmake"
+    COMMENT "Removing what was installed"
+    VERBATIM)
+endif()
+
+# The Common Package Specification, read by CMake >= 4.3 and by other tools. It describes hence::hence
+# alone, and find_package prefers it to the config file: with it installed, users of hence::cuda write
+# find_package(hence COMPONENTS cuda CONFIGS hence-config.cmake).
+option(HENCE_INSTALL_CPS "Also install a CPS file (needs CMake 4.3)" OFF)
+if(HENCE_INSTALL_CPS)
+  if(CMAKE_VERSION VERSION_LESS 4.3)
+    message(FATAL_ERROR "hence: HENCE_INSTALL_CPS needs CMake 4.3; this is ${CMAKE_VERSION}")
+  endif()
+  install(PACKAGE_INFO hence EXPORT hence-targets DESTINATION "${CMAKE_INSTALL_DATADIR}/cps/hence"
+          VERSION ${PROJECT_VERSION} COMPAT_VERSION ${hence_major}.${hence_minor}.0
+          DEFAULT_TARGETS hence LICENSE MIT)
+endif()

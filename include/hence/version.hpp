@@ -1,5 +1,7 @@
 #pragma once
 
+#include <hence/core/config.hpp>  // refuses dialects before C++20, where the next lines are no C++
+
 /// @file
 /// The version of the library: the one place where it is written down (CMake reads it from here).
 

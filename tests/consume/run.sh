@@ -1,39 +1,19 @@
 #!/usr/bin/env bash
 # Uses hence in every way a user does: installed, moved, in paths with a space; by FetchContent; by
 # add_subdirectory; each example both ways. Run it from anywhere: tests/consume/run.sh
-set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-here=$root/tests/consume
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-generator=()
-if command -v ninja >/dev/null; then generator=(-G Ninja); fi
+# shellcheck source=tests/consume/prefix.sh
+source "$(dirname "${BASH_SOURCE[0]}")/prefix.sh"
 nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true)
 
-# build <source> <name> <program> [cmake arguments]: configures, builds and runs a project.
-build() {
-  local source=$1 out="$work/build $2" program=$3
-  echo "== $2"
-  shift 3
-  cmake -S "$source" -B "$out" "${generator[@]}" "$@" >"$work/log" 2>&1 &&
-    cmake --build "$out" >>"$work/log" 2>&1 || { cat "$work/log"; return 1; }
-  if [ -n "$program" ]; then "$out/$program" >"$work/log" 2>&1 || { cat "$work/log"; return 1; }; fi
-}
-
 echo "== install, move"
-cmake -S "$root" -B "$work/build hence" "${generator[@]}" -DHENCE_BUILD_TESTS=OFF \
-  "-DCMAKE_INSTALL_PREFIX=$work/first prefix" >/dev/null
-cmake --build "$work/build hence" >/dev/null
-cmake --install "$work/build hence" >/dev/null
-mv "$work/first prefix" "$work/second prefix"
-prefix="$work/second prefix"
+install_hence
 
 if grep -rnF -e "$work" -e "$root" "$prefix"; then
   echo "an installed file names an absolute path" >&2
   exit 1
 fi
 stray=$(cd "$prefix" && find . -type f ! -path './include/hence/*' ! -path './share/cmake/hence/*' \
-  ! -path './share/licenses/hence/*')
+  ! -path './share/licenses/hence/*' ! -path './share/pkgconfig/hence.pc')
 if [ -n "$stray" ]; then
   echo "installed outside hence's own folders: $stray" >&2
   exit 1

@@ -3,6 +3,10 @@
 /// unsafe maths.
 #pragma once
 
+#if !defined(__cplusplus) || __cplusplus < 202002L
+#  error "hence needs C++20: compile with -std=c++20 (nvcc too)"
+#endif
+
 // Functions that formulas are made of: always inlined (packs must stay in registers), callable from
 // host and device. A user's own rule that must also run on CUDA marks its operator() with it.
 #if defined(__CUDACC__)

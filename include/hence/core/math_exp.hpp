@@ -117,7 +117,7 @@ template <class V> HENCE_FN constexpr value_and_slope<V> k3_and_slope(V x) {
 
 }  // namespace detail
 
-/// e^x. \f$\le 1\f$ ulp; 0 below -87.3365, +inf above 88.7228.
+/// e^x. At most 1 ulp; 0 below -87.3365, +inf above 88.7228.
 template <class V>
   requires detail::is_number<V>
 HENCE_FN constexpr V exp(V x) {
@@ -136,7 +136,7 @@ template <class V, class P, class Q> HENCE_FN constexpr auto exp(const dual<V, P
   return chain(x, e, e);
 }
 
-/// e^x - 1 without cancellation near 0. \f$\le 1.5\f$ ulp.
+/// e^x - 1 without cancellation near 0. At most 1.5 ulp.
 template <class V>
   requires detail::is_number<V>
 HENCE_FN constexpr V expm1(V x) {
@@ -151,7 +151,7 @@ template <class V, class P, class Q> HENCE_FN constexpr auto expm1(const dual<V,
   return chain(x, expm1(x.value), exp(x.value));
 }
 
-/// e^x - 1 - x, the k3 estimator's value; never negative, 0 at 0. \f$\le 4\f$ ulp. Its slope is
+/// e^x - 1 - x, the k3 estimator's value; never negative, 0 at 0. At most 4 ulp. Its slope is
 /// e^x - 1 from the same evaluation. John Schulman, "Approximating KL divergence" (2020).
 template <class V>
   requires detail::is_number<V>

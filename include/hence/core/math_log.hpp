@@ -65,7 +65,7 @@ template <class V, class I> HENCE_FN constexpr V log_of_sum(V x, V t, I k, V res
 
 }  // namespace detail
 
-/// The natural logarithm. \f$\le 1\f$ ulp; -inf at zero and subnormals, NaN below.
+/// The natural logarithm. At most 1 ulp; -inf at zero and subnormals, NaN below.
 template <class V>
   requires detail::is_number<V>
 HENCE_FN constexpr V log(V x) {
@@ -81,7 +81,7 @@ template <class V, class P, class Q> HENCE_FN constexpr auto log(const dual<V, P
   return chain(x, log(x.value), V(1) / x.value);
 }
 
-/// log(1 + x) without cancellation near 0. \f$\le 1.2\f$ ulp; -inf at -1, NaN below.
+/// log(1 + x) without cancellation near 0. At most 1.2 ulp; -inf at -1, NaN below.
 template <class V>
   requires detail::is_number<V>
 HENCE_FN constexpr V log1p(V x) {

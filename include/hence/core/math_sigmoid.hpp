@@ -122,7 +122,7 @@ template <class V> HENCE_FN constexpr value_and_slope<V> log1mexp_and_slope(V x)
 
 }  // namespace detail
 
-/// 1 / (1 + e^-x). \f$\le 1\f$ ulp, the lower tail included; 0 below -87.3365.
+/// 1 / (1 + e^-x). At most 1 ulp, the lower tail included; 0 below -87.3365.
 template <class V>
   requires detail::is_number<V>
 HENCE_FN constexpr V sigmoid(V x) {
@@ -134,7 +134,7 @@ template <class V, class P, class Q> HENCE_FN constexpr auto sigmoid(const dual<
   return chain(x, value, slope);
 }
 
-/// log(1 + e^x) = max(x, 0) + log1p(e^-|x|). \f$\le 1.3\f$ ulp; 0 below -87.3365.
+/// log(1 + e^x) = max(x, 0) + log1p(e^-|x|). At most 1.3 ulp; 0 below -87.3365.
 template <class V>
   requires detail::is_number<V>
 HENCE_FN constexpr V softplus(V x) {
@@ -145,7 +145,7 @@ template <class V, class P, class Q> HENCE_FN constexpr auto softplus(const dual
   return chain(x, softplus(x.value), sigmoid(x.value));
 }
 
-/// The hyperbolic tangent. \f$\le 1.1\f$ ulp.
+/// The hyperbolic tangent. At most 1.1 ulp.
 template <class V>
   requires detail::is_number<V>
 HENCE_FN constexpr V tanh(V x) {
@@ -157,7 +157,7 @@ template <class V, class P, class Q> HENCE_FN constexpr auto tanh(const dual<V, 
   return chain(x, value, slope);
 }
 
-/// log(1 - e^x), the log-probability of the complement, for x < 0. \f$\le 1.4\f$ ulp; -inf at 0,
+/// log(1 - e^x), the log-probability of the complement, for x < 0. At most 1.4 ulp; -inf at 0,
 /// NaN above, 0 below -87.3365. Martin Maechler, "Accurately computing log(1 - exp(-|a|))" (2012).
 template <class V>
   requires detail::is_number<V>

@@ -65,10 +65,9 @@ template <class T, class V> HENCE_FN V fma_lanes(V a, V b, V c) {
   }
 #endif
   {
-    V r;
     for (int i = 0; i < int(sizeof(V) / sizeof(T)); ++i)
-      r[i] = arithmetic<T>::fma(a[i], b[i], c[i]);
-    return r;
+      c[i] = arithmetic<T>::fma(a[i], b[i], c[i]);
+    return c;
   }
 }
 

@@ -124,7 +124,8 @@ HENCE_FN void for_each_predictor(const shared_prefix& s, std::int64_t g, std::in
 }
 
 /// out_r = the hidden state that predicts response token r: what `linear_logprob` takes.
-/// \param hidden `[stored, width]`. \param out `[responses, width]`, apart from it.
+/// \param s the batch. \param hidden `[stored, width]`. \param out `[responses, width]`, apart from
+/// it.
 template <class Executor>
 void gather_predictors(const Executor&, const shared_prefix& s,
                        view<const typename Executor::scalar, 2> hidden,
@@ -142,7 +143,8 @@ void gather_predictors(const Executor&, const shared_prefix& s,
 
 /// Its exact transpose: the gradient of every stored hidden state, 0 for one that predicts nothing.
 /// A prompt's last state gets the sum over its group's rows, exact and rounded once.
-/// \param gradient `[responses, width]`. \param out `[stored, width]`, apart from it.
+/// \param s the batch. \param gradient `[responses, width]`. \param out `[stored, width]`, apart
+/// from it.
 template <class Executor>
 void scatter_to_predictors(const Executor&, const shared_prefix& s,
                            view<const typename Executor::scalar, 2> gradient,

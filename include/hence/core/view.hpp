@@ -36,13 +36,19 @@ concept contiguous = requires(C& c) {
   { c.size() } -> std::convertible_to<std::int64_t>;
 } && !eigen_like<C>;
 
+/// An mdspan whose elements are not what lies in memory (std::linalg::scaled), or not in strides.
+template <class C>
+concept computed_mdspan = (requires { typename C::reference; } &&
+                           !requires { requires std::is_same_v<typename C::reference, typename C::element_type&>; }) ||
+                          (requires { C::is_always_strided(); } && !requires { requires C::is_always_strided(); });
+
 /// std::mdspan or kokkos mdspan of the given rank.
 template <class C, class T, int Rank>
 concept mdspan_like = requires(C& c) {
   { c.data_handle() } -> std::convertible_to<T*>;
   { c.extent(0) } -> std::convertible_to<std::int64_t>;
   { c.stride(0) } -> std::convertible_to<std::int64_t>;
-} && std::remove_cvref_t<C>::rank() == Rank;
+} && std::remove_cvref_t<C>::rank() == Rank && !computed_mdspan<std::remove_cvref_t<C>>;
 
 }  // namespace detail
 

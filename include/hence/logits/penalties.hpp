@@ -99,6 +99,7 @@ template <class F> HENCE_FN void for_each_banned(const seen_tokens& seen, std::i
 }  // namespace detail
 
 /// Runs in the caller's thread; rows do not know each other.
+/// \param rule the penalties and their numbers.
 /// \param logits `[rows, vocabulary]` of float, bf16 or f16, rows of any stride; changed in place.
 /// \param history ids of each row's prompt (may be absent) and response.
 /// \param counts `[vocabulary]`, all 0, and all 0 again afterwards.

@@ -45,7 +45,7 @@ response_sums<S> sum_of_response(const S* logp, const row_masks& mask, std::int6
 
 /// out_i = the sum or the mean of row i's live log-probs; exact, rounded once. 0 for a row without
 /// one. Runs in the caller's thread; the same bits on every executor of the arrays' scalar.
-/// \param how `per_response::sum` or `mean`.
+/// \tparam How `per_response::sum` or `mean`.
 /// \param batch `ragged` or `padded` with its response mask; dead tokens are not read.
 /// \param logp `[tokens]` or `[rows, width]`.
 /// \param out `[rows]`, apart from logp.
@@ -72,6 +72,7 @@ status response_logps(const Executor&, How, const Batch& batch,
 
 /// The gradient of the same: d loss / d logp_t = g_i, or g_i over the row's live tokens; 0 at dead
 /// ones. What `token_logprob` and `linear_logprob` take as the cotangent of their log-probs.
+/// \param batch as for `response_logps`.
 /// \param g `[rows]`, d loss / d out_i of `response_logps`.
 /// \param out `[tokens]` or `[rows, width]`, apart from g.
 template <class Executor, class How, class Batch>

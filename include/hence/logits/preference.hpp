@@ -89,6 +89,7 @@ template <class N = float> struct kto {
   N beta;
   N desirable, undesirable;  ///< weights; the paper's lambda_D and lambda_U
   static constexpr bool reads_reference = true;
+  /// \param z the response's log-ratio to the reference. \param z0 the batch's estimate.
   /// \param sign 1 for a desirable response, -1 for another.
   HENCE_FN auto operator()(const auto& z, const auto& z0, const auto& sign) const {
     using V = std::remove_cvref_t<decltype(z0)>;

@@ -147,6 +147,7 @@ preference_metrics<typename Executor::scalar> preference_loss(
 }
 
 /// KTO over single responses.
+/// \param rule `preference::kto`. \param in the responses' log-probs and what they are.
 /// \param z0 the batch's estimate of KL(pi || ref) from mismatched pairs, 0 or more: a constant,
 /// the mean over all ranks where there are several.
 /// \param out `per_pair` holds the values, `chosen` d loss / d logp; `rejected` stays absent.

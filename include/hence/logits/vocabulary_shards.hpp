@@ -57,7 +57,7 @@ void check_shards(const view<const softmax_state, 2>& states, std::int64_t vocab
 }  // namespace detail
 
 /// One shard's sums of every row.
-/// \param rule, logits, keep as for `token_logprob`; `[rows, columns]` of this shard.
+/// \param executor, rule, logits, keep as for `token_logprob`; `[rows, columns]` of this shard.
 /// \param labels `[rows]` in the whole vocabulary.
 /// \param first_column of this shard in the vocabulary.
 /// \param states `[rows]`, to be gathered. \return `status::non_finite` if the shard has a NaN.
@@ -132,7 +132,7 @@ status merge_shards(const Executor&, const softmax_rule& rule, view<const softma
 }
 
 /// The gradient of one shard's columns from the merged states.
-/// \param logits `[rows, columns]` of this shard.
+/// \param executor, rule as for `shard_states`. \param logits `[rows, columns]` of this shard.
 /// \param labels `[rows]` in the whole vocabulary, the same on every shard.
 /// \param first_column of this shard in the vocabulary.
 /// \param states `[rows]`, of `merge_shards`. \param cot, gradient, keep as for

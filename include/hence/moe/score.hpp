@@ -29,7 +29,7 @@ template <class V> HENCE_FN constexpr value_and_slope<V> sqrt_softplus_and_slope
 
 }  // namespace detail
 
-/// sqrt(log(1 + e^z)); \f$\le 2\f$ ulp, 0 below -174.67. Its slope, sigmoid(z)/(2 sqrt(softplus
+/// sqrt(log(1 + e^z)); at most 2 ulp, 0 below -174.67. Its slope, sigmoid(z)/(2 sqrt(softplus
 /// z)), is finite for every finite z: half the value where softplus itself would underflow.
 template <class V>
   requires detail::is_number<V>

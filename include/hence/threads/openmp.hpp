@@ -20,7 +20,7 @@ template <int OpenMP =
           >
 struct basic_openmp_pool {
   /// Calls f(0) ... f(n - 1) on OpenMP's threads.
-  template <class F> void parallel_for(std::int64_t n, F&& f) {
+  template <class F> void parallel_for([[maybe_unused]] std::int64_t n, [[maybe_unused]] F&& f) {
     static_assert(OpenMP != 0, "hence: openmp_pool needs -fopenmp in this translation unit");
 #if defined(_OPENMP)
 #  pragma omp parallel for schedule(dynamic)

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# docs/build.sh: checks every comment with Doxygen (warnings are errors), then makes the site in
+# build/docs/site with Sphinx from PyPI, and checks that no page loads anything from a network. Where PyPI
+# is out of reach, Doxygen's own pages in build/docs/html are all there is.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+rm -rf build/docs
+mkdir -p build/docs
+doxygen docs/Doxyfile
+mapfile -t packages <docs/requirements.txt
+if venv=$(scripts/venv.sh docs "${packages[@]}"); then
+  mkdir build/docs/source
+  cp docs/conf.py docs/*.md build/docs/source/
+  "$venv/bin/python" docs/declarations.py build/docs/xml build/docs/source/declarations
+  "$venv/bin/sphinx-build" -q -W --keep-going -b html -d build/docs/doctrees build/docs/source build/docs/site
+  "$venv/bin/python" docs/offline.py build/docs/site build/docs/html
+  echo "note: the site is build/docs/site/index.html"
+else
+  echo "note: no site, for Sphinx cannot be had: build/docs/html/index.html has the declarations, docs/ the pages"
+  ! command -v python3 >/dev/null || python3 docs/offline.py build/docs/html
+fi

@@ -1,0 +1,70 @@
+# What the portfile calls, as vcpkg documents it, as far as a header-only port needs it: so that the port
+# is tried where there is no vcpkg. vcpkg_from_github takes the sources given in SOURCES.
+
+function(vcpkg_from_github)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "OUT_SOURCE_PATH;REPO;REF;SHA512;HEAD_REF" "")
+  foreach(name IN ITEMS OUT_SOURCE_PATH REPO REF SHA512)
+    if(NOT DEFINED arg_${name})
+      message(FATAL_ERROR "vcpkg_from_github: ${name} is missing")
+    endif()
+  endforeach()
+  if(arg_UNPARSED_ARGUMENTS OR NOT arg_REF STREQUAL "v${VERSION}")
+    message(FATAL_ERROR "vcpkg_from_github: ${arg_UNPARSED_ARGUMENTS} REF ${arg_REF}")
+  endif()
+  set(${arg_OUT_SOURCE_PATH} "${SOURCES}" PARENT_SCOPE)
+endfunction()
+
+function(vcpkg_run)
+  execute_process(COMMAND ${ARGN} COMMAND_ERROR_IS_FATAL ANY OUTPUT_QUIET)
+endfunction()
+
+function(vcpkg_cmake_configure)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "SOURCE_PATH" "OPTIONS")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "vcpkg_cmake_configure: ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  vcpkg_run("${CMAKE_COMMAND}" -S "${arg_SOURCE_PATH}" -B "${CURRENT_BUILDTREES_DIR}"
+            -DCMAKE_BUILD_TYPE=Release "-DCMAKE_INSTALL_PREFIX=${CURRENT_PACKAGES_DIR}" ${arg_OPTIONS})
+endfunction()
+
+function(vcpkg_cmake_install)
+  vcpkg_run("${CMAKE_COMMAND}" --build "${CURRENT_BUILDTREES_DIR}" --target install)
+endfunction()
+
+# Moves the config files to share/<port>, deletes the folder above if it is named cmake, and counts the
+# way from there to the prefix anew.
+function(vcpkg_cmake_config_fixup)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "CONFIG_PATH" "")
+  set(share "${CURRENT_PACKAGES_DIR}/share/${PORT}")
+  file(GLOB files "${CURRENT_PACKAGES_DIR}/${arg_CONFIG_PATH}/*")
+  file(COPY ${files} DESTINATION "${share}")
+  file(REMOVE_RECURSE "${CURRENT_PACKAGES_DIR}/${arg_CONFIG_PATH}")
+  cmake_path(GET arg_CONFIG_PATH PARENT_PATH above)
+  if(above MATCHES "/cmake$")
+    file(REMOVE_RECURSE "${CURRENT_PACKAGES_DIR}/${above}")
+  endif()
+  file(GLOB files "${share}/*.cmake")
+  set(up "get_filename_component(_IMPORT_PREFIX \"\${_IMPORT_PREFIX}\" PATH)")
+  foreach(file IN LISTS files)
+    file(READ "${file}" text)
+    string(REPLACE "${up}\n${up}\n${up}\n" "${up}\n${up}\n" text "${text}")
+    string(REPLACE "LIST_DIR}/../../../\" ABSOLUTE" "LIST_DIR}/../../\" ABSOLUTE" text "${text}")
+    file(WRITE "${file}" "${text}")
+  endforeach()
+endfunction()
+
+# Checks that each .pc lies where vcpkg allows it.
+function(vcpkg_fixup_pkgconfig)
+  file(GLOB_RECURSE files "${CURRENT_PACKAGES_DIR}/*.pc")
+  foreach(file IN LISTS files)
+    cmake_path(GET file PARENT_PATH folder)
+    if(NOT folder MATCHES "^${CURRENT_PACKAGES_DIR}/(share|lib)/pkgconfig$")
+      message(FATAL_ERROR "vcpkg_fixup_pkgconfig: ${file}")
+    endif()
+  endforeach()
+endfunction()
+
+function(vcpkg_install_copyright)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "FILE_LIST")
+  file(COPY_FILE ${arg_FILE_LIST} "${CURRENT_PACKAGES_DIR}/share/${PORT}/copyright")
+endfunction()

@@ -1,0 +1,18 @@
+# cmake -DPORT_DIR=<port> -DPACKAGES=<folder> -DBUILDTREES=<folder> [-DSOURCES=<folder>] -P install.cmake
+# runs a portfile as vcpkg does, with the helpers beside this file or those of a real vcpkg (-DVCPKG=).
+cmake_minimum_required(VERSION 3.25)
+set(PORT hence)
+set(CURRENT_PORT_DIR "${PORT_DIR}")
+set(CURRENT_PACKAGES_DIR "${PACKAGES}")
+set(CURRENT_BUILDTREES_DIR "${BUILDTREES}")
+set(CURRENT_INSTALLED_DIR "${BUILDTREES}/nothing is installed")
+file(READ "${PORT_DIR}/vcpkg.json" manifest)
+string(JSON VERSION GET "${manifest}" version)
+include("${CMAKE_CURRENT_LIST_DIR}/helpers.cmake")
+if(VCPKG)
+  foreach(script IN ITEMS z_vcpkg_function_arguments vcpkg_list vcpkg_install_copyright)
+    include("${VCPKG}/scripts/cmake/${script}.cmake")
+  endforeach()
+  include("${VCPKG}/ports/vcpkg-cmake-config/vcpkg_cmake_config_fixup.cmake")
+endif()
+include("${PORT_DIR}/portfile.cmake")

@@ -1,0 +1,28 @@
+// What the code blocks of README and docs/ that are no whole programs may use: arrays of a small
+// batch, declared and never defined, for these blocks are compiled and not run.
+#pragma once
+
+#include <hence/hence.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+using namespace std::string_view_literals;
+
+extern const std::int64_t B, T, V, H, E;  // rows, width, vocabulary, hidden width, experts
+extern float *logp, *old_logp, *ref_logp, *rollout_logp, *gradient;  // [B, T]
+extern std::uint8_t* mask;                                           // [B, T]
+extern std::vector<float> rewards, advantages, uniforms;
+extern std::vector<std::int64_t> cu_seqlens, cu_groups, labels, token;
+extern float *hidden, *head, *d_hidden, *d_head, *logits, *router_logits, *weights, *bias;
+extern std::int32_t* ids;
+extern std::vector<std::byte> memory;
+extern const hence::padded batch, next_batch;
+extern const std::string_view response, reference_answer;
+extern const hence::policy_inputs<float> inputs, next_inputs;
+extern hence::dlpack::managed_tensor_versioned* capsule;
