@@ -129,7 +129,14 @@ template <class Ratio> void check_in_double(Ratio ratio) {
       });
     });
   });
-  CHECK(compositions == 4 * 7 * 5);
+  int surrogates = 0, kls = 0, aggregations = 0;
+  each_surrogate<double>([&](const auto&) { ++surrogates; });
+  each_kl<double>([&](const auto&) { ++kls; });
+  each_aggregation([&](const auto&) { ++aggregations; });
+  CHECK(surrogates >= 4);
+  CHECK(kls >= 7);
+  CHECK(aggregations >= 5);
+  CHECK(compositions == surrogates * kls * aggregations);
 }
 
 /// The same without its type for an executor of float.
@@ -178,7 +185,7 @@ void check_in_float(Ratio ratio, Aggregation aggregation) {
                        on(hence::cpu{}), d);
     });
   });
-  CHECK(compositions == 4 * 7);
+  CHECK(compositions >= 4 * 7);
 }
 
 }  // namespace fixture

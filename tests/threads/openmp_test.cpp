@@ -3,7 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <omp.h>
 #include <atomic>
+#include <chrono>
+#include <thread>
 #include <vector>
 
 TEST_CASE("every index is run once on OpenMP's threads") {
@@ -11,6 +14,21 @@ TEST_CASE("every index is run once on OpenMP's threads") {
   std::vector<std::atomic<int>> runs(1000);
   pool.parallel_for(1000, [&](std::int64_t i) { ++runs[static_cast<std::size_t>(i)]; });
   for (const auto& r : runs) CHECK(r == 1);
+}
+
+TEST_CASE("a second thread takes part") {
+  // two indices that each wait for the other: one thread alone would not get past the first
+  hence::openmp_pool pool;
+  if (omp_get_max_threads() < 2) omp_set_num_threads(2);
+  std::atomic<int> arrived{0};
+  bool met = false;
+  pool.parallel_for(2, [&](std::int64_t i) {
+    ++arrived;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (arrived < 2 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    if (i == 0) met = arrived == 2;
+  });
+  CHECK(met);
 }
 
 TEST_CASE("the loss on OpenMP has the bits of one thread") {
