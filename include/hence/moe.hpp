@@ -7,6 +7,7 @@
 #include <hence/moe/balancer.hpp>
 #include <hence/moe/capacity.hpp>
 #include <hence/moe/combine.hpp>
+#include <hence/moe/experts.hpp>
 #include <hence/moe/gate.hpp>
 #include <hence/moe/gate_backward.hpp>
 #include <hence/moe/jitter.hpp>
