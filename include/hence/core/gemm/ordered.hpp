@@ -24,6 +24,21 @@ template <class Isa> struct gemm_tiles {
   static constexpr int block_columns = 8 * columns;  // of packed B
 };
 
+/// to[k stride + i] = from[i along + k], 4 x 4, through registers.
+HENCE_FN void turn_four(const float* from, std::int64_t along, float* to, int stride) {
+  typedef float four __attribute__((vector_size(16)));
+  four r[4];
+  for (int j = 0; j < 4; ++j) __builtin_memcpy(&r[j], from + j * along, sizeof(four));
+  const four a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
+  const four b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+  const four c = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+  const four d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+  const four t[4] = {
+      __builtin_shufflevector(a, b, 0, 1, 4, 5), __builtin_shufflevector(a, b, 2, 3, 6, 7),
+      __builtin_shufflevector(c, d, 0, 1, 4, 5), __builtin_shufflevector(c, d, 2, 3, 6, 7)};
+  for (int j = 0; j < 4; ++j) __builtin_memcpy(to + j * stride, &t[j], sizeof(four));
+}
+
 /// Copies `width` rows of a matrix, [i, k], into a panel [k][Width], zeros where rows are missing.
 /// \param along the stride from row to row. \param deep the stride along k.
 template <int Width, class Isa, class T>
@@ -34,23 +49,24 @@ void pack_panel(const T* from, std::int64_t along, std::int64_t deep, int width,
     if (along == 1 && width == Width)
       for (; done < depth; ++done)
         __builtin_memcpy(to + done * Width, from + done * deep, sizeof(float) * Width);
-    typedef float four __attribute__((vector_size(16)));
-    if (deep == 1 && width == Width)  // 4 x 4 at a time through registers
-      for (; done + 4 <= depth; done += 4)
-        for (int i = 0; i < Width; i += 4) {
-          four r[4];
+    if (deep == 1) {
+      // A cache line of four rows at a time, while the rows of the next panel are on their way.
+      const int full = width / 4 * 4;
+      for (; done + 16 <= depth; done += 16) {
+        for (int i = 0; i < full; i += 4) {
+          const float* at = from + i * along + done;
           for (int j = 0; j < 4; ++j)
-            __builtin_memcpy(&r[j], from + (i + j) * along + done, sizeof(four));
-          const four a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
-          const four b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
-          const four c = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
-          const four d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
-          const four t[4] = {
-              __builtin_shufflevector(a, b, 0, 1, 4, 5), __builtin_shufflevector(a, b, 2, 3, 6, 7),
-              __builtin_shufflevector(c, d, 0, 1, 4, 5), __builtin_shufflevector(c, d, 2, 3, 6, 7)};
-          for (int j = 0; j < 4; ++j)
-            __builtin_memcpy(to + (done + j) * Width + i, &t[j], sizeof(four));
+            __builtin_prefetch(reinterpret_cast<const void*>(
+                reinterpret_cast<std::uintptr_t>(at) +
+                static_cast<std::uintptr_t>((j + Width) * along) * sizeof(float)));
+          for (int k = 0; k < 16; k += 4)
+            turn_four(at + k, along, to + (done + k) * Width + i, Width);
         }
+        for (int k = 0; full < Width && k < 16; ++k)
+          for (int i = full; i < Width; ++i)
+            to[(done + k) * Width + i] = i < width ? from[i * along + done + k] : 0.0f;
+      }
+    }
   }
   for (std::int64_t k = done; k < depth; ++k)
     for (int i = 0; i < Width; ++i)
