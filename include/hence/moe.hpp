@@ -6,6 +6,7 @@
 #include <hence/moe/balance_loss.hpp>
 #include <hence/moe/balancer.hpp>
 #include <hence/moe/capacity.hpp>
+#include <hence/moe/choice.hpp>
 #include <hence/moe/combine.hpp>
 #include <hence/moe/experts.hpp>
 #include <hence/moe/gate.hpp>
