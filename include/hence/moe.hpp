@@ -15,3 +15,4 @@
 #include <hence/moe/metrics.hpp>
 #include <hence/moe/permute.hpp>
 #include <hence/moe/replay.hpp>
+#include <hence/moe/shared.hpp>

@@ -38,6 +38,7 @@ template <class S = float> struct expert_gradients {
   view<S, 3> gate{};                       ///< `[experts, ff, width]`
   view<S, 3> up{};                         ///< `[experts, ff, width]`
   view<S, 3> down{};                       ///< `[experts, width, ff]`
+  update of_rows = update::overwrite;      ///< of `rows`
   update of_matrices = update::overwrite;  ///< overwrite: an expert without rows gets 0;
                                            ///< accumulate: it is not touched
 };

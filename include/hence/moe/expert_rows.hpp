@@ -136,12 +136,13 @@ std::int64_t expert_workspace_bytes(const Executor&, const Mlp&, std::int64_t ro
 /// \param mlp an `expert_mlp`. \param in rows, whose they are, matrices.
 /// \param kept `saved_activations{...}`, which is written, or `recomputed{}`.
 /// \param out `[rows, width]`. \param workspace none, or `expert_workspace_bytes(...)` bytes
-/// aligned to 64.
+/// aligned to 64. \param of_out whether out is replaced or added to.
 template <class Executor, class Mlp, class Kept, class X = typename Executor::scalar,
           class W = typename Executor::scalar>
 void expert_rows(const Executor& executor, const Mlp& mlp,
                  const expert_inputs<typename Executor::scalar, X, W>& in, const Kept& kept,
-                 view<typename Executor::scalar, 2> out, view<std::byte> workspace = {}) {
+                 view<typename Executor::scalar, 2> out, view<std::byte> workspace = {},
+                 update of_out = update::overwrite) {
   if constexpr (detail::check_mlp_type<Executor, Mlp, Kept, X, W>()) {
     detail::expert_job<Executor, Mlp, Kept, X, W> job{executor, mlp, in, kept, 0};
     job.live = detail::check_expert_inputs(job);
@@ -155,7 +156,7 @@ void expert_rows(const Executor& executor, const Mlp& mlp,
     detail::check_workspace(workspace, bytes);
     if (job.live == 0) return;
     const detail::call_memory memory(workspace, bytes);
-    job.forward(out, memory.part(0, bytes), bytes / job.parts() / 64 * 64);
+    job.forward(out, of_out, memory.part(0, bytes), bytes / job.parts() / 64 * 64);
   }
 }
 

@@ -65,13 +65,13 @@ template <class Executor, class Mlp, class Kept, class X, class W> struct expert
           up(c.take<S>(rows * padded_row(inner))) {}
   };
 
-  void forward(const view<S, 2>& out, std::byte* memory, std::int64_t bytes) const {
+  void forward(const view<S, 2>& out, update of_out, std::byte* memory, std::int64_t bytes) const {
     for_parts([&](std::int64_t p) {
       carver c(memory + p * bytes);
       const forward_memory m(c, tile_rows_of(in.rows.extent[0]), inner());
       for_segments(in.segments, part_begin(live, p, parts()), part_begin(live, p + 1, parts()),
                    expert_tile, [&](std::int64_t e, std::int64_t first, std::int64_t n) {
-                     forward_tile(e, first, n, m, rows_of(out, first, n));
+                     forward_tile(e, first, n, m, rows_of(out, first, n), of_out);
                    });
     });
   }
@@ -80,7 +80,7 @@ template <class Executor, class Mlp, class Kept, class X, class W> struct expert
   }
 
   void forward_tile(std::int64_t e, std::int64_t first, std::int64_t n, const forward_memory& m,
-                    view<S, 2> out) const {
+                    view<S, 2> out, update of_out) const {
     view<S, 2> g(m.gate, n, inner(), padded_row(inner())), u(m.up, n, inner(), g.stride[0]);
     const view<S, 2> h = u;
     if constexpr (is_saved<Kept>) {
@@ -103,8 +103,7 @@ template <class Executor, class Mlp, class Kept, class X, class W> struct expert
         store_as(to + j, y);
       });
     }
-    mlp.product(view<const S, 2>(h), transposed(matrix_of(in.down, e)), out, update::overwrite,
-                m.scratch);
+    mlp.product(view<const S, 2>(h), transposed(matrix_of(in.down, e)), out, of_out, m.scratch);
   }
 
   /// gate x and up x of rows of one expert.
@@ -219,9 +218,9 @@ template <class Executor, class Mlp, class Kept, class X, class W> struct expert
     if (!to.rows.present()) return;
     const view<S, 2> x = rows_of(to.rows, first, n);
     if constexpr (gated)
-      mlp.product(view<const S, 2>(g), matrix_of(in.gate, e), x, update::overwrite, scratch);
+      mlp.product(view<const S, 2>(g), matrix_of(in.gate, e), x, to.of_rows, scratch);
     mlp.product(view<const S, 2>(u), matrix_of(in.up, e), x,
-                gated ? update::accumulate : update::overwrite, scratch);
+                gated ? update::accumulate : to.of_rows, scratch);
   }
 
   void matrix_gradients(std::int64_t e, std::int64_t first, std::int64_t n, std::int64_t at,
