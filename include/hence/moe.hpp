@@ -12,6 +12,7 @@
 #include <hence/moe/gate.hpp>
 #include <hence/moe/gate_backward.hpp>
 #include <hence/moe/jitter.hpp>
+#include <hence/moe/layouts.hpp>
 #include <hence/moe/metrics.hpp>
 #include <hence/moe/permute.hpp>
 #include <hence/moe/replay.hpp>

@@ -128,7 +128,7 @@ template <int N> struct named_ranges {
   const char* name[static_cast<unsigned>(N)];
   byte_range range[static_cast<unsigned>(N)];
 };
-template <int N, int M>
+template <int N, int M, class Isa = native_isa>
 void check_all_apart(const named_ranges<N>& written, const named_ranges<M>& read) {
   for (int i = 0; i < N; ++i) {
     for (int j = 0; j < M; ++j)
