@@ -8,6 +8,7 @@
 #include <hence/threads/pool.hpp>
 
 #include <doctest/doctest.h>
+#include <stdexcept>
 #include <string>
 
 namespace {

@@ -8,6 +8,7 @@
 
 #include <doctest/doctest.h>
 #include <cstring>
+#include <stdexcept>
 #include <string>
 
 namespace {

@@ -9,6 +9,7 @@
 
 #include <doctest/doctest.h>
 #include <cstring>
+#include <stdexcept>
 #include <string>
 
 namespace {

@@ -8,6 +8,7 @@
 #include <hence/moe/shared.hpp>
 
 #include <doctest/doctest.h>
+#include <stdexcept>
 #include <string>
 
 namespace {
