@@ -297,6 +297,7 @@ std::int64_t choice_workspace_bytes(const Executor& executor, const Gate& gate, 
 /// \param capacity tokens an expert takes: in the paper tokens c/experts with c the mean experts a
 /// token, capacity_floor{1}(tokens, c, experts). \param ids `[tokens, gate.k]`, written; -1 =
 /// empty.
+/// \param workspace none, or `choice_workspace_bytes(...)` bytes aligned to 64.
 template <class Executor, class Gate, class Z = typename Executor::scalar, class Id = std::int32_t>
 choice_counts choose_tokens(const Executor& executor, const Gate& gate,
                             const choice_inputs<typename Executor::scalar, Z>& in,
@@ -324,6 +325,7 @@ choice_counts choose_tokens(const Executor& executor, const Gate& gate,
 /// the experts that tokens gain. \param given `[tokens, any]`, ids as `route` wrote them, apart
 /// from ids. \param tile every expert's count becomes a multiple of it. \param rounding
 /// `round_down{}`, `round_up{}`, `round_nearest{}`.
+/// \param workspace as in `choose_tokens`.
 template <class Executor, class Gate, class Rounding, class Z = typename Executor::scalar,
           class Given = std::int32_t, class Id = std::int32_t>
 choice_counts round_tokens(const Executor& executor, const Gate& gate,

@@ -116,6 +116,7 @@ template <class In> HENCE_FN named_ranges<7> expert_reads(const In& in) {
 namespace moe {
 
 /// Bytes of workspace for `expert_rows` and `expert_rows_backward`. \param rows of the array.
+/// \param ff the inner width.
 /// \tparam Mlp an `expert_mlp`.
 template <class Executor, class Mlp>
 std::int64_t expert_workspace_bytes(const Executor&, const Mlp&, std::int64_t rows,
@@ -163,6 +164,7 @@ void expert_rows(const Executor& executor, const Mlp& mlp,
 /// The gradients of sum(cotangent out).
 /// \param kept as the forward pass wrote it, or `recomputed{}`.
 /// \param cotangent `[rows, width]`. \param to where gradients go.
+/// \param executor, mlp, in, workspace as in `expert_rows`.
 template <class Executor, class Mlp, class Kept, class X = typename Executor::scalar,
           class W = typename Executor::scalar>
 void expert_rows_backward(const Executor& executor, const Mlp& mlp,
