@@ -8,8 +8,8 @@
 ///     position           where a slot is in `order`, -1 if it is empty; the inverse of `order`
 ///     aligned_position   aligned_offsets[e] + position - offsets[e], -1 if empty
 ///
-/// Stable and free of atomics: the result depends on the ids alone. What other kernels expect beside
-/// it (DeepGEMM, Megatron, vLLM) is in layouts.hpp and, by `aligned_slots`, here.
+/// Stable and free of atomics: the result depends on the ids alone. What other kernels expect
+/// beside it (DeepGEMM, Megatron, vLLM) is in layouts.hpp and, by `aligned_slots`, here.
 #pragma once
 
 #include <hence/moe/gate_checks.hpp>
