@@ -1,13 +1,20 @@
 // Routing against one pass of its own score over the logits (with a running maximum, without any
-// selection), and the permutation against a plain counting sort of the same ids. One thread; bounds
-// are probed in turn with the kernel. `x_bound` is least time over least time.
+// selection), the permutation against a plain counting sort of the same ids, and the experts
+// against one dense product of the same flops by the same backend. One thread; bounds are probed in
+// turn with the kernel. `x_bound` is least time over least time.
 #include "probe.hpp"
 
+#include <hence/core/gemm/ordered.hpp>
+#include <hence/moe/experts.hpp>
 #include <hence/moe/gate.hpp>
 #include <hence/moe/gate_backward.hpp>
 #include <hence/moe/permute.hpp>
 
 #include <random>
+
+#if defined(HENCE_BENCH_EIGEN)
+#  include <hence/core/gemm/eigen.hpp>
+#endif
 
 namespace {
 
@@ -124,6 +131,78 @@ void permute_32768(benchmark::State& state) {
               static_cast<std::int32_t>(i);
       });
 }
+
+/// T = 1024, d = 512, ff = 256, E = 32, k = 4: SwiGLU, weights after down, activations saved.
+/// The bound has 3 ff columns, and backward three times that.
+template <class Gemm> void experts(benchmark::State& state, const Gemm& gemm) {
+  constexpr std::int64_t count = 1024, width = 512, inner = 256, all = 32, k = 4, rows = count * k;
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal;
+  const auto fill = [&](std::int64_t n, float size) {
+    return probe::array(static_cast<std::size_t>(n),
+                        [&](std::size_t) { return size * normal(random); });
+  };
+  probe::array x = fill(count * width, 1), cotangent = fill(count * width, 1), w = fill(rows, 1);
+  probe::array gate = fill(all * inner * width, 0.05f), up = fill(all * inner * width, 0.05f);
+  probe::array down = fill(all * inner * width, 0.05f);
+  probe::array y = fill(count * width, 0), dx = y, dw = w, d_gate = gate, d_up = up, d_down = down;
+  probe::array kept_gate = fill(rows * inner, 0), kept_up = kept_gate;
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(rows));
+  for (std::size_t i = 0; i < ids.size(); ++i)  // k different experts a token
+    ids[i] = i % k == 0 ? static_cast<std::int32_t>(random() % all)
+                        : (ids[i - 1] + 1 + static_cast<std::int32_t>(random() % 9)) % all;
+  std::vector<std::int64_t> offsets(all + 1), order(ids.size()), position(ids.size()), load(all);
+  moe::permute(view<const std::int32_t, 2>(ids.data(), count, k), all, 1,
+               {offsets, order, view<std::int64_t, 2>(position.data(), count, k)});
+  for (std::size_t e = 0; e < all; ++e) load[e] = offsets[e + 1] - offsets[e];
+  moe::layer_inputs<float> in;
+  in.x = view<const float, 2>(x.data(), count, width);
+  in.weights = view<const float, 2>(w.data(), count, k);
+  in.position = moe::slot_positions(position.data(), count, k);
+  in.segments = {offsets, load};
+  in.gate = view<const float, 3>(gate.data(), all, inner, width);
+  in.up = view<const float, 3>(up.data(), all, inner, width);
+  in.down = view<const float, 3>(down.data(), all, width, inner);
+  moe::layer_gradients<float> to;
+  to.x = view<float, 2>(dx.data(), count, width);
+  to.weights = view<float, 2>(dw.data(), count, k);
+  to.gate = view<float, 3>(d_gate.data(), all, inner, width);
+  to.up = view<float, 3>(d_up.data(), all, inner, width);
+  to.down = view<float, 3>(d_down.data(), all, width, inner);
+  const moe::saved_activations<float> kept{view<float, 2>(kept_gate.data(), rows, inner),
+                                           view<float, 2>(kept_up.data(), rows, inner)};
+  const moe::expert_mlp mlp{gemm, moe::swiglu{}, moe::after_down{}};
+  const std::int64_t bytes =
+      moe::experts_workspace_bytes<float>(hence::cpu{}, mlp, rows, width, inner);
+  probe::array memory = fill(bytes / 4 + 16, 0), scratch = fill(Gemm::scratch_floats + 16, 0);
+  const view<std::byte> workspace(reinterpret_cast<std::byte*>(memory.data()), bytes);
+  probe::array dense_x = fill(rows * width, 1), dense_w = fill(3 * inner * width, 1),
+               dense_y = fill(rows * 3 * inner, 0);
+  const bool backward = state.range(0) != 0;
+  probe::run(
+      state, static_cast<std::size_t>(rows * width),
+      [&] {
+        moe::experts(hence::cpu{}, mlp, in, kept, view<float, 2>(y.data(), count, width),
+                     workspace);
+        if (backward)
+          moe::experts_backward(hence::cpu{}, mlp, in, kept,
+                                view<const float, 2>(cotangent.data(), count, width), to,
+                                workspace);
+      },
+      [&] {
+        for (int i = 0; i < (backward ? 3 : 1); ++i)
+          gemm(view<const float, 2>(dense_x.data(), rows, width),
+               hence::transposed(view<const float, 2>(dense_w.data(), 3 * inner, width)),
+               view<float, 2>(dense_y.data(), rows, 3 * inner), hence::update::overwrite,
+               scratch.data());
+      });
+}
+void experts_ordered(benchmark::State& state) { experts(state, hence::gemm::ordered{}); }
+BENCHMARK(experts_ordered)->ArgName("backward")->Arg(0)->Arg(1)->UseManualTime();
+#if defined(HENCE_BENCH_EIGEN)
+void experts_eigen(benchmark::State& state) { experts(state, hence::gemm::eigen{}); }
+BENCHMARK(experts_eigen)->ArgName("backward")->Arg(0)->Arg(1)->UseManualTime();
+#endif
 
 BENCHMARK(sigmoid_256_groups_k8)->ArgName("backward")->Arg(0)->Arg(1)->UseManualTime();
 BENCHMARK(softmax_64_k6)->ArgName("backward")->Arg(0)->Arg(1)->UseManualTime();

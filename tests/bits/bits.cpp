@@ -7,8 +7,10 @@
 #include <hence/logits.hpp>
 #include <hence/moe/balance_loss.hpp>
 #include <hence/moe/combine.hpp>
+#include <hence/moe/experts.hpp>
 #include <hence/moe/gate.hpp>
 #include <hence/moe/gate_backward.hpp>
+#include <hence/moe/permute.hpp>
 #include <hence/policy.hpp>
 #include <hence/policy/advantage_gdpo.hpp>
 #include <hence/policy/advantage_leave_one_out.hpp>

@@ -137,6 +137,66 @@ void combination() {
   report("combine and its gradient", h);
 }
 
+void experts() {
+  using namespace hence;
+  constexpr std::int64_t tokens = 333, k = 3, all = 5, inner = 37, width = 53, rows = tokens * k;
+  source s;
+  const auto fill = [&](std::int64_t n, float scale) {
+    std::vector<float> v(static_cast<std::size_t>(n));
+    for (float& a : v) a = scale * s.number(-2, 2);  // scale a power of two
+    return v;
+  };
+  const auto x = fill(tokens * width, 1), cotangent = fill(tokens * width, 1), w = fill(rows, 0.5f),
+             gate = fill(all * inner * width, 0.25f), up = fill(all * inner * width, 0.25f),
+             down = fill(all * inner * width, 0.25f);
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(rows));
+  for (auto& e : ids) e = static_cast<std::int32_t>(s.integer(-1, all - 2));  // one without rows
+  std::vector<std::int64_t> offsets(all + 1), order(ids.size()), position(ids.size()), count(all);
+  moe::permutation p;
+  p.offsets = offsets;
+  p.order = order;
+  p.position = view<std::int64_t, 2>(position.data(), tokens, k);
+  moe::permute(view<const std::int32_t, 2>(ids.data(), tokens, k), all, 1, p);
+  for (std::size_t e = 0; e < all; ++e) count[e] = offsets[e + 1] - offsets[e];
+  const auto run = [&](const auto& executor, const auto& gemm, const auto& activation,
+                       const auto& place) {
+    std::vector<float> y(x.size()), dx(x.size()), dw(w.size()), d_gate(gate.size()),
+        d_up(gate.size()), d_down(gate.size());
+    moe::layer_inputs<float> in;
+    in.x = view<const float, 2>(x.data(), tokens, width);
+    in.weights = view<const float, 2>(w.data(), tokens, k);
+    in.position = moe::slot_positions(position.data(), tokens, k);
+    in.segments.first = offsets;
+    in.segments.count = count;
+    in.gate = view<const float, 3>(gate.data(), all, inner, width);
+    in.up = view<const float, 3>(up.data(), all, inner, width);
+    in.down = view<const float, 3>(down.data(), all, width, inner);
+    moe::layer_gradients<float> to;
+    to.x = view<float, 2>(dx.data(), tokens, width);
+    to.weights = view<float, 2>(dw.data(), tokens, k);
+    to.gate = view<float, 3>(d_gate.data(), all, inner, width);
+    to.up = view<float, 3>(d_up.data(), all, inner, width);
+    to.down = view<float, 3>(d_down.data(), all, width, inner);
+    const moe::expert_mlp mlp{gemm, activation, place};
+    moe::experts(executor, mlp, in, moe::recomputed{}, view<float, 2>(y.data(), tokens, width));
+    moe::experts_backward(executor, mlp, in, moe::recomputed{},
+                          view<const float, 2>(cotangent.data(), tokens, width), to);
+    hash h;
+    for (const auto* v : {&y, &dx, &dw, &d_gate, &d_up, &d_down})
+      for (const float a : *v) h.value(a + 0.0f);
+    return h;
+  };
+  const auto each = [&](const char* name, const auto& activation, const auto& place) {
+    const hash h = run(cpu{}, gemm::ordered{}, activation, place);
+    require(h.h == run(reference<float>{}, gemm::chain<float>{}, activation, place).h, name);
+    threads pool{3};
+    require(h.h == run(cpu(pool), gemm::ordered{}, activation, place).h, name);
+    report(name, h);
+  };
+  each("experts swiglu, weights after down", moe::swiglu{}, moe::after_down{});
+  each("experts geglu_tanh, weights before down", moe::geglu_tanh{}, moe::before_down{});
+}
+
 void routing() {
   namespace moe = hence::moe;
   const moe::normalized weights{1e-20, moe::single_raw{}};
@@ -154,4 +214,5 @@ void routing() {
   balance("balance softmax", moe::score::softmax{});
   balance("balance sigmoid", moe::score::sigmoid{});
   combination();
+  experts();
 }

@@ -1,11 +1,72 @@
 // The mixture of experts' part of unit.cpp: every function of the topic is called.
 #pragma once
 
+#include <hence/core/gemm/ordered.hpp>
 #include <hence/moe.hpp>
 
 #include <vector>
 
 namespace {
+
+/// Expert MLPs of a permutation, shared experts, layouts and choices.
+template <class Executor>
+double mlps_and_choices(const Executor& executor, const std::vector<float>& z,
+                        const std::vector<std::int32_t>& ids, const std::vector<float>& weights,
+                        const hence::moe::permutation& p, const std::vector<std::int64_t>& load) {
+  using namespace hence;
+  constexpr std::int64_t experts = 10, tokens = 10, k = 2, ff = 1, width = 10;
+  const std::vector<float> matrix(experts * ff * width, 0.5f);
+  std::vector<float> y(z.size()), dx(z.size()), dw(weights.size()), gradient(matrix.size());
+  moe::layer_inputs<float> in{};
+  in.x = view<const float, 2>(z.data(), tokens, width);
+  in.weights = view<const float, 2>(weights.data(), tokens, k);
+  in.position = p.position;
+  in.segments.first = p.offsets;
+  in.segments.count = load;
+  in.gate = view<const float, 3>(matrix.data(), experts, ff, width);
+  in.up = in.gate;
+  in.down = view<const float, 3>(matrix.data(), experts, width, ff);
+  const view<float, 2> out(y.data(), tokens, width);
+  const moe::expert_mlp mlp{gemm::ordered{}, moe::swiglu{}, moe::after_down{}};
+  moe::experts(executor, mlp, in, moe::recomputed{}, out);
+  moe::layer_gradients<float> to{};
+  to.x = view<float, 2>(dx.data(), tokens, width);
+  to.weights = view<float, 2>(dw.data(), tokens, k);
+  to.down = view<float, 3>(gradient.data(), experts, width, ff);
+  moe::experts_backward(executor, mlp, in, moe::recomputed{}, view<const float, 2>(out), to);
+  moe::expert_inputs<float> shared{};
+  shared.rows = in.x;
+  shared.up = view<const float, 3>(matrix.data(), 1, ff, width);
+  shared.down = view<const float, 3>(matrix.data(), 1, width, ff);
+  const moe::expert_mlp plain{gemm::ordered{}, moe::gelu_tanh{}, moe::after_down{}};
+  moe::add_shared(executor, plain, shared, moe::recomputed{}, out);
+  moe::expert_gradients<float> of_shared{};
+  of_shared.rows = to.x;
+  moe::add_shared_backward(executor, plain, shared, moe::recomputed{}, view<const float, 2>(out),
+                           of_shared);
+  std::vector<std::int32_t> all(tokens * (k + 1)), chosen(tokens * experts);
+  std::vector<float> all_weights(all.size());
+  moe::append_shared(view<const std::int32_t, 2>(ids.data(), tokens, k), in.weights, experts, 1,
+                     1.0f, view<std::int32_t, 2>(all.data(), tokens, k + 1),
+                     view<float, 2>(all_weights.data(), tokens, k + 1));
+  std::vector<std::int64_t> rows(ids.size()), masked(ids.size());
+  moe::row_tokens(p, k, view<std::int64_t>(rows.data(), p.offsets[experts]));
+  moe::masked_positions(p, tokens, view<std::int64_t, 2>(masked.data(), tokens, k));
+  const moe::gate gate{moe::score::sigmoid{}, experts, moe::all_experts{}, moe::raw{}, 1.0};
+  moe::choice_inputs<float> from{};
+  from.logits = view<const float, 2>(z.data(), tokens, experts);
+  const view<std::int32_t, 2> choice(chosen.data(), tokens, experts);
+  double total = static_cast<double>(moe::choose_tokens(executor, gate, from, 2, choice).taken);
+  total += static_cast<double>(moe::round_tokens(executor, gate, from,
+                                                 view<const std::int32_t, 2>(ids.data(), tokens, k),
+                                                 4, moe::round_nearest{}, choice)
+                                   .added);
+  for (const float v : y) total += static_cast<double>(v);
+  for (const float v : dx) total += static_cast<double>(v);
+  for (const float v : gradient) total += static_cast<double>(v);
+  for (const auto v : masked) total += static_cast<double>(v);
+  return total + static_cast<double>(all_weights.back());
+}
 
 template <class Executor>
 double route_and_back(const Executor& executor, const std::vector<float>& z) {
@@ -70,6 +131,7 @@ double route_and_back(const Executor& executor, const std::vector<float>& z) {
                 capacity.kept_weights);
   moe::jitter(executor, in.logits, 0.1, moe::jitter_place{1}, sum);
   total += moe::measure_load(load).entropy;
+  total += mlps_and_choices(executor, z, ids, weights, p, load);
   for (const float x : gradient) total += static_cast<double>(x);
   for (const float x : y) total += static_cast<double>(x);
   for (const float x : kept_weights) total += static_cast<double>(x);

@@ -28,6 +28,7 @@ TEST_CASE("public cases of the mixture of experts") {
     passed[test_case.at("op")] += fault.empty();
   }
   CHECK(passed["moe_route"] == 95);
+  CHECK(passed["moe_experts"] == 3);
   CHECK(passed["permute"] == 3);
 }
 

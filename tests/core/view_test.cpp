@@ -164,3 +164,15 @@ TEST_CASE("a constant expression") {
   CHECK((w[5] == 6 && w.present()));
   CHECK(v(0, 2) == 3);
 }
+
+TEST_CASE("matrices one after the other") {
+  std::vector<float> v(24);
+  const view<float, 3> m(v.data(), 2, 3, 4);
+  CHECK(m.extent[0] == 2);
+  CHECK(m.stride[0] == 12);
+  CHECK(m.stride[1] == 4);
+  CHECK(m.stride[2] == 1);
+  const view<const float, 3> c = m;
+  CHECK(c.data == v.data());
+  CHECK(hence::detail::range_of(c).bytes == 96);
+}

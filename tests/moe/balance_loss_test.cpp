@@ -247,6 +247,32 @@ TEST_CASE("invalid rows are not read; no valid row is 0") {
     CHECK(d == 0.0f);
 }
 
+TEST_CASE("k = E is balanced whatever the logits are; no token, one token") {
+  const moe::switch_loss loss{0.5, moe::balance_is_one{}};
+  const auto check_score = [&](const auto& score) {
+    for (const std::size_t tokens : {1u, 33u}) {
+      const auto z = oracle::logits(tokens * 6, 8);
+      const auto m = measure(hence::cpu{}, score, 6, z, 6);
+      const auto rows = static_cast<std::int64_t>(tokens);
+      CHECK(m.top_k == std::vector<std::int64_t>(6, rows));
+      const moe::balance_window window{m.top_k, rows};
+      CHECK(std::abs(moe::balance_loss(loss, 6, m.probability, window) - 0.5) < 1e-6);
+      for (const float d : gradient(hence::cpu{}, score, loss, 6, z, 6, window))
+        CHECK(std::abs(d) < 1e-7f);
+    }
+    const auto none = measure(hence::cpu{}, score, 2, std::vector<float>(), 6);
+    CHECK(none.counts.rows == 0);
+    CHECK(moe::balance_loss(loss, 2, none.probability, {none.top_k, 0}) == 0);
+  };
+  check_score(moe::score::softmax{});
+  check_score(moe::score::sigmoid{});
+  // one token, k = 1: E P of its best expert
+  const std::vector<float> z{0, 1, 2};
+  const auto m = measure(hence::cpu{}, moe::score::softmax{}, 1, z, 3);
+  const double best = std::exp(2.0) / (1 + std::exp(1.0) + std::exp(2.0));
+  CHECK(std::abs(moe::balance_loss(loss, 1, m.probability, {m.top_k, 1}) - 0.5 * 3 * best) < 1e-6);
+}
+
 TEST_CASE("added to what is there") {
   const auto z = oracle::logits(20 * 5, 6);
   const auto m = measure(hence::cpu{}, moe::score::softmax{}, 2, z, 5);

@@ -4,6 +4,7 @@
 
 #include <hence/moe/gate.hpp>
 #include <hence/moe/gate_backward.hpp>
+#include <hence/threads/pool.hpp>
 
 #include <doctest/doctest.h>
 #include <cstring>
@@ -97,6 +98,35 @@ TEST_CASE("central differences") {
                     moe::normalized{0.1, moe::single_raw{}}, 2.5},
           g, 21, seed);
   }
+}
+
+TEST_CASE("shapes at the edge and any pool: no token, one token, k = E") {
+  const auto run = [](const auto& executor, std::size_t tokens, std::int64_t k, const auto& score) {
+    const moe::gate gate{score, k, moe::all_experts{}, moe::raw{}, 1.0};
+    const auto z = oracle::logits(tokens * 8, 3);
+    std::vector<std::int32_t> ids;
+    for (std::size_t t = 0; t < tokens; ++t)
+      for (std::int64_t j = 0; j < k; ++j)
+        ids.push_back(static_cast<std::int32_t>((3 * t + static_cast<std::size_t>(j)) % 8));
+    return gradient(executor, gate, z, ids, oracle::logits(ids.size(), 4));
+  };
+  const auto check_score = [&](const auto& score) {
+    CHECK(run(hence::cpu{}, 0, 2, score).empty());
+    for (const std::size_t tokens : {1u, 700u})
+      for (const std::int64_t k : {1, 3, 8}) {
+        const auto want = run(hence::cpu{}, tokens, k, score);
+        CHECK(run(hence::reference<float>{}, tokens, k, score) == want);
+        for (const int threads : {1, 2, 3, 8}) {
+          hence::thread_pool pool(threads);
+          CHECK(run(hence::cpu(pool), tokens, k, score) == want);
+        }
+        float most = 0;
+        for (const float g : want) most = std::max(most, std::abs(g));
+        CHECK(most > 0);
+      }
+  };
+  check_score(moe::score::softmax{});
+  check_score(moe::score::sigmoid{});
 }
 
 TEST_CASE("exact zeros: off the selection, and where a normalised k = 1 cannot learn") {

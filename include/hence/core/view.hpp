@@ -70,6 +70,10 @@ template <class T, int Rank = 1> struct view {
   HENCE_FN constexpr view(T* p, std::int64_t rows, std::int64_t columns, std::int64_t row_stride)
     requires(Rank == 2)
       : data(p), extent{rows, columns}, stride{row_stride, 1} {}
+  /// Matrices one after the other, `[count, rows, columns]`, each row-major.
+  HENCE_FN constexpr view(T* p, std::int64_t count, std::int64_t rows, std::int64_t columns)
+    requires(Rank == 3)
+      : data(p), extent{count, rows, columns}, stride{rows * columns, columns, 1} {}
   /// From std::vector, std::array, std::span and the like.
   template <class C>
     requires(Rank == 1 && detail::contiguous<C, T> && !detail::mdspan_like<C, T, 1> &&

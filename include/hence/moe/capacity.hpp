@@ -5,6 +5,7 @@
 /// not normalised again. Neither the result nor its bits depend on threads.
 #pragma once
 
+#include <hence/moe/largest.hpp>
 #include <hence/moe/permute.hpp>
 
 namespace hence::inline v0 {
@@ -77,36 +78,6 @@ template <class S, class Id = std::int32_t> struct capacity_arrays {
   view<std::int64_t> load{};  ///< `[experts]`, of the kept slots; absent: not written
 };
 
-}  // namespace moe
-
-namespace detail {
-
-/// A weight's place in the order, as an unsigned number; a NaN is below all.
-template <class S> HENCE_FN auto order_key(S weight) {
-  using U = std::conditional_t<sizeof(S) == 4, std::uint32_t, std::uint64_t>;
-  constexpr U sign = U{1} << (8 * sizeof(U) - 1);
-  if (weight != weight) return U{0};
-  const U bits = __builtin_bit_cast(U, weight == S(0) ? S(0) : weight);  // -0 as +0
-  return static_cast<U>((bits & sign) != 0 ? ~bits : bits | sign);
-}
-
-/// The key that the n-th largest of `count` has, bit by bit from above.
-template <class S, class Key> HENCE_FN auto nth_key(std::int64_t count, std::int64_t n, Key key) {
-  using U = decltype(order_key(S(0)));
-  U found = 0;
-  for (U bit = U{1} << (8 * sizeof(U) - 1); bit != 0; bit >>= 1) {
-    const U trial = found | bit;
-    std::int64_t reach = 0;
-    for (std::int64_t i = 0; i < count; ++i) reach += key(i) >= trial;
-    if (reach >= n) found = trial;
-  }
-  return found;
-}
-
-}  // namespace detail
-
-namespace moe {
-
 /// Leaves each expert at most `capacity` slots.
 /// \param capacity e.g. capacity_ceil{1.25}(rows, k, experts), `rows` the valid ones that route
 /// counted.
@@ -146,24 +117,11 @@ drop_counts apply_capacity(std::int64_t capacity, [[maybe_unused]] Drop drop,
     const auto key = [&](std::int64_t i) {
       return detail::order_key(a.weights(slots[i] / k, slots[i] % k));
     };
-    std::int64_t left = capacity, equal_left = 0;
-    decltype(key(0)) least = 0;
-    const bool ranks = by_weight && count > capacity && capacity > 0;
-    if (ranks) {
-      least = detail::nth_key<S>(count, capacity, key);
-      equal_left = capacity;
-      for (std::int64_t i = 0; i < count; ++i) equal_left -= key(i) > least;
-    }
+    detail::keep_largest<S> largest(by_weight ? count : 0, capacity, key);
     std::int64_t kept = 0;
     for (std::int64_t i = 0; i < count; ++i) {
-      bool keeps = left > 0;
-      if (ranks) {
-        const auto mine = key(i);
-        keeps = mine > least || (mine == least && equal_left > 0);
-        if (mine == least) --equal_left;
-      }
-      if (!keeps) continue;
-      --left, ++kept;
+      if (by_weight ? !largest(key(i)) : i >= capacity) continue;
+      ++kept;
       a.kept_ids(slots[i] / k, slots[i] % k) = static_cast<Id>(e);
       a.kept_weights(slots[i] / k, slots[i] % k) = a.weights(slots[i] / k, slots[i] % k);
     }

@@ -50,6 +50,24 @@ template <class V, class F> HENCE_FN void along_row(std::int64_t n, F f) {
   if constexpr (L > 1)
     for (; i < n; ++i) f(static_cast<scalar_number_t<V>*>(nullptr), i);
 }
+/// A sum over a row in sixteen chains in element order, added by halves: the same bits for any
+/// register width. f(i, sum) returns the sum of a chain with the terms from element i on.
+template <class V, class F> HENCE_FN typename V::scalar sum_in_chains(std::int64_t n, F f) {
+  using S = typename V::scalar;
+  using N = scalar_number_t<V>;
+  constexpr int chains = 16, L = lane_count<V>;
+  S part[chains] = {};
+  V sum[static_cast<unsigned>(chains / L)];
+  for (V& s : sum) s = V(S(0));
+  std::int64_t i = 0;
+  for (; i + chains <= n; i += chains)
+    for (int c = 0; c < chains / L; ++c) sum[c] = f(i + c * L, sum[c]);
+  for (int c = 0; c < chains / L; ++c) store_as(part + c * L, sum[c]);
+  for (int c = 0; i < n; ++i, ++c) part[c] = f(i, N(part[c])).v;
+  for (int half = chains / 2; half > 0; half /= 2)
+    for (int c = 0; c < half; ++c) part[c] = (N(part[c]) + N(part[c + half])).v;
+  return part[0];
+}
 /// Numbers of a row from their storage, and back, rounded once.
 template <class V, class X> HENCE_FN V from_storage(const X* p) {
   if constexpr (std::same_as<X, typename V::scalar>) {
@@ -176,8 +194,6 @@ void dot_rows(const Executor& executor, view<const X, 2> x, slot_positions posit
   detail::check_apart("out", detail::range_of(out), "rows", detail::range_of(rows));
   detail::for_row_parts(executor, tokens, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
     using S = typename Executor::scalar;
-    using N = detail::scalar_number_t<V>;
-    constexpr int chains = 16, L = detail::lane_count<V>;
     for (std::int64_t t = begin; t < end; ++t)
       for (std::int64_t j = 0; j < k; ++j) {
         if (position(t, j) < 0) {
@@ -186,20 +202,11 @@ void dot_rows(const Executor& executor, view<const X, 2> x, slot_positions posit
         }
         const X* a = x.data + t * x.stride[0];
         const X* b = rows.data + position(t, j) * rows.stride[0];
-        S part[chains] = {};
-        std::int64_t i = 0;
-        V sum[static_cast<unsigned>(chains / L)];
-        for (V& s : sum) s = V(S(0));
-        for (; i + chains <= width; i += chains)
-          for (int c = 0; c < chains / L; ++c)
-            sum[c] = fma(detail::from_storage<V>(a + i + c * L),
-                         detail::from_storage<V>(b + i + c * L), sum[c]);
-        for (int c = 0; c < chains / L; ++c) detail::store_as(part + c * L, sum[c]);
-        for (int c = 0; i < width; ++i, ++c)
-          part[c] = fma(N(static_cast<S>(a[i])), N(static_cast<S>(b[i])), N(part[c])).v;
-        for (int half = chains / 2; half > 0; half /= 2)
-          for (int c = 0; c < half; ++c) part[c] = (N(part[c]) + N(part[c + half])).v;
-        out(t, j) = part[0];
+        out(t, j) = detail::sum_in_chains<V>(
+            width, [&](std::int64_t i, auto sum) __attribute__((always_inline)) {
+              using W = decltype(sum);
+              return fma(detail::from_storage<W>(a + i), detail::from_storage<W>(b + i), sum);
+            });
       }
   });
 }

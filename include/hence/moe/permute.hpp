@@ -8,10 +8,8 @@
 ///     position           where a slot is in `order`, -1 if it is empty; the inverse of `order`
 ///     aligned_position   aligned_offsets[e] + position - offsets[e], -1 if empty
 ///
-/// Stable and free of atomics: the result depends on the ids alone. The rows of DeepGEMM's
-/// contiguous layout are at `aligned_position` with align its M block; Megatron's row map is
-/// `position`; vLLM's align_block_size is `order` spread over the aligned offsets (`aligned_slots`
-/// below).
+/// Stable and free of atomics: the result depends on the ids alone. What other kernels expect
+/// beside it (DeepGEMM, Megatron, vLLM) is in layouts.hpp and, by `aligned_slots`, here.
 #pragma once
 
 #include <hence/moe/gate_checks.hpp>

@@ -24,6 +24,21 @@ template <class Isa> struct gemm_tiles {
   static constexpr int block_columns = 8 * columns;  // of packed B
 };
 
+/// to[k stride + i] = from[i along + k], 4 x 4, through registers.
+HENCE_FN void turn_four(const float* from, std::int64_t along, float* to, int stride) {
+  typedef float four __attribute__((vector_size(16)));
+  four r[4];
+  for (int j = 0; j < 4; ++j) __builtin_memcpy(&r[j], from + j * along, sizeof(four));
+  const four a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
+  const four b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+  const four c = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+  const four d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+  const four t[4] = {
+      __builtin_shufflevector(a, b, 0, 1, 4, 5), __builtin_shufflevector(a, b, 2, 3, 6, 7),
+      __builtin_shufflevector(c, d, 0, 1, 4, 5), __builtin_shufflevector(c, d, 2, 3, 6, 7)};
+  for (int j = 0; j < 4; ++j) __builtin_memcpy(to + j * stride, &t[j], sizeof(four));
+}
+
 /// Copies `width` rows of a matrix, [i, k], into a panel [k][Width], zeros where rows are missing.
 /// \param along the stride from row to row. \param deep the stride along k.
 template <int Width, class Isa, class T>
@@ -34,23 +49,24 @@ void pack_panel(const T* from, std::int64_t along, std::int64_t deep, int width,
     if (along == 1 && width == Width)
       for (; done < depth; ++done)
         __builtin_memcpy(to + done * Width, from + done * deep, sizeof(float) * Width);
-    typedef float four __attribute__((vector_size(16)));
-    if (deep == 1 && width == Width)  // 4 x 4 at a time through registers
-      for (; done + 4 <= depth; done += 4)
-        for (int i = 0; i < Width; i += 4) {
-          four r[4];
+    if (deep == 1) {
+      // A cache line of four rows at a time, while the rows of the next panel are on their way.
+      const int full = width / 4 * 4;
+      for (; done + 16 <= depth; done += 16) {
+        for (int i = 0; i < full; i += 4) {
+          const float* at = from + i * along + done;
           for (int j = 0; j < 4; ++j)
-            __builtin_memcpy(&r[j], from + (i + j) * along + done, sizeof(four));
-          const four a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
-          const four b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
-          const four c = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
-          const four d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
-          const four t[4] = {
-              __builtin_shufflevector(a, b, 0, 1, 4, 5), __builtin_shufflevector(a, b, 2, 3, 6, 7),
-              __builtin_shufflevector(c, d, 0, 1, 4, 5), __builtin_shufflevector(c, d, 2, 3, 6, 7)};
-          for (int j = 0; j < 4; ++j)
-            __builtin_memcpy(to + (done + j) * Width + i, &t[j], sizeof(four));
+            __builtin_prefetch(reinterpret_cast<const void*>(
+                reinterpret_cast<std::uintptr_t>(at) +
+                static_cast<std::uintptr_t>((j + Width) * along) * sizeof(float)));
+          for (int k = 0; k < 16; k += 4)
+            turn_four(at + k, along, to + (done + k) * Width + i, Width);
         }
+        for (int k = 0; full < Width && k < 16; ++k)
+          for (int i = full; i < Width; ++i)
+            to[(done + k) * Width + i] = i < width ? from[i * along + done + k] : 0.0f;
+      }
+    }
   }
   for (std::int64_t k = done; k < depth; ++k)
     for (int i = 0; i < Width; ++i)
@@ -58,12 +74,12 @@ void pack_panel(const T* from, std::int64_t along, std::int64_t deep, int width,
 }
 
 /// C[Rows, Vectors registers] = chain over k of the panels a [k][Rows] and b [k][columns].
-template <class V, int Rows, int... R>
+template <class V, int Vectors, int Rows, int... R>
 HENCE_FN void ordered_tile(const float* a, const float* b, std::int64_t depth, float* c,
                            std::int64_t stride, bool begins, std::integer_sequence<int, R...>) {
   constexpr int lanes = lane_count<V>;
   const auto load = [&](std::int64_t i, int v) __attribute__((always_inline)) {
-    return begins ? V(0.0f) : V::load(c + i * stride + v * lanes);
+    return begins || v >= Vectors ? V(0.0f) : V::load(c + i * stride + v * lanes);
   };
   constexpr auto count = static_cast<unsigned>(Rows);
   V x[count] = {load(R, 0)...}, y[count] = {load(R, 1)...}, z[count] = {load(R, 2)...};
@@ -72,39 +88,52 @@ HENCE_FN void ordered_tile(const float* a, const float* b, std::int64_t depth, f
     (
         [&](const V s) __attribute__((always_inline)) {
           x[R] = fma(s, p, x[R]);
-          y[R] = fma(s, q, y[R]);
-          z[R] = fma(s, r, z[R]);
+          if constexpr (Vectors > 1) y[R] = fma(s, q, y[R]);
+          if constexpr (Vectors > 2) z[R] = fma(s, r, z[R]);
         }(V(a[R])),
         ...);
   }
   (x[R].store(c + R * stride), ...);
-  (y[R].store(c + R * stride + lanes), ...);
-  (z[R].store(c + R * stride + 2 * lanes), ...);
+  if constexpr (Vectors > 1) (y[R].store(c + R * stride + lanes), ...);
+  if constexpr (Vectors > 2) (z[R].store(c + R * stride + 2 * lanes), ...);
+}
+
+/// A tile of m rows and n columns, which may be fewer than those of the panels.
+template <class Isa, int Vectors>
+HENCE_FN void ordered_part(const float* a, const float* b, std::int64_t depth, int m, int n,
+                           float* c, std::int64_t stride, bool begins) {
+  using V = pack<float, Isa>;
+  using tiles = gemm_tiles<Isa>;
+  constexpr auto each_row = std::make_integer_sequence<int, tiles::rows>();
+  constexpr int columns = Vectors * lane_count<V>;
+  if (m == tiles::rows && n == columns)
+    return ordered_tile<V, Vectors, tiles::rows>(a, b, depth, c, stride, begins, each_row);
+  alignas(64) float edge[tiles::rows * columns] = {};
+  for (int r = 0; r < m && !begins; ++r)
+    for (int s = 0; s < n; ++s) edge[r * columns + s] = c[r * stride + s];
+  ordered_tile<V, Vectors, tiles::rows>(a, b, depth, edge, columns, begins, each_row);
+  for (int r = 0; r < m; ++r)
+    for (int s = 0; s < n; ++s) c[r * stride + s] = edge[r * columns + s];
 }
 
 /// One block of packed A times one of packed B.
 template <class Isa>
 [[gnu::noinline]] void ordered_block(const float* a, const float* b, std::int64_t depth, int rows,
                                      int columns, float* c, std::int64_t stride, bool begins) {
-  using V = pack<float, Isa>;
   using tiles = gemm_tiles<Isa>;
-  constexpr auto each_row = std::make_integer_sequence<int, tiles::rows>();
+  constexpr int lanes = tiles::columns / tiles::vectors;
   for (int j = 0; j < columns; j += tiles::columns) {
+    const int n = columns - j < tiles::columns ? columns - j : tiles::columns;
     for (int i = 0; i < rows; i += tiles::rows) {
       const float *at = a + i * depth, *bt = b + j * depth;
       float* ct = c + i * stride + j;
       const int m = rows - i < tiles::rows ? rows - i : tiles::rows;
-      const int n = columns - j < tiles::columns ? columns - j : tiles::columns;
-      if (m == tiles::rows && n == tiles::columns) {
-        ordered_tile<V, tiles::rows>(at, bt, depth, ct, stride, begins, each_row);
-        continue;
-      }
-      alignas(64) float edge[tiles::rows * tiles::columns] = {};
-      for (int r = 0; r < m && !begins; ++r)
-        for (int s = 0; s < n; ++s) edge[r * tiles::columns + s] = ct[r * stride + s];
-      ordered_tile<V, tiles::rows>(at, bt, depth, edge, tiles::columns, begins, each_row);
-      for (int r = 0; r < m; ++r)
-        for (int s = 0; s < n; ++s) ct[r * stride + s] = edge[r * tiles::columns + s];
+      if (n > 2 * lanes)
+        ordered_part<Isa, 3>(at, bt, depth, m, n, ct, stride, begins);
+      else if (n > lanes)
+        ordered_part<Isa, 2>(at, bt, depth, m, n, ct, stride, begins);
+      else
+        ordered_part<Isa, 1>(at, bt, depth, m, n, ct, stride, begins);
     }
   }
 }

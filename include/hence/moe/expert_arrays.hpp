@@ -1,0 +1,143 @@
+/// \file
+/// What the expert MLPs read and write, and what they refuse. An expert's rows are a segment, so
+/// that one text serves all layouts: contiguous, padded to a block, or masked.
+#pragma once
+
+#include <hence/moe/combine.hpp>
+#include <hence/moe/expert_rule.hpp>
+
+namespace hence::inline v0 {
+
+namespace moe {
+
+/// Expert e's rows are [first[e], first[e] + count[e]). Rows in no segment are not read or written.
+///
+///     permute                  first = offsets,           count = load
+///     DeepGEMM contiguous      first = aligned_offsets,   count = load
+///     DeepGEMM masked          first = e rows_per_expert, count = masked_m
+struct expert_segments {
+  view<const std::int64_t> first;  ///< `[experts]` or longer, as offsets are; ascending
+  view<const std::int64_t> count;  ///< `[experts]`; 0: the expert costs nothing
+};
+
+/// What the experts read. \tparam S the executor's scalar. \tparam X, W storage of rows and
+/// matrices, of a kind that the product takes: gemm::ordered float, bf16, f16.
+template <class S = float, class X = S, class W = S> struct expert_inputs {
+  view<const X, 2> rows;        ///< `[rows, width]`, tokens by expert
+  expert_segments segments;     ///< whose rows are whose
+  view<const W, 3> gate{};      ///< `[experts, ff, width]`; absent for a plain activation
+  view<const W, 3> up;          ///< `[experts, ff, width]`
+  view<const W, 3> down;        ///< `[experts, width, ff]`
+  view<const S> row_weights{};  ///< `[rows]`: of each row's slot, for before_down; else absent
+};
+
+/// Where gradients go; each may be absent.
+template <class S = float> struct expert_gradients {
+  view<S, 2> rows{};                       ///< `[rows, width]`
+  view<S> row_weights{};                   ///< `[rows]`, for before_down
+  view<S, 3> gate{};                       ///< `[experts, ff, width]`
+  view<S, 3> up{};                         ///< `[experts, ff, width]`
+  view<S, 3> down{};                       ///< `[experts, width, ff]`
+  update of_rows = update::overwrite;      ///< of `rows`
+  update of_matrices = update::overwrite;  ///< overwrite: an expert without rows gets 0;
+                                           ///< accumulate: it is not touched
+};
+
+}  // namespace moe
+
+namespace detail {
+
+template <class T> HENCE_FN view<T, 2> matrix_of(const view<T, 3>& m, std::int64_t e) {
+  view<T, 2> r;
+  r.data = m.data + e * m.stride[0];
+  r.extent[0] = m.extent[1], r.extent[1] = m.extent[2];
+  r.stride[0] = m.stride[1], r.stride[1] = m.stride[2];
+  return r;
+}
+
+template <class Isa = native_isa>
+void check_matrices(const char* name, bool present, const std::int64_t (&extent)[3],
+                    const std::int64_t (&stride)[3], std::int64_t experts, std::int64_t rows,
+                    std::int64_t columns, bool is_written) {
+  if (extent[0] != experts || extent[1] != rows || extent[2] != columns)
+    refuse(message() << "hence: " << name << " has shape [" << extent[0] << ", " << extent[1]
+                     << ", " << extent[2] << "], expected [" << experts << ", " << rows << ", "
+                     << columns << "]");
+  if (!present)
+    refuse(message() << "hence: " << name << " is null, expected [" << experts << ", " << rows
+                     << ", " << columns << "]");
+  if (!is_written) return;
+  if (columns > 1 && stride[2] != 1)
+    refuse(message() << "hence: " << name << " has stride " << stride[2]
+                     << " within a row, expected 1");
+  if ((rows > 1 && stride[1] < columns) || (experts > 1 && stride[0] < rows * columns))
+    refuse(message() << "hence: " << name << " has strides [" << stride[0] << ", " << stride[1]
+                     << "], expected rows and matrices one after the other");
+}
+template <class T>
+[[gnu::always_inline]] inline void check_matrices(const char* name, const view<T, 3>& m,
+                                                  std::int64_t experts, std::int64_t rows,
+                                                  std::int64_t columns) {
+  check_matrices(name, m.present(), m.extent, m.stride, experts, rows, columns,
+                 !std::is_const_v<T>);
+}
+
+/// \return how many rows are in segments.
+template <class Isa = native_isa>
+std::int64_t check_segments(const moe::expert_segments& s, std::int64_t experts,
+                            std::int64_t rows) {
+  if (s.first.extent[0] < experts)
+    refuse(message() << "hence: segments.first has " << s.first.extent[0]
+                     << " entries, expected at least the " << experts << " experts");
+  check_vector("segments.first", s.first, s.first.extent[0]);
+  check_vector("segments.count", s.count, experts);
+  std::int64_t end = 0, total = 0;
+  for (std::int64_t e = 0; e < experts; ++e) {
+    if (s.count[e] < 0)
+      refuse(message() << "hence: segments.count[" << e << "] is " << s.count[e]
+                       << ", expected 0 or more");
+    if (s.count[e] == 0) continue;
+    if (s.first[e] < end || s.first[e] > rows || s.count[e] > rows - s.first[e])
+      refuse(message() << "hence: segments: expert " << e << " has rows [" << s.first[e] << ", "
+                       << s.first[e] + s.count[e] << "), expected them within [" << end << ", "
+                       << rows << ")");
+    end = s.first[e] + s.count[e];
+    total += s.count[e];
+  }
+  return total;
+}
+
+/// Calls f(expert, first row, rows) for what the segments hold of the live rows [begin, end), at
+/// most `most` at a time; live rows are counted through all segments.
+template <class F>
+HENCE_FN void for_segments(const moe::expert_segments& s, std::int64_t begin, std::int64_t end,
+                           std::int64_t most, F f) {
+  std::int64_t before = 0;  // live rows of the experts so far
+  for (std::int64_t e = 0; e < s.count.extent[0] && before < end; ++e) {
+    const std::int64_t n = s.count[e];
+    const std::int64_t low = begin > before ? begin - before : 0;
+    const std::int64_t high = end - before < n ? end - before : n;
+    for (std::int64_t i = low; i < high; i += most)
+      f(e, s.first[e] + i, high - i < most ? high - i : most);
+    before += n;
+  }
+}
+
+/// Named arrays: nothing written may overlap what is read or written beside it.
+template <int N> struct named_ranges {
+  const char* name[static_cast<unsigned>(N)];
+  byte_range range[static_cast<unsigned>(N)];
+};
+template <int N, int M, class Isa = native_isa>
+void check_all_apart(const named_ranges<N>& written, const named_ranges<M>& read) {
+  for (int i = 0; i < N; ++i) {
+    for (int j = 0; j < M; ++j)
+      check_apart(written.name[i], written.range[i], read.name[j], read.range[j]);
+    for (int j = 0; j < i; ++j)
+      check_apart(written.name[i], written.range[i], written.name[j], written.range[j]);
+  }
+}
+
+}  // namespace detail
+
+}  // namespace hence::inline v0

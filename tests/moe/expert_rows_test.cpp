@@ -1,0 +1,392 @@
+// The experts' MLPs on rows: against plain formulas, finite differences and themselves.
+
+#include "expert_oracle.hpp"
+
+#include <hence/core/gemm/ordered.hpp>
+#include <hence/moe/expert_rows.hpp>
+#include <hence/threads/pool.hpp>
+
+#include <doctest/doctest.h>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+namespace {
+
+namespace moe = hence::moe;
+namespace gemm = hence::gemm;
+using expert_oracle::as;
+using expert_oracle::at;
+using expert_oracle::layer;
+using expert_oracle::numbers;
+using hence::view;
+
+template <class S> constexpr S hole = static_cast<S>(__builtin_nan(""));
+
+/// Rows in segments, with NaN wherever nothing may be read.
+template <class S> struct problem {
+  const layer& model;
+  bool gated;
+  std::int64_t rows;
+  std::vector<std::int64_t> first, count;
+  std::vector<S> x, cotangent, weights, gate, up, down;
+
+  problem(const layer& m, bool is_gated, std::vector<std::int64_t> begin,
+          std::vector<std::int64_t> counts, std::int64_t n)
+      : model(m),
+        gated(is_gated),
+        rows(n),
+        first(std::move(begin)),
+        count(std::move(counts)),
+        x(as<S>(expert_oracle::normal(n * m.width, 4))),
+        cotangent(as<S>(expert_oracle::normal(n * m.width, 5))),
+        weights(as<S>(expert_oracle::normal(n, 6))),
+        gate(as<S>(m.gate)),
+        up(as<S>(m.up)),
+        down(as<S>(m.down)) {
+    for (std::int64_t r = 0; r < n; ++r)
+      if (expert_of(r) < 0) {
+        weights[at(r)] = hole<S>;
+        for (std::int64_t d = 0; d < m.width; ++d)
+          x[at(r * m.width + d)] = cotangent[at(r * m.width + d)] = hole<S>;
+      }
+    for (std::int64_t e = 0; e < m.experts; ++e)
+      for (std::int64_t i = 0; count[at(e)] == 0 && i < m.inner * m.width; ++i) {
+        const auto j = at(e * m.inner * m.width + i);
+        gate[j] = up[j] = down[j] = hole<S>;
+      }
+  }
+  std::int64_t expert_of(std::int64_t row) const {
+    for (std::int64_t e = 0; e < model.experts; ++e)
+      if (row >= first[at(e)] && row < first[at(e)] + count[at(e)]) return e;
+    return -1;
+  }
+  moe::expert_inputs<S> inputs(bool weighs) const {
+    moe::expert_inputs<S> in;
+    in.rows = view<const S, 2>(x.data(), rows, model.width);
+    in.segments = {first, count};
+    if (gated) in.gate = view<const S, 3>(gate.data(), model.experts, model.inner, model.width);
+    in.up = view<const S, 3>(up.data(), model.experts, model.inner, model.width);
+    in.down = view<const S, 3>(down.data(), model.experts, model.width, model.inner);
+    if (weighs) in.row_weights = weights;
+    return in;
+  }
+};
+
+template <class S> struct outcome {
+  std::vector<S> out, x, weights, gate, up, down;
+};
+
+template <class Executor, class Gemm, class Activation, class Weights, class S>
+outcome<S> run(const Executor& executor, const Gemm& g, Activation activation, Weights place,
+               bool saves, const problem<S>& p, hence::update of = hence::update::overwrite,
+               view<std::byte> workspace = {}) {
+  constexpr bool weighs = std::is_same_v<Weights, moe::before_down>;
+  const auto filled = [](std::size_t n) { return std::vector<S>(n, S(77)); };
+  outcome<S> o{filled(p.x.size()),    filled(p.x.size()),  filled(p.weights.size()),
+               filled(p.gate.size()), filled(p.up.size()), filled(p.down.size())};
+  const auto in = p.inputs(weighs);
+  const layer& m = p.model;
+  moe::expert_gradients<S> to;
+  to.rows = view<S, 2>(o.x.data(), p.rows, m.width);
+  if (weighs) to.row_weights = o.weights;
+  if (p.gated) to.gate = view<S, 3>(o.gate.data(), m.experts, m.inner, m.width);
+  to.up = view<S, 3>(o.up.data(), m.experts, m.inner, m.width);
+  to.down = view<S, 3>(o.down.data(), m.experts, m.width, m.inner);
+  to.of_matrices = of;
+  const moe::expert_mlp mlp{g, activation, place};
+  const view<S, 2> out(o.out.data(), p.rows, m.width);
+  const view<const S, 2> cotangent(p.cotangent.data(), p.rows, m.width);
+  const auto both = [&](const auto& kept) {
+    moe::expert_rows(executor, mlp, in, kept, out, workspace);
+    moe::expert_rows_backward(executor, mlp, in, kept, cotangent, to, workspace);
+  };
+  if (saves) {
+    std::vector<S> gate(at(p.rows * m.inner), S(55)), up(gate);
+    moe::saved_activations<S> kept;
+    if (p.gated) kept.gate = view<S, 2>(gate.data(), p.rows, m.inner);
+    kept.up = view<S, 2>(up.data(), p.rows, m.inner);
+    both(kept);
+  } else {
+    both(moe::recomputed{});
+  }
+  return o;
+}
+
+template <class S> bool same(const std::vector<S>& a, const std::vector<S>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(S)) == 0;
+}
+template <class S> bool same(const outcome<S>& a, const outcome<S>& b) {
+  return same(a.out, b.out) && same(a.x, b.x) && same(a.weights, b.weights) &&
+         same(a.gate, b.gate) && same(a.up, b.up) && same(a.down, b.down);
+}
+
+/// sum over rows of <cotangent, w expert(x)>, and every gradient of it by differences.
+template <class Activation, class Weights>
+void against_differences(Activation activation, Weights place, bool gated) {
+  constexpr bool weighs = std::is_same_v<Weights, moe::before_down>;
+  layer m(3, 4, 5);
+  problem<double> p(m, gated, {1, 4, 4}, {2, 0, 3}, 8);  // row 0, 3, 7 in no segment
+  const auto got =
+      run(hence::reference<double>{}, gemm::chain<double>{}, activation, place, false, p);
+  layer model = m;
+  numbers x = p.x, w = p.weights;
+  const auto value = [&] {
+    double total = 0;
+    for (std::int64_t r = 0; r < p.rows; ++r) {
+      const std::int64_t e = p.expert_of(r);
+      if (e < 0) continue;
+      const numbers y = model.expert(gated, e, &x[at(r * m.width)]);
+      for (std::int64_t d = 0; d < m.width; ++d)
+        total += (weighs ? w[at(r)] : 1.0) * y[at(d)] * p.cotangent[at(r * m.width + d)];
+    }
+    return total;
+  };
+  const auto near = [](double a, double b) { return std::abs(a - b) <= 2e-8 * (1 + std::abs(b)); };
+  for (std::int64_t r = 0; r < p.rows; ++r) {
+    const std::int64_t e = p.expert_of(r);
+    const numbers y =
+        e < 0 ? numbers(at(m.width), 77) : model.expert(gated, e, &x[at(r * m.width)]);
+    for (std::int64_t d = 0; d < m.width; ++d) {
+      const auto i = at(r * m.width + d);
+      const double want = e < 0 ? 77 : (weighs ? w[at(r)] : 1.0) * y[at(d)];
+      CHECK(std::abs(got.out[i] - want) <= 1e-13 * (1 + std::abs(want)));
+      CHECK(near(got.x[i], e < 0 ? 77 : expert_oracle::slope(x[i], value)));
+    }
+    if (weighs) CHECK(near(got.weights[at(r)], e < 0 ? 77 : expert_oracle::slope(w[at(r)], value)));
+  }
+  for (std::size_t i = 0; i < m.up.size(); ++i) {
+    CHECK(near(got.up[i], expert_oracle::slope(model.up[i], value)));
+    CHECK(near(got.down[i], expert_oracle::slope(model.down[i], value)));
+    if (gated) CHECK(near(got.gate[i], expert_oracle::slope(model.gate[i], value)));
+  }
+}
+
+TEST_CASE("values and all gradients against the formula and its differences") {
+  against_differences(moe::swiglu{}, moe::after_down{}, true);
+  against_differences(moe::swiglu{}, moe::before_down{}, true);
+  against_differences(moe::silu{}, moe::after_down{}, false);
+  against_differences(moe::silu{}, moe::before_down{}, false);
+}
+
+TEST_CASE("fp32 is near float64") {
+  const layer m(4, 40, 24);
+  const std::vector<std::int64_t> first{0, 17, 17, 50}, count{17, 0, 33, 20};
+  const problem<float> p(m, true, first, count, 70);
+  const problem<double> q(m, true, first, count, 70);
+  const auto got = run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::before_down{}, false, p);
+  const auto want = run(hence::reference<double>{}, gemm::chain<double>{}, moe::swiglu{},
+                        moe::before_down{}, false, q);
+  const auto near = [](const std::vector<float>& a, const numbers& b) {
+    double most = 0, apart = 0;
+    for (std::size_t i = 0; i < b.size(); ++i) {
+      most = std::max(most, std::abs(b[i]));
+      apart = std::max(apart, std::abs(static_cast<double>(a[i]) - b[i]));
+    }
+    CHECK(apart <= 1e-6 * most);
+    CHECK(most > 1);
+  };
+  near(got.out, want.out);
+  near(got.x, want.x);
+  near(got.weights, want.weights);
+  near(got.gate, want.gate);
+  near(got.up, want.up);
+  near(got.down, want.down);
+}
+
+struct backwards {
+  template <class F> void parallel_for(std::int64_t n, F&& f) {
+    for (std::int64_t i = n - 1; i >= 0; --i) f(i);
+  }
+};
+
+TEST_CASE("the same bits: executors, pools, saved or not, own memory") {
+  // more rows than a tile, than a parallel block, and an expert with most of them
+  const layer m(5, 19, 21);
+  const problem<float> p(m, true, {0, 3, 700, 700, 5000}, {3, 600, 0, 4300, 1}, 5004);
+  const auto got = run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::before_down{}, false, p);
+  const auto again = [&](const auto& executor, bool saves) {
+    return run(executor, gemm::ordered{}, moe::swiglu{}, moe::before_down{}, saves, p);
+  };
+  CHECK(same(got, again(hence::cpu{}, true)));
+  CHECK(same(got, run(hence::reference<float>{}, gemm::chain<float>{}, moe::swiglu{},
+                      moe::before_down{}, true, p)));
+  backwards reversed;
+  CHECK(same(got, again(hence::cpu(reversed), false)));
+  for (const int threads : {1, 2, 3, 8}) {
+    hence::thread_pool pool(threads);
+    CHECK(same(got, again(hence::cpu(pool), threads == 3)));
+  }
+  const moe::expert_mlp mlp{gemm::ordered{}, moe::swiglu{}, moe::before_down{}};
+  const std::int64_t bytes = moe::expert_workspace_bytes(hence::cpu{}, mlp, p.rows, m.inner);
+  std::vector<std::byte> memory(at(bytes + 64), std::byte{255});
+  const auto past = reinterpret_cast<std::uintptr_t>(memory.data()) % 64;
+  CHECK(same(got, run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::before_down{}, false, p,
+                      hence::update::overwrite,
+                      view<std::byte>(memory.data() + (64 - past) % 64, bytes))));
+}
+
+TEST_CASE("a row has the same bits whatever the others are; DeepGEMM's layouts") {
+  const layer m(3, 8, 6);
+  // contiguous to a block of 4: 3 and 2 rows, then masked with room for 5 each
+  const problem<float> aligned(m, true, {0, 4, 4}, {3, 0, 2}, 8);
+  problem<float> masked(m, true, {0, 5, 10}, {3, 0, 2}, 15);
+  for (const std::int64_t r : {0, 1, 2, 4, 5})
+    for (std::int64_t d = 0; d < m.width; ++d) {
+      const auto to = at((r < 4 ? r : r + 6) * m.width + d), from = at(r * m.width + d);
+      masked.x[to] = aligned.x[from];
+      masked.cotangent[to] = aligned.cotangent[from];
+    }
+  const auto a =
+      run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::after_down{}, false, aligned);
+  const auto b =
+      run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::after_down{}, false, masked);
+  for (std::int64_t r = 0; r < 8; ++r)
+    for (std::int64_t d = 0; d < m.width; ++d) {
+      const auto i = at(r * m.width + d), j = at((r < 4 ? r : r + 6) * m.width + d);
+      if (aligned.expert_of(r) < 0) {
+        CHECK(a.out[i] == 77);  // padding is left alone, and NaN there is not read
+      } else {
+        CHECK(a.out[i] == b.out[j]);
+        CHECK(a.x[i] == b.x[j]);
+      }
+    }
+  CHECK(same(a.gate, b.gate));
+  CHECK(same(a.down, b.down));
+}
+
+TEST_CASE("two calls that accumulate have the bits of one; experts without rows") {
+  const layer m(3, 8, 6);
+  const problem<float> whole(m, true, {0, 9, 9}, {9, 0, 11}, 20);
+  auto first = whole, second = whole;
+  first.count = {4, 0, 7}, second.first = {4, 9, 16}, second.count = {5, 0, 4};
+  const auto want =
+      run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::after_down{}, false, whole);
+  const auto in_parts = [&](const problem<float>& p, outcome<float>& o, hence::update of) {
+    moe::expert_gradients<float> to;
+    to.gate = view<float, 3>(o.gate.data(), 3, 8, 6);
+    to.up = view<float, 3>(o.up.data(), 3, 8, 6);
+    to.down = view<float, 3>(o.down.data(), 3, 6, 8);
+    to.of_matrices = of;
+    moe::expert_rows_backward(
+        hence::cpu{}, moe::expert_mlp{gemm::ordered{}, moe::swiglu{}, moe::after_down{}},
+        p.inputs(false), moe::recomputed{}, view<const float, 2>(p.cotangent.data(), 20, 6), to);
+  };
+  outcome<float> got = want;
+  for (auto* v : {&got.gate, &got.up, &got.down})
+    for (float& g : *v) g = 5;
+  in_parts(first, got, hence::update::overwrite);
+  in_parts(second, got, hence::update::accumulate);
+  CHECK(same(got.gate, want.gate));
+  CHECK(same(got.up, want.up));
+  CHECK(same(got.down, want.down));
+  for (std::size_t i = 48; i < 96; ++i) CHECK(want.gate[i] == 0);  // expert 1, overwritten
+  // accumulate does not touch an expert without rows
+  for (std::size_t i = 48; i < 96; ++i) got.up[i] = hole<float>;
+  in_parts(second, got, hence::update::accumulate);
+  for (std::size_t i = 48; i < 96; ++i) CHECK(got.up[i] != got.up[i]);
+}
+
+TEST_CASE("no rows at all, one row, more experts than rows") {
+  const layer m(3, 4, 5);
+  const problem<float> none(m, true, {0, 0, 0}, {0, 0, 0}, 0);
+  const auto o = run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::before_down{}, false, none);
+  for (const float g : o.gate) CHECK(g == 0);
+  for (const float g : o.down) CHECK(g == 0);
+  const problem<float> one(m, true, {0, 0, 0}, {0, 1, 0}, 1);
+  const problem<double> wide(m, true, {0, 0, 0}, {0, 1, 0}, 1);
+  const auto y = run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::after_down{}, true, one);
+  const numbers want = m.expert(true, 1, wide.x.data());
+  for (std::size_t d = 0; d < 5; ++d)
+    CHECK(static_cast<double>(y.out[d]) == doctest::Approx(want[d]).epsilon(1e-5));
+}
+
+TEST_CASE("NaN in a row stays in that row and its expert") {
+  const layer m(2, 4, 5);
+  problem<float> p(m, true, {0, 3}, {3, 3}, 6);
+  const auto clean =
+      run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::before_down{}, false, p);
+  p.x[2] = hole<float>;
+  const auto got = run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::before_down{}, false, p);
+  CHECK(got.out[0] != got.out[0]);
+  for (std::size_t i = 5; i < 30; ++i) CHECK(got.out[i] == clean.out[i]);
+  for (std::size_t i = 5; i < 30; ++i) CHECK(got.x[i] == clean.x[i]);
+  for (std::size_t i = 20; i < 40; ++i) CHECK(got.gate[i] == clean.gate[i]);
+}
+
+TEST_CASE("bf16 rows and matrices are widened exactly") {
+  const layer m(2, 24, 16);
+  const problem<float> p(m, true, {0, 3}, {3, 4}, 7);
+  const auto narrow = [](const std::vector<float>& v) {
+    std::vector<hence::bf16> n;
+    for (const float f : v) n.emplace_back(f);
+    return n;
+  };
+  const auto x = narrow(p.x), gate = narrow(p.gate), up = narrow(p.up), down = narrow(p.down);
+  problem<float> rounded = p;
+  const auto widen = [](const std::vector<hence::bf16>& from, std::vector<float>& to) {
+    for (std::size_t i = 0; i < from.size(); ++i) to[i] = from[i];
+  };
+  widen(x, rounded.x), widen(gate, rounded.gate), widen(up, rounded.up), widen(down, rounded.down);
+  const auto want =
+      run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::after_down{}, false, rounded);
+  using hence::bf16;
+  moe::expert_inputs<float, bf16, bf16> in;
+  in.rows = view<const bf16, 2>(x.data(), 7, 16);
+  in.segments = {p.first, p.count};
+  in.gate = view<const bf16, 3>(gate.data(), 2, 24, 16);
+  in.up = view<const bf16, 3>(up.data(), 2, 24, 16);
+  in.down = view<const bf16, 3>(down.data(), 2, 16, 24);
+  std::vector<float> out(p.x.size());
+  moe::expert_rows(hence::cpu{}, moe::expert_mlp{gemm::ordered{}, moe::swiglu{}, moe::after_down{}},
+                   in, moe::recomputed{}, view<float, 2>(out.data(), 7, 16));
+  CHECK(same(out, want.out));
+}
+
+TEST_CASE("what is refused, before anything is written") {
+  const layer m(3, 4, 5);
+  const problem<float> p(m, true, {0, 3, 3}, {3, 0, 2}, 5);
+  std::vector<float> out(25, 77.0f);
+  const moe::expert_mlp mlp{gemm::ordered{}, moe::swiglu{}, moe::after_down{}};
+  const auto refusal = [&](auto change) -> std::string {
+    auto in = p.inputs(false);
+    view<float, 2> to(out.data(), 5, 5);
+    change(in, to);
+    try {
+      moe::expert_rows(hence::cpu{}, mlp, in, moe::recomputed{}, to);
+    } catch (const std::invalid_argument& e) {
+      CHECK(out[0] == 77);
+      return e.what();
+    }
+    return "";
+  };
+  std::vector<std::int64_t> counts;
+  const auto with_counts = [&](std::vector<std::int64_t> c) {
+    counts = std::move(c);
+    return refusal([&](auto& in, auto&) { in.segments.count = counts; });
+  };
+  CHECK(with_counts({3, 1, 2}) ==
+        "hence: segments: expert 2 has rows [3, 5), expected them within [4, 5)");
+  CHECK(with_counts({3, 0, 3}) ==
+        "hence: segments: expert 2 has rows [3, 6), expected them within [3, 5)");
+  CHECK(with_counts({3, -1, 2}) == "hence: segments.count[1] is -1, expected 0 or more");
+  CHECK(with_counts({3, 2}) == "hence: segments.count has 2 entries, expected 3");
+  CHECK(refusal([](auto& in, auto&) { in.segments.first.extent[0] = 2; }) ==
+        "hence: segments.first has 2 entries, expected at least the 3 experts");
+  CHECK(refusal([](auto& in, auto&) { in.gate = {}; }) ==
+        "hence: gate has shape [0, 0, 0], expected [3, 4, 5]");
+  CHECK(refusal([](auto& in, auto&) { in.down.extent[1] = 4; }) ==
+        "hence: down has shape [3, 4, 4], expected [3, 5, 4]");
+  CHECK(refusal([](auto& in, auto&) { in.up.extent[1] = 0; }) ==
+        "hence: up has shape [3, 0, 5], expected [experts, ff, width]");
+  CHECK(refusal([&](auto& in, auto&) { in.row_weights = p.weights; }) ==
+        "hence: row_weights is given, expected none: with after_down combine weighs");
+  CHECK(refusal([](auto&, auto& to) { to.extent[0] = 4; }) ==
+        "hence: out has shape [4, 5], expected [5, 5]");
+  CHECK(refusal([&](auto& in, auto& to) {
+          to = view<float, 2>(const_cast<float*>(in.rows.data), 5, 5);
+        }) == "hence: out overlaps rows, expected separate arrays");
+  CHECK(refusal([](auto&, auto&) {}).empty());
+}
+
+}  // namespace

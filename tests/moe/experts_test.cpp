@@ -1,0 +1,238 @@
+// The layer, tokens in and out: against the formula in double, by differences, and itself.
+
+#include "expert_oracle.hpp"
+
+#include <hence/core/gemm/ordered.hpp>
+#include <hence/moe/experts.hpp>
+#include <hence/moe/permute.hpp>
+#include <hence/threads/pool.hpp>
+
+#include <doctest/doctest.h>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+namespace {
+
+namespace moe = hence::moe;
+namespace gemm = hence::gemm;
+using expert_oracle::as;
+using expert_oracle::at;
+using expert_oracle::layer;
+using expert_oracle::numbers;
+using hence::view;
+
+template <class S> struct layer_case {
+  const layer& model;
+  std::int64_t tokens, k, rows;
+  std::vector<std::int32_t> ids;
+  std::vector<std::int64_t> offsets, order, position, aligned, aligned_position, count;
+  std::vector<S> x, weights, cotangent, gate, up, down;
+
+  layer_case(const layer& m, std::int64_t t, std::int64_t slots, std::int64_t align = 1)
+      : model(m),
+        tokens(t),
+        k(slots),
+        ids(at(t * slots)),
+        offsets(at(m.experts + 1)),
+        order(ids.size()),
+        position(order),
+        aligned(offsets),
+        aligned_position(order),
+        x(as<S>(expert_oracle::normal(t * m.width, 4))),
+        weights(as<S>(expert_oracle::normal(t * slots, 6))),
+        cotangent(as<S>(expert_oracle::normal(t * m.width, 5))),
+        gate(as<S>(m.gate)),
+        up(as<S>(m.up)),
+        down(as<S>(m.down)) {
+    std::mt19937 random(8);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      // the last expert gets no token, and some slots are empty
+      ids[i] = static_cast<std::int32_t>(random() % static_cast<unsigned>(m.experts)) - 1;
+      if (ids[i] < 0) weights[i] = static_cast<S>(__builtin_nan(""));
+    }
+    moe::permute(
+        view<const std::int32_t, 2>(ids.data(), t, slots), m.experts, align,
+        moe::permutation{offsets, order, view<std::int64_t, 2>(position.data(), t, slots), aligned,
+                         view<std::int64_t, 2>(aligned_position.data(), t, slots)});
+    for (std::size_t e = 0; e + 1 < offsets.size(); ++e)
+      count.push_back(offsets[e + 1] - offsets[e]);
+    rows = align > 1 ? aligned.back() : t * slots;
+  }
+  moe::layer_inputs<S> inputs(bool is_aligned = false) const {
+    moe::layer_inputs<S> in;
+    in.x = view<const S, 2>(x.data(), tokens, model.width);
+    in.weights = view<const S, 2>(weights.data(), tokens, k);
+    in.position = moe::slot_positions((is_aligned ? aligned_position : position).data(), tokens, k);
+    in.segments = {is_aligned ? aligned : offsets, count};
+    in.gate = view<const S, 3>(gate.data(), model.experts, model.inner, model.width);
+    in.up = view<const S, 3>(up.data(), model.experts, model.inner, model.width);
+    in.down = view<const S, 3>(down.data(), model.experts, model.width, model.inner);
+    if (is_aligned) in.rows = rows;
+    return in;
+  }
+};
+
+template <class S> struct outcome {
+  std::vector<S> y, x, weights, gate, up, down;
+};
+
+template <class Executor, class Gemm, class Weights, class Kept, class S>
+outcome<S> run(const Executor& executor, const Gemm& g, Weights place, const Kept& kept,
+               const layer_case<S>& c, bool is_aligned = false) {
+  const auto filled = [](std::size_t n) { return std::vector<S>(n, S(77)); };
+  outcome<S> o{filled(c.x.size()),    filled(c.x.size()),  filled(c.weights.size()),
+               filled(c.gate.size()), filled(c.up.size()), filled(c.down.size())};
+  const layer& m = c.model;
+  moe::layer_gradients<S> to;
+  to.x = view<S, 2>(o.x.data(), c.tokens, m.width);
+  to.weights = view<S, 2>(o.weights.data(), c.tokens, c.k);
+  to.gate = view<S, 3>(o.gate.data(), m.experts, m.inner, m.width);
+  to.up = view<S, 3>(o.up.data(), m.experts, m.inner, m.width);
+  to.down = view<S, 3>(o.down.data(), m.experts, m.width, m.inner);
+  const moe::expert_mlp mlp{g, moe::swiglu{}, place};
+  const auto in = c.inputs(is_aligned);
+  moe::experts(executor, mlp, in, kept, view<S, 2>(o.y.data(), c.tokens, m.width));
+  moe::experts_backward(executor, mlp, in, kept,
+                        view<const S, 2>(c.cotangent.data(), c.tokens, m.width), to);
+  return o;
+}
+
+template <class S> bool same(const std::vector<S>& a, const std::vector<S>& b) {
+  return std::memcmp(a.data(), b.data(), a.size() * sizeof(S)) == 0;
+}
+template <class S> bool same_gradients(const outcome<S>& a, const outcome<S>& b) {
+  return same(a.x, b.x) && same(a.weights, b.weights) && same(a.gate, b.gate) && same(a.up, b.up) &&
+         same(a.down, b.down);
+}
+
+/// y of the contract's section 7.
+numbers formula(const layer& m, const layer_case<double>& c, const numbers& x, const numbers& w) {
+  numbers y(at(c.tokens * m.width));
+  for (std::int64_t t = 0; t < c.tokens; ++t)
+    for (std::int64_t j = 0; j < c.k; ++j) {
+      const std::int64_t e = c.ids[at(t * c.k + j)];
+      if (e < 0) continue;
+      const numbers out = m.expert(true, e, &x[at(t * m.width)]);
+      for (std::int64_t d = 0; d < m.width; ++d)
+        y[at(t * m.width + d)] += w[at(t * c.k + j)] * out[at(d)];
+    }
+  return y;
+}
+
+template <class Weights> void against_formula(Weights place) {
+  const layer m(4, 3, 5);
+  const layer_case<double> c(m, 6, 3);
+  const auto got =
+      run(hence::reference<double>{}, gemm::chain<double>{}, place, moe::recomputed{}, c);
+  layer model = m;
+  numbers x = c.x, w = c.weights;
+  const numbers want = formula(m, c, x, w);
+  for (std::size_t i = 0; i < want.size(); ++i)
+    CHECK(std::abs(got.y[i] - want[i]) <= 1e-13 * (1 + std::abs(want[i])));
+  const auto value = [&] {
+    const numbers y = formula(model, c, x, w);
+    double total = 0;
+    for (std::size_t i = 0; i < y.size(); ++i) total += y[i] * c.cotangent[i];
+    return total;
+  };
+  const auto near = [](double a, double b) { return std::abs(a - b) <= 5e-8 * (1 + std::abs(b)); };
+  for (std::size_t i = 0; i < x.size(); ++i)
+    CHECK(near(got.x[i], expert_oracle::slope(x[i], value)));
+  for (std::size_t i = 0; i < w.size(); ++i)
+    CHECK(near(got.weights[i], c.ids[i] < 0 ? 0.0 : expert_oracle::slope(w[i], value)));
+  for (std::size_t i = 0; i < model.up.size(); ++i) {
+    CHECK(near(got.gate[i], expert_oracle::slope(model.gate[i], value)));
+    CHECK(near(got.up[i], expert_oracle::slope(model.up[i], value)));
+    CHECK(near(got.down[i], expert_oracle::slope(model.down[i], value)));
+  }
+}
+
+TEST_CASE("the formula and its differences, both places of the weights") {
+  against_formula(moe::after_down{});
+  against_formula(moe::before_down{});
+}
+
+TEST_CASE("the same bits for every executor, pool and layout; gradients for either place") {
+  const layer m(7, 20, 33);
+  const layer_case<float> c(m, 400, 4), blocks(m, 400, 4, 16);
+  const gemm::ordered ordered;
+  const auto got = run(hence::cpu{}, ordered, moe::after_down{}, moe::recomputed{}, c);
+  const auto demand = [&](const outcome<float>& o) {
+    CHECK(same(got.y, o.y));
+    CHECK(same_gradients(got, o));
+  };
+  demand(run(hence::reference<float>{}, gemm::chain<float>{}, moe::after_down{}, moe::recomputed{},
+             c));
+  demand(run(hence::cpu{}, ordered, moe::after_down{}, moe::recomputed{}, blocks, true));
+  for (const int threads : {1, 2, 3, 8}) {
+    hence::thread_pool pool(threads);
+    demand(run(hence::cpu(pool), ordered, moe::after_down{}, moe::recomputed{}, c));
+  }
+  std::vector<float> gate(at(c.rows * m.inner)), up(gate);
+  const moe::saved_activations<float> kept{view<float, 2>(gate.data(), c.rows, m.inner),
+                                           view<float, 2>(up.data(), c.rows, m.inner)};
+  demand(run(hence::cpu{}, ordered, moe::after_down{}, kept, c));
+  const auto before = run(hence::cpu{}, ordered, moe::before_down{}, moe::recomputed{}, c);
+  CHECK(same_gradients(got, before));
+  CHECK(!same(got.y, before.y));  // rounded otherwise
+  for (std::size_t i = 0; i < got.y.size(); ++i)
+    CHECK(static_cast<double>(got.y[i]) ==
+          doctest::Approx(static_cast<double>(before.y[i])).epsilon(1e-4));
+}
+
+TEST_CASE("no token, one token, a token without a slot") {
+  const layer m(3, 4, 5);
+  const layer_case<float> none(m, 0, 2);
+  const auto o = run(hence::cpu{}, gemm::ordered{}, moe::after_down{}, moe::recomputed{}, none);
+  for (const float g : o.gate) CHECK(g == 0);
+  layer_case<float> one(m, 1, 1);
+  one.ids = {-1}, one.position = {-1}, one.count = {0, 0, 0}, one.offsets = {0, 0, 0, 0};
+  one.weights = {__builtin_nanf("")};
+  const auto y = run(hence::cpu{}, gemm::ordered{}, moe::after_down{}, moe::recomputed{}, one);
+  for (const float v : y.y) CHECK(v == 0);
+  for (const float v : y.x) CHECK(v == 0);
+  CHECK(y.weights[0] == 0);
+}
+
+TEST_CASE("the backward pass keeps its promises about memory") {
+  const moe::expert_mlp mlp{gemm::ordered{}, moe::swiglu{}, moe::before_down{}};
+  const std::int64_t scratch = gemm::ordered::scratch_floats * 4;
+  // beside the scratch: at most three arrays [rows, width], and tiles of 512 rows of 3 ff
+  const std::int64_t bytes = moe::experts_workspace_bytes<float>(hence::cpu{}, mlp, 4096, 512, 256);
+  CHECK(bytes <= scratch + 4 * (3 * 4096 * 512 + 2 * 4096 + 3 * 512 * (256 + 32)) + 1024);
+  // that does not grow with the rows
+  CHECK(moe::expert_workspace_bytes(hence::cpu{}, mlp, 4096, 256) ==
+        moe::expert_workspace_bytes(hence::cpu{}, mlp, 1 << 20, 256));
+}
+
+TEST_CASE("what is refused, before anything is written") {
+  const layer m(3, 4, 5);
+  const layer_case<float> c(m, 4, 2);
+  std::vector<float> y(20, 77.0f);
+  const auto refusal = [&](auto change) -> std::string {
+    auto in = c.inputs();
+    change(in);
+    try {
+      moe::experts(hence::cpu{}, moe::expert_mlp{gemm::ordered{}, moe::swiglu{}, moe::after_down{}},
+                   in, moe::recomputed{}, view<float, 2>(y.data(), 4, 5));
+    } catch (const std::invalid_argument& e) {
+      CHECK(y[0] == 77);
+      return e.what();
+    }
+    return "";
+  };
+  CHECK(refusal([](auto& in) { in.x.extent[1] = 4; }) ==
+        "hence: x has shape [4, 4], expected [4, 5]");
+  CHECK(refusal([](auto& in) { in.weights.extent[1] = 1; }) ==
+        "hence: weights has shape [4, 1], expected [4, 2]");
+  CHECK(refusal([](auto& in) { in.rows = 1; }).substr(0, 16) == "hence: position[");
+  const std::vector<std::int64_t> counts{1, 0, 0};
+  CHECK(refusal([&](auto& in) { in.segments.count = counts; }).substr(0, 42) ==
+        "hence: segments hold 1 rows, expected the ");
+  CHECK(refusal([](auto& in) { in.gate.extent[0] = 2; }) ==
+        "hence: gate has shape [2, 4, 5], expected [3, 4, 5]");
+  CHECK(refusal([](auto&) {}).empty());
+}
+
+}  // namespace
