@@ -1,4 +1,4 @@
-#include "answer_cases.hpp"
+#include "answer_attacks.hpp"
 
 #include <hence/reward/answer.hpp>
 
@@ -10,10 +10,11 @@ namespace answer = hence::reward::answer;
 using reward::compare_answers;
 using reward::match;
 
-TEST_CASE("the hand-decided cases") {
-  int cases = 0;
-  for (const fixture::answer_case& c : fixture::answer_cases) {
-    ++cases;
+namespace {
+
+/// Judges a table of cases; how many there were.
+template <std::size_t N> int judge_table(const fixture::answer_case (&cases)[N]) {
+  for (const fixture::answer_case& c : cases) {
     const std::string shown = std::string(c.answer) + "  |  " + c.reference;
     const match found = compare_answers(c.answer, c.reference, answer::math);
     CHECK_MESSAGE(is_match(found) == c.equal, shown);
@@ -23,8 +24,14 @@ TEST_CASE("the hand-decided cases") {
     if (*c.reference != '\0' && c.equal)
       CHECK(is_match(compare_answers(c.reference, c.reference, answer::math)));
   }
-  CHECK(cases >= 300);
+  return static_cast<int>(N);
 }
+
+}  // namespace
+
+TEST_CASE("the hand-decided cases") { CHECK(judge_table(fixture::answer_cases) >= 300); }
+
+TEST_CASE("attacks on the comparison") { CHECK(judge_table(fixture::answer_attacks) >= 200); }
 
 TEST_CASE("how two answers are equal") {
   const auto how = [](std::string_view a, std::string_view b) {

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <random>
 #include <string>
+#include <utility>
 
 namespace reward = hence::reward;
 using reward::evaluate_exactly;
@@ -162,9 +163,61 @@ TEST_CASE("what is left to compute is counted") {
   for (const char* s : {"5", "-5", "3/4", "\\frac{3}{4}", "2\\sqrt{3}", "\\frac{\\pi}{2}", "3 1/2",
                         "1e3", "6.02 \\times 10^{23}"})
     CHECK_MESSAGE(operations(s) == 0, s);
-  for (const char* s : {"17*23", "1+1", "391/17", "2^10", "2(3)", "(2)(3)", "\\frac{4}{2}", "10^3",
-                        "3 \\times 4^2"})
+  for (const char* s : {"\\sqrt{12}", "2^{1/2}", "\\pi^2", "\\pi\u00B2", "\\sqrt{2}\\sqrt{3}",
+                        "-(5)", "\\frac{1}{2}\\pi", "10 \\times 10^2"})
+    CHECK_MESSAGE(operations(s) == 0, s);
+  for (const char* s : {"17*23",
+                        "1+1",
+                        "391/17",
+                        "2^10",
+                        "2(3)",
+                        "(2)(3)",
+                        "\\frac{4}{2}",
+                        "10^3",
+                        "3 \\times 4^2",
+                        "\\sqrt{16}",
+                        "--5",
+                        "-(-5)",
+                        "+-5",
+                        "5\u00B2",
+                        "2\u00B3",
+                        "2\\sqrt{9}",
+                        "3\\frac{3}{2}",
+                        "5^1",
+                        "5^0",
+                        "2\\times 10",
+                        "4^{1/2}",
+                        "\\sqrt[3]{8}",
+                        "\\sqrt{2}\\sqrt{8}"})
     CHECK_MESSAGE(operations(s) > 0, s);
+}
+
+TEST_CASE("several terms, where the value may have them") {
+  const auto read = [](std::string_view s) {
+    reward::detail::expression_reader<hence::native_isa, reward::exact_sum> reader(s,
+                                                                                   grammar::answer);
+    const reward::exact_sum x = reader.read();
+    return std::pair(x, reader.operations());
+  };
+  const auto value = [&](std::string_view s) { return read(s).first; };
+  CHECK(value("1+\\sqrt{2}").terms == 2);
+  CHECK(value("1+\\sqrt{2}") == value("\\sqrt2 + 1"));
+  CHECK(value("\\frac{1+\\sqrt{5}}{2}") == value("0.5 + \\frac{\\sqrt5}{2}"));
+  CHECK(value("2(1+\\sqrt{3})") == value("2 + 2\\sqrt{3}"));
+  CHECK(value("(1+\\sqrt{2})^2") == value("3+2\\sqrt2"));
+  CHECK(value("(1+\\sqrt{2})^{1/2}").fault == exact_fault::not_exact);
+  CHECK(value("2^{\\sqrt{2}}").fault == exact_fault::not_exact);
+  CHECK(value("2^{1+\\sqrt{2}}").fault == exact_fault::not_exact);
+  CHECK(value("2^{\\sqrt{2}-\\sqrt{2}+3}").single() == make(8));
+  CHECK(value("\\sqrt[1+\\sqrt2]{8}").fault == exact_fault::not_exact);
+  CHECK(value("1/(1-1)").fault == exact_fault::division_by_zero);
+  CHECK(value("17*23").single() == make(391));
+  CHECK(value("1+").fault == exact_fault::syntax);
+  for (const char* s : {"1+\\sqrt{2}", "\\frac{1+\\sqrt{5}}{2}", "\\pi+1", "-\\sqrt{2}+\\pi"})
+    CHECK_MESSAGE(read(s).second == 0, s);
+  for (const char* s : {"1+1+\\sqrt{2}", "\\sqrt{2}+\\sqrt{8}", "2(1+\\sqrt{3})", "(1+\\sqrt{2})^2",
+                        "1+\\sqrt{2}-1"})
+    CHECK_MESSAGE(read(s).second > 0, s);
 }
 
 TEST_CASE("depth and length are bounded") {
