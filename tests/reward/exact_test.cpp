@@ -88,6 +88,9 @@ TEST_CASE("overflow is a fault, never a wrong value") {
   CHECK(multiply(big, big).fault == exact_fault::overflow);
   CHECK(add(ratio(1, reward::wide{1} << 70), ratio(1, (reward::wide{1} << 70) - 1)).fault ==
         exact_fault::overflow);
+  CHECK(inverse(surd(reward::wide{1} << 100, 1, 1048573)) ==
+        surd(1, (reward::wide{1} << 100) * 1048573, 1048573));
+  CHECK(inverse(surd(reward::wide{1} << 120, 1, 1048573)).fault == exact_fault::overflow);
   CHECK(add(big, big) == integer(reward::wide{1} << 101));
   CHECK(multiply(surd(1, 1, 1ull << 61 | 1), surd(1, 1, (1ull << 61) - 1)).fault ==
         exact_fault::overflow);

@@ -48,6 +48,7 @@ TEST_CASE("numbers") {
   CHECK(is("3\\frac{1}{2}", make(7, 2)));
   CHECK(is("3\\frac12", make(7, 2)));
   CHECK(is("3\u00BD", make(7, 2)));
+  CHECK(is("3 \u00BD", make(7, 2)));
   CHECK(is("\u00BE", make(3, 4)));
   CHECK(is("3\\frac{0}{2}", make(0)));
   CHECK(is("3\\frac{2}{2}", make(3)));

@@ -67,12 +67,12 @@ constexpr Value expression_reader<Isa, Value>::literal_value(bool extended) {
 template <class Isa, class Value>
 constexpr Value expression_reader<Isa, Value>::fraction_part(exact whole) {
   if (at_ == s_.size()) return whole;
-  if (!is_ascii(s_[at_]))
-    for (const vulgar& v : vulgar_fractions)
-      if (stands_at(s_, at_, v.form)) return checked(add<Isa>(whole, vulgar_value(v)));
   const std::size_t before = at_;
   skip();
   const bool spaced = at_ != before;
+  if (at_ < s_.size() && !is_ascii(s_[at_]))
+    for (const vulgar& v : vulgar_fractions)
+      if (stands_at(s_, at_, v.form)) return checked(add<Isa>(whole, vulgar_value(v)));
   std::size_t size = 0;
   wide num = 0, den = 0;
   int places = 0;

@@ -173,11 +173,10 @@ template <class Isa> class normal_reader {
         emit("\\sqrt");
         return argument();
       case symbol::fraction:
+      case symbol::none:  // the caller has one
         emit("\\frac");
         argument();
         if (queue_[queued_ - 1] == '}') argument();
-        return;
-      case symbol::none:
         return;
     }
   }
