@@ -21,6 +21,16 @@ TEST_CASE("Wilson: known answers") {
   CHECK(evaluate::wilson(0, 10, evaluate::z95).high == doctest::Approx(0.2775328).epsilon(1e-6));
 }
 
+TEST_CASE("Wilson: shares between 0 and 1 whatever z is") {
+  for (const double z : {1e-9, 1.0, 1e3, 1e7, 9e8})
+    for (int n = 1; n < 100; ++n)
+      for (int k = 0; k <= n; ++k) {
+        const auto i = evaluate::wilson(k, n, z);
+        const double p = static_cast<double>(k) / n;
+        CHECK((i.low >= 0 && i.low <= p && p <= i.high && i.high <= 1) == true);
+      }
+}
+
 TEST_CASE("bootstrap: the same seed, the same bits; it holds the mean") {
   std::vector<double> values(200), means(2000), again(2000);
   for (std::size_t i = 0; i < 200; ++i) values[i] = i % 4 == 0 ? 1 : 0;
@@ -63,7 +73,17 @@ TEST_CASE("bad arguments are refused") {
   CHECK_THROWS_WITH(evaluate::wilson(1, 0, 1), "hence: trials is 0, expected 1 or more");
   CHECK_THROWS_WITH(evaluate::wilson(3, 2, 1),
                     "hence: successes is 3, expected 0 to trials, which is 2");
-  CHECK_THROWS_WITH(evaluate::wilson(1, 2, 0), "hence: z is 0, expected a positive number");
+  CHECK_THROWS_WITH(evaluate::wilson(-1, 2, 1),
+                    "hence: successes is -1, expected 0 to trials, which is 2");
+  CHECK_THROWS_WITH(evaluate::wilson(1, 2, 0),
+                    "hence: z is 0, expected a number above 0 and below 1e9");
+  CHECK_THROWS_WITH(evaluate::wilson(1, 2, 1e9),
+                    "hence: z is 1000000000, expected a number above 0 and below 1e9");
+  const hence::view<const double> many(values.data(), std::int64_t{1} << 31);
+  CHECK_THROWS_WITH(evaluate::bootstrap(many, 0.9, 1, means),
+                    "hence: values has 2147483648 entries, expected 1 to 2^31 - 1");
+  CHECK_THROWS_WITH(evaluate::bootstrap(values, 0, 1, means),
+                    "hence: confidence is 0, expected a number between 0 and 1");
   CHECK_THROWS_WITH(evaluate::bootstrap(none, 0.9, 1, means),
                     "hence: values has 0 entries, expected 1 to 2^31 - 1");
   CHECK_THROWS_WITH(evaluate::bootstrap(values, 0.9, 1, none),

@@ -91,6 +91,8 @@ TEST_CASE("what does not fit is refused before anything is written") {
                     "hence: lengths[1] is -1, expected 0 to capacity, which is 10");
   CHECK_THROWS_WITH(evaluate::pack_chunks(good, 0, 1, two, room),
                     "hence: capacity is 0, expected 1 to 2^40");
+  CHECK_THROWS_WITH(evaluate::pack_chunks(good, (std::int64_t{1} << 40) + 1, 1, two, room),
+                    "hence: capacity is 1099511627777, expected 1 to 2^40");
   CHECK_THROWS_WITH(evaluate::pack_chunks(good, 10, 0, two, room),
                     "hence: ranks is 0, expected 1 or more");
   CHECK_THROWS_WITH(evaluate::pack_chunks(good, 10, 1, chunk, room),

@@ -68,6 +68,8 @@ TEST_CASE("what does not fit is refused before anything is written") {
   CHECK_THROWS_WITH(evaluate::select(c, short_of, 1, out), groups);
   CHECK_THROWS_WITH(evaluate::select(c, falling, 1, out), groups);
   CHECK_THROWS_WITH(evaluate::select(c, hence::view<const std::int64_t>(), 1, out), groups);
+  const std::vector<std::int64_t> late{1, 2};
+  CHECK_THROWS_WITH(evaluate::select(c, late, 1, out), groups);
   c.correct = three;
   CHECK_THROWS_WITH(evaluate::select(c, good, 1, out), "hence: correct has 3 entries, out has 2");
   c.correct = {};

@@ -62,6 +62,11 @@ TEST_CASE("one term is a number, no term is 0") {
   CHECK(multiply(bad, two).fault == exact_fault::overflow);
   CHECK(multiply(two, bad).fault == exact_fault::overflow);
   CHECK(inverse(bad).fault == exact_fault::overflow);
+  CHECK_FALSE(two == bad);
+  CHECK_FALSE(bad == two);
+  CHECK(add(exact_sum(reward::exact_ratio(reward::wide{1} << 120, 3)), number(1, 1000)).fault ==
+        exact_fault::overflow);
+  CHECK(power(add(surd(2), number(reward::wide{1} << 20)), 16).fault == exact_fault::overflow);
 }
 
 TEST_CASE("products, conjugates, powers, roots") {

@@ -47,6 +47,8 @@ TEST_CASE("numbers") {
   CHECK(is("-3 1/2", make(-7, 2)));
   CHECK(is("3\\frac{1}{2}", make(7, 2)));
   CHECK(is("3\\frac12", make(7, 2)));
+  CHECK(is("3\\frac{ 1 }{ 2 }", make(7, 2)));
+  CHECK(is("3 \\frac {1} {2}", make(7, 2)));
   CHECK(is("3\u00BD", make(7, 2)));
   CHECK(is("3 \u00BD", make(7, 2)));
   CHECK(is("\u00BE", make(3, 4)));
@@ -94,7 +96,19 @@ TEST_CASE("what is no number") {
                         "()",
                         "\\sqrt[2",
                         "\\leftarrow 5",
-                        "1 000"})
+                        "1 000",
+                        "+.",
+                        "1ex",
+                        "1e+",
+                        "3 \u00D7",
+                        "\\frac{1}{",
+                        "3\\frac{x}{2}",
+                        "3\\frac{1}{x}",
+                        "\\frac{",
+                        "\\sqrt{",
+                        "\\sqrt x",
+                        "2^-",
+                        "2^x"})
     CHECK_MESSAGE(fault(s) == exact_fault::syntax, s);
   CHECK(fault("1/0") == exact_fault::division_by_zero);
   CHECK(fault("\\frac{1}{0}") == exact_fault::division_by_zero);
@@ -108,6 +122,13 @@ TEST_CASE("what is no number") {
   CHECK(fault("1234567890123456789012345678901234567890") == exact_fault::overflow);
   CHECK(fault("661221407600221407600000000000.0010000000") ==
         exact_fault::overflow);  // found by fuzzing
+  CHECK(fault("1,234,567,890,123,456,789,012,345,678,901,234,567,890") == exact_fault::overflow);
+  CHECK(fault("0.00000000000000000000000000000000000001") == exact_fault::overflow);  // 38 places
+  CHECK(is("0.0000000000000000000000000000000000001", power(make(10), -37)));
+  CHECK(fault("1e99999999999999999999999999999999999999999") == exact_fault::overflow);
+  CHECK(fault("2^{127}") == exact_fault::overflow);
+  CHECK(fault("2^{1/127}") == exact_fault::not_exact);
+  CHECK(fault("\\sqrt[127]{2}") == exact_fault::not_exact);
   CHECK(fault("1+\\sqrt{2}") == exact_fault::not_exact);
   CHECK(fault("\\sqrt{-1}") == exact_fault::not_exact);
   CHECK(fault("\\sqrt[0]{2}") == exact_fault::not_exact);
@@ -128,6 +149,12 @@ TEST_CASE("expressions") {
   CHECK(is("8^{-\\frac23}", make(1, 4)));
   CHECK(is("2^10", make(1024)));
   CHECK(is("2^{-1}", make(1, 2)));
+  CHECK(is("2^(3)", make(8)));
+  CHECK(is("2^-1", make(1, 2)));
+  CHECK(is("2^+3", make(8)));
+  CHECK(is("2 ^ 3", make(8)));
+  CHECK(is("3 \\times \\frac{1}{2}^2", make(3, 4)));
+  CHECK(fault("3 1/12345678901234567890") == exact_fault::syntax);  // beyond a mixed number
   CHECK(is("-2^2", make(-4)));
   CHECK(is("(-2)^2", make(4)));
   CHECK(is("5\u00B2", make(25)));
@@ -150,8 +177,8 @@ TEST_CASE("the grammar of countdown has four operators") {
   const auto value = [](std::string_view s) { return evaluate_exactly(s, grammar::arithmetic); };
   CHECK(value("8 / (3 - 8 / 3)") == make(24));
   CHECK(value("-(2)") == make(-2));
-  for (const char* s : {"2^3", "2**3", "1.5", "1e3", "1,000", "2(3)", "\\frac12", "pi", "3 1/2",
-                        "{1}", "1=1", "1;", "0x10", "1_0"})
+  for (const char* s : {".5", "2^3", "2**3", "1.5", "1e3", "1,000", "2(3)", "\\frac12", "pi",
+                        "3 1/2", "{1}", "1=1", "1;", "0x10", "1_0"})
     CHECK_MESSAGE(fault(s, grammar::arithmetic) == exact_fault::syntax, s);
 }
 

@@ -34,6 +34,9 @@ TEST_CASE("words are runs of letters of one script") {
   check("\u6240\u4EE5\u3002so", 2, 3, chinese);
   check("\u0644\u0627", 0, 1);
   check("don't' 'tis", 2, 2);
+  check("don'", 1, 1);
+  check("a\\alpha", 1, 1);
+  check("a\\", 1, 1);
   check(
       "\xFF\xFE"
       "a\xC3",

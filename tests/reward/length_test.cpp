@@ -64,6 +64,7 @@ TEST_CASE("cos(pi x) against the C library in long double") {
   CHECK(length::cos_pi(0.5) == 0);
   CHECK(length::cos_pi(-1.5) == 0);
   CHECK(length::cos_pi(0x1p52 + 1) == -1);
+  CHECK(length::cos_pi(0x1p52 + 2) == 1);
   CHECK(length::cos_pi(0x1p60) == 1);
 }
 

@@ -65,6 +65,11 @@ TEST_CASE("one spelling for each") {
   CHECK(normal("\\text{\\text{a}") == "a{");
   CHECK(normal("\\text{\\text{a}}") == "a");
   CHECK(normal("\\text") == "");
+  CHECK(normal("\\text {a}b") == "ab");
+  CHECK(normal("\\text a") == "a");
+  CHECK(normal("1\\!2") == "12");
+  CHECK(normal("1, 2x4") == "1,2x4");
+  CHECK(normal("1, x") == "1,x");
   CHECK(normal("\\") == "\\\x11");
 }
 

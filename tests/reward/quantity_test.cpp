@@ -35,6 +35,20 @@ TEST_CASE("wrappers come off, eight layers deep") {
   CHECK_FALSE(of("\\text{\\text{" + s + "}}").ok());
 }
 
+TEST_CASE("halves of wrappers stay") {
+  const auto clean = [](std::string_view s) {
+    char name = '\0';
+    return reward::detail::cleaned<hence::native_isa>(s, name);
+  };
+  for (const char* s : {"\\(5", "\\[5", "5..", "\\text5}", "\\text{5}{6}", "**5", "$5", "\"5",
+                        "5\\\\,", "5\\\\;", "5 5", "5.5"})
+    CHECK_MESSAGE(clean(s) == s, s);
+  CHECK(clean("x\\,") == "x");
+  CHECK(clean("x\\;") == "x");
+  CHECK(clean("\\!x\\ ") == "x");
+  CHECK(clean("x,") == "x");
+}
+
 TEST_CASE("only the variable that is defined comes off") {
   CHECK(of("x = 5").ok());
   CHECK_FALSE(of("x = y = 5").ok());

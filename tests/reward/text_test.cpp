@@ -86,3 +86,9 @@ TEST_CASE("every code point survives") {
   }
   CHECK(wrong == 0);
 }
+
+TEST_CASE("the empty part stands everywhere") {
+  CHECK(reward::find("ab", "", 1) == 1);
+  CHECK(reward::find("ab", "", 2) == 2);
+  CHECK(reward::find("ab", "", 3) == reward::npos);
+}

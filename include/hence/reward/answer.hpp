@@ -60,13 +60,13 @@ HENCE_FN constexpr bool is_match(match m) { return m >= match::same_choice; }
 
 namespace detail {
 
-/// A to J out of `A`, `(A)`, `A)`, `A.`, `[A]`; 0 for anything else.
+/// A to J out of `A`, `(A)`, `A)`, `[A]`, `A:` (a final stop came off before); 0 for anything else.
+/// \param s not empty.
 HENCE_FN constexpr char choice_letter(text s) {
-  if (!s.empty() && (s[0] == '(' || s[0] == '[')) s = slice(s, 1);
+  if (s[0] == '(' || s[0] == '[') s = slice(s, 1);
   if (s.empty() || s[0] < 'A' || s[0] > 'J') return '\0';
   const text rest = slice(s, 1);
-  const bool closed = rest.empty() || equal(rest, ")") || equal(rest, ".") || equal(rest, "]") ||
-                      equal(rest, ":") || equal(rest, ").");
+  const bool closed = rest.empty() || equal(rest, ")") || equal(rest, "]") || equal(rest, ":");
   return closed ? s[0] : '\0';
 }
 

@@ -88,7 +88,11 @@ constexpr Value expression_reader<Isa, Value>::fraction_part(exact whole) {
         n = s_[at_++] - '0';
         return true;
       }
-      return take('{') && number(n) && take('}');
+      if (!take('{')) return false;
+      skip();
+      if (!number(n)) return false;
+      skip();
+      return take('}');
     };
     found = group(num) && group(den);
   } else if (spaced && number(num) && take('/')) {

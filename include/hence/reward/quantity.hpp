@@ -61,6 +61,9 @@ template <class Isa> constexpr text unwrapped(text s, char& name) {
     if (s.size() > 2 && ends_with(s, space) && s[s.size() - 3] != '\\')
       return slice(s, 0, s.size() - space.size());
   }
+  // what is left of TeX's space `\ ` at the end
+  if (s.size() > 1 && ends_with(s, "\\") && s[s.size() - 2] != '\\')
+    return slice(s, 0, s.size() - 1);
   // "x = 5": a variable is defined, its value is the answer
   std::size_t at = is_letter(s[0]) ? 1 : 0;
   if (at == 1) {

@@ -29,7 +29,6 @@ template <class Isa> constexpr std::size_t opening_at(text s, std::size_t at, ch
   return 0;
 }
 template <class Isa> constexpr std::size_t closing_at(text s, std::size_t at, char& kind) {
-  if (at >= s.size()) return 0;
   kind = s[at];
   if (kind == ')' || kind == ']') return 1;
   if (kind != '\\') return 0;
