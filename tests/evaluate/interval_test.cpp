@@ -1,6 +1,7 @@
 #include <hence/evaluate/interval.hpp>
 
 #include <doctest/doctest.h>
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -47,6 +48,20 @@ TEST_CASE("bootstrap: the same seed, the same bits; it holds the mean") {
   CHECK(mean == doctest::Approx(0.25).epsilon(0.02));
   CHECK(evaluate::bootstrap(values, 0.95, 8, again).low != doctest::Approx(-1));
   CHECK(means != again);
+}
+
+TEST_CASE("the ends are those resamples that leave as many outside") {
+  std::vector<double> values(50), means(401);
+  for (std::size_t i = 0; i < 50; ++i) values[i] = static_cast<double>(i * i * i % 997);
+  const auto i = evaluate::bootstrap(values, 0.75, 5, means);  // of 401: 50 outside at each end
+  CHECK(std::is_sorted(means.begin(), means.end()));
+  CHECK(i.low == means[50]);
+  CHECK(i.high == means[350]);
+  CHECK(means[49] < means[51]);
+  CHECK(means[349] < means[351]);
+  std::vector<double> single(1);
+  const auto one = evaluate::bootstrap(values, 0.9, 5, single);
+  CHECK(one.low == one.high);
 }
 
 TEST_CASE("bootstrap of a constant and of one value") {

@@ -56,6 +56,12 @@ TEST_CASE("weights: sums are exact, so that their order breaks no tie") {
   const std::vector<double> weights{0.1, 0.3, 0.2, 0.2, 0.3, 0.1};
   const auto v = evaluate::majority_vote(answers, 1, ties::fractional, weights);
   CHECK(v.correct == 0.5);
+  // an answer's votes are all its weights, not those of its last samples
+  const ids twice{1, 1, 2};
+  const std::vector<double> mixed{-1, 2, 0.5};
+  const auto m = evaluate::majority_vote(twice, 1, ties::first_seen, mixed);
+  CHECK(m.winner == 1);
+  CHECK(m.votes == 1);
   const std::vector<double> negative{-1, -2};
   const ids ids_of{5, 6};
   CHECK(evaluate::majority_vote(ids_of, 5, ties::first_seen, negative).winner == 5);

@@ -80,6 +80,7 @@ TEST_CASE("the order of equal lengths does not matter to the chunks' sizes, and 
   CHECK(r.p.empty == 1);
   CHECK(pack({}, 10, 4).p.chunks == 0);
   CHECK(pack({10, 10, 0}, 10, 1).p.chunks == 2);
+  CHECK(pack({0, 0}, 10, 1).p.chunks == 1);  // a chunk that is all room takes more
 }
 
 TEST_CASE("what does not fit is refused before anything is written") {
