@@ -140,6 +140,12 @@ TEST_CASE("echoing the question") {
     CHECK_MESSAGE(is_match(compare_answers(s, "391", rules)) == false, std::string(s));
 }
 
+TEST_CASE("echoing what is to be sorted") {
+  CHECK(is_match(compare_answers("3, 1, 2", "1, 2, 3", answer::strict)) == false);
+  CHECK(is_match(compare_answers("1, 2, 3", "1, 2, 3", answer::strict)));
+  CHECK(is_match(compare_answers("3, 1, 2", "1, 2, 3", answer::math)));  // solutions of an equation
+}
+
 TEST_CASE("a million of anything ends, and earns nothing") {
   for (const char* piece :
        {"{",      "}",        "(",       ")",  "\\{", "\\boxed{", "\\text{",  "\\frac{", "\\frac",

@@ -54,7 +54,7 @@ TEST_CASE("the rules, one by one") {
     return is_match(compare_answers(a, b, r));
   };
   const auto percent = [](percents p) {
-    return answer_rules{p, units::may_be_missing, unevaluated::accepted};
+    return answer_rules{p, units::may_be_missing, unevaluated::accepted, reward::lists::sets};
   };
   for (const auto p : {percents::hundredths, percents::sign_dropped, percents::either}) {
     CHECK(equal("50%", "50%", percent(p)));
@@ -64,13 +64,27 @@ TEST_CASE("the rules, one by one") {
     CHECK_FALSE(equal("50%", "0.5%", percent(p)));
   }
   const auto unit = [](units u) {
-    return answer_rules{percents::either, u, unevaluated::accepted};
+    return answer_rules{percents::either, u, unevaluated::accepted, reward::lists::sets};
   };
   for (const auto u : {units::must_agree, units::may_be_missing, units::dropped}) {
     CHECK(equal("5 cm", "5 centimeters", unit(u)));
     CHECK(equal("5 cm", "5", unit(u)) == (u != units::must_agree));
     CHECK(equal("5", "5 cm", unit(u)) == (u != units::must_agree));
     CHECK(equal("5 cm", "5 m", unit(u)) == (u == units::dropped));
+    CHECK_FALSE(equal("5m", "5", unit(u)));
+  }
+  for (const auto order : {reward::lists::sets, reward::lists::in_order}) {
+    const answer_rules r{percents::either, units::must_agree, unevaluated::refused, order};
+    const bool sets = order == reward::lists::sets;
+    CHECK(equal("1, 2", "1,2", r));
+    CHECK(equal("2, 1", "1, 2", r) == sets);
+    CHECK(equal("3 and 1 and 2", "1, 2, 3", r) == sets);
+    CHECK(equal("\\{2, 1\\}", "\\{1, 2\\}", r));  // said to be sets
+    CHECK(equal("2, 1", "\\{1, 2\\}", r));
+    CHECK(equal("\\{2, 1\\}", "1, 2", r));
+    CHECK_FALSE(equal("(2, 1)", "(1, 2)", r));
+    CHECK_FALSE(equal("1, 1", "1", r));
+    CHECK(equal("[1,2] \\cup [3,4]", "[1,2]\\cup[3,4]", r));
   }
 }
 

@@ -30,19 +30,28 @@ enum class unevaluated : std::uint8_t {
   refused,
 };
 
+/// What a list without brackets is: 1, 2, 3.
+enum class lists : std::uint8_t {
+  sets,      ///< in any order: the solutions of an equation
+  in_order,  ///< as given: where a question asks to sort, the question itself is a permutation
+};
+
 /// What counts as equal. No default: the checkers that exist disagree about each.
 struct answer_rules {
   percents percent;
   units unit;
   unevaluated sums;
+  lists order;
 };
 
 namespace answer {
 
 /// Nothing is forgiven.
-inline constexpr answer_rules strict{percents::hundredths, units::must_agree, unevaluated::refused};
+inline constexpr answer_rules strict{percents::hundredths, units::must_agree, unevaluated::refused,
+                                     lists::in_order};
 /// In the manner of the MATH-500 checkers.
-inline constexpr answer_rules math{percents::either, units::may_be_missing, unevaluated::accepted};
+inline constexpr answer_rules math{percents::either, units::may_be_missing, unevaluated::accepted,
+                                   lists::sets};
 
 }  // namespace answer
 
@@ -169,8 +178,11 @@ constexpr bool same_set(const structure& a, const structure& b, answer_rules rul
   if (size != count_parts<Isa>(b.inside, unions, most_unordered)) return false;
   // larger ones, and sets inside of sets, in the order given: linear time on any input
   if (size > most_unordered || depth > 0) return same_sequence<Isa>(a, b, rules, depth);
-  // "x = 1, y = 2" without its names is in that order
   const int names = names_of<Isa>(a), others = names_of<Isa>(b);
+  const bool bare = !unions && a.open == '\0' && b.open == '\0', named = names == 2 && others == 2;
+  if (bare && !named && rules.order == lists::in_order)
+    return same_sequence<Isa>(a, b, rules, depth);
+  // "x = 1, y = 2" without its names is in that order
   if (((names & 2) != 0 && (others & 1) != 0) || ((others & 2) != 0 && (names & 1) != 0))
     return same_sequence<Isa>(a, b, rules, depth);
   part_reader<Isa> left(a.inside, unions), right(b.inside, unions);
@@ -239,7 +251,7 @@ constexpr match compare_answers(text answer, text reference, answer_rules rules)
 template <class A, class B> constexpr match compare_answers(const A&, const B&) {
   static_assert(detail::has_rules<A>,
                 "hence: answers are compared by rules: answer::strict, answer::math, or "
-                "answer_rules{percents::..., units::..., unevaluated::...}");
+                "answer_rules{percents::..., units::..., unevaluated::..., lists::...}");
   return match::different;
 }
 
@@ -261,7 +273,7 @@ template <class Where, class A, class B>
 constexpr double accuracy_reward(const Where&, const A&, const B&) {
   static_assert(detail::has_rules<A>,
                 "hence: answers are compared by rules: answer::strict, answer::math, or "
-                "answer_rules{percents::..., units::..., unevaluated::...}");
+                "answer_rules{percents::..., units::..., unevaluated::..., lists::...}");
   return 0;
 }
 

@@ -3,8 +3,8 @@
 /// fonts. Read byte by byte, never stored, so that comparing takes one pass and no memory.
 ///
 /// What is left out: white space (but where it keeps two numbers apart: 1 2, 1, 234 and 1. 5),
-/// TeX's spaces, `\left` and `\right`, dollar signs, the braces of `\text{}` and of fonts. What is
-/// rewritten: `\dfrac` and `\tfrac`,
+/// TeX's spaces, `\left` and `\right`, dollars of formulas, the braces of `\text{}` and of fonts.
+/// What is rewritten: `\dfrac` and `\tfrac`,
 /// `\frac12` and
 /// `\sqrt2`, x^{2}, .5, operators and relations in LaTeX, Unicode or ASCII. Words of three ASCII
 /// letters or more are lowered, and capitalised ones of two (No); single letters and AB keep their
@@ -29,7 +29,7 @@ inline constexpr relation relations[] = {
     {"infinity", 4},    {"\\cup", 5},         {"\u222A", 5},    {"\\cap", 6},    {"\u2229", 6},
     {"\\in", 7},        {"\u2208", 7},        {"\\circ", 8},    {"\\degree", 8}, {"\u00B0", 8},
     {"\\emptyset", 11}, {"\\varnothing", 11}, {"\u2205", 11},   {"\\pm", 12},    {"\u00B1", 12},
-    {"\\lt", '<'},      {"\\gt", '>'},        {"\\%", '%'},     {"\\$", '\0'},   {"\\&", '&'},
+    {"\\lt", '<'},      {"\\gt", '>'},        {"\\%", '%'},     {"\\$", '$'},    {"\\&", '&'},
     {"\\lbrace", 14},   {"\\{", 14},          {"\\rbrace", 15}, {"\\}", 15},
 };
 inline constexpr char code_pi = 16, code_end_of_command = 17;
@@ -110,7 +110,7 @@ template <class Isa> class normal_reader {
       if (c != r.form[0] || !(is_word ? command_at(s_, at_, r.form) : stands_at(s_, at_, r.form)))
         continue;
       at_ += r.form.size();
-      if (r.code != '\0') emit(r.code);
+      emit(r.code);
       return;
     }
     std::size_t size = 0;

@@ -151,6 +151,10 @@ template <class Isa, class Value = exact> constexpr basic_quantity<Value> read_q
     q.percent = true;
     rest = slice(rest, n);
   }
+  if (currency == 0 && (equal(rest, "\\$") || equal(rest, "\u20AC"))) {  // 5 \$
+    currency = rest[0] == '\\' ? dollar : euro;
+    rest = {};
+  }
   if (!read_unit<Isa>(rest, q.unit)) return q;
   q.letter = adjacent && !rest.empty() && is_letter(rest[0]) && q.unit >> 16 == 0 &&
              (rest.size() == 1 || !is_letter(rest[1]));
