@@ -27,7 +27,7 @@ TEST_CASE("one spelling for each") {
                         "\\text{1} 2", "\\text{1 }2", "1\n2"})
     CHECK_MESSAGE(normal(s) == "1 2", s);
   CHECK(normal("1\\left 2") == "1 2");
-  CHECK(normal("1\\left2") == "12");
+  CHECK(normal("1\\left2") == "1 2");
   CHECK(normal("1, 234") == "1, 234");
   CHECK(normal("1,234") == "1,234");
   CHECK(normal("1, 23") == "1,23");

@@ -4,11 +4,9 @@
 ///
 /// What is left out: white space (but where it keeps two numbers apart: 1 2, 1, 234 and 1. 5),
 /// TeX's spaces, `\left` and `\right`, dollars of formulas, the braces of `\text{}` and of fonts.
-/// What is rewritten: `\dfrac` and `\tfrac`,
-/// `\frac12` and
-/// `\sqrt2`, x^{2}, .5, operators and relations in LaTeX, Unicode or ASCII. Words of three ASCII
-/// letters or more are lowered, and capitalised ones of two (No); single letters and AB keep their
-/// case.
+/// What is rewritten: `\dfrac` and `\tfrac`, `\frac12` and `\sqrt2`, x^{2}, .5, operators and
+/// relations in LaTeX, Unicode or ASCII. Words of three ASCII letters or more are lowered, and
+/// capitalised ones of two (No); single letters and AB keep their case.
 #pragma once
 
 #include <hence/reward/tokens.hpp>
@@ -134,9 +132,9 @@ template <class Isa> class normal_reader {
     ++at_;
   }
 
-  /// Whether layout that begins so sets numbers apart: TeX's thin spaces and `\left` do not.
+  /// Whether layout that begins so sets numbers apart: TeX's thin spaces do not.
   static constexpr bool is_gap(char c, char next) {
-    return c != '\\' || next == ' ' || next == ';' || next == ':' || next == 'q';
+    return c != '\\' || (next != ',' && next != '!');
   }
   /// Whether exactly three digits stand here: 1, 234 must not become 1,234.
   constexpr bool begins_group() const {
