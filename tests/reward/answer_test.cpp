@@ -102,6 +102,24 @@ TEST_CASE("sets of up to 64 parts in any order, larger ones in the order given")
   CHECK_FALSE(is_match(compare_answers(list(65, false), list(66, false), answer::math)));
 }
 
+TEST_CASE("sets of up to 4096 bytes in any order, longer ones in the order given") {
+  const std::string x(2000, 'x'), y(2096 - 3, 'y');  // and ", " with one byte more
+  const std::string list = x + ", z" + y, turned = "z" + y + ", " + x;
+  CHECK(list.size() == 4096);
+  CHECK(is_match(compare_answers(turned, list, answer::math)));
+  CHECK_FALSE(is_match(compare_answers(turned + "y", list + "y", answer::math)));
+  CHECK_FALSE(is_match(compare_answers(turned + " ", list + "y", answer::math)));
+  CHECK(is_match(compare_answers(list + "y", list + "y", answer::math)));
+  // a million bytes in 64 parts that differ at their ends
+  std::string a, b;
+  for (int i = 0; i < 64; ++i) {
+    a += (i > 0 ? ", " : "") + std::string(16000, 'x') + std::to_string(i);
+    b += (i > 0 ? ", " : "") + std::string(16000, 'x') + std::to_string(63 - i);
+  }
+  CHECK_FALSE(is_match(compare_answers(a, b, answer::math)));
+  CHECK(is_match(compare_answers(a, a, answer::math)));
+}
+
 TEST_CASE("the accuracy reward of a whole response") {
   const auto r = [](std::string_view s) {
     return accuracy_reward(reward::extract::last_boxed{}, s, "\\frac{1}{2}", answer::math);

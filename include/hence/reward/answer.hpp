@@ -103,6 +103,7 @@ constexpr bool same_quantity(const basic_quantity<Value>& a, const basic_quantit
 template <class> inline constexpr bool has_rules = false;
 
 inline constexpr int most_unordered = 64;
+inline constexpr std::size_t longest_unordered = 4096;  // bytes: each part meets each other
 
 /// An answer without its wrappers, and the number that it is.
 struct read_answer {
@@ -169,15 +170,17 @@ struct pairing {
   }
 };
 
-/// Every part of one pairs with a part of the other: multisets of at most 64 parts. Equality that
-/// forgives is not transitive, so the first partner found need not be the right one.
+/// Every part of one pairs with a part of the other: multisets of at most 64 parts and 4096 bytes.
+/// Equality that forgives is not transitive, so the first partner found need not be the right one.
 template <class Isa>
 constexpr bool same_set(const structure& a, const structure& b, answer_rules rules, int depth) {
   const bool unions = a.form == shape::union_of;
   const int size = count_parts<Isa>(a.inside, unions, most_unordered);
   if (size != count_parts<Isa>(b.inside, unions, most_unordered)) return false;
   // larger ones, and sets inside of sets, in the order given: linear time on any input
-  if (size > most_unordered || depth > 0) return same_sequence<Isa>(a, b, rules, depth);
+  if (size > most_unordered || depth > 0 || a.inside.size() > longest_unordered ||
+      b.inside.size() > longest_unordered)
+    return same_sequence<Isa>(a, b, rules, depth);
   const int names = names_of<Isa>(a), others = names_of<Isa>(b);
   const bool bare = !unions && a.open == '\0' && b.open == '\0', named = names == 2 && others == 2;
   if (bare && !named && rules.order == lists::in_order)
