@@ -20,6 +20,14 @@ template <std::size_t N> int judge_table(const fixture::answer_case (&cases)[N])
     CHECK_MESSAGE(is_match(found) == c.equal, shown);
     const bool strict = is_match(compare_answers(c.answer, c.reference, answer::strict));
     CHECK_MESSAGE(strict == (c.equal != c.strict_differs), "strict: " << shown);
+    // nobody reads behind the end of a text
+    for (const char* behind : {"000", "5}{)\\%cm^2", "\\frac{1}{2}, 3"}) {
+      const std::string answer_buffer = std::string(c.answer) + behind;
+      const std::string reference_buffer = std::string(c.reference) + behind;
+      const std::string_view a(answer_buffer.data(), std::string_view(c.answer).size());
+      const std::string_view b(reference_buffer.data(), std::string_view(c.reference).size());
+      CHECK_MESSAGE(compare_answers(a, b, answer::math) == found, shown);
+    }
     // what is equal to itself: everything but nothing
     if (*c.reference != '\0' && c.equal)
       CHECK(is_match(compare_answers(c.reference, c.reference, answer::math)));

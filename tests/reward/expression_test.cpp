@@ -161,7 +161,10 @@ TEST_CASE("expressions") {
   CHECK(is("2^+3", make(8)));
   CHECK(is("2 ^ 3", make(8)));
   CHECK(is("3 \\times \\frac{1}{2}^2", make(3, 4)));
-  CHECK(fault("3 1/12345678901234567890") == exact_fault::syntax);  // beyond a mixed number
+  // a mixed number's parts are below 2^61
+  CHECK(is("3 1/2305843009213693951",
+           make(3 * reward::wide{2305843009213693951} + 1, 2305843009213693951)));
+  CHECK(fault("3 1/2305843009213693952") == exact_fault::syntax);
   CHECK(is("-2^2", make(-4)));
   CHECK(is("(-2)^2", make(4)));
   CHECK(is("5\u00B2", make(25)));
