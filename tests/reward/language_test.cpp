@@ -66,6 +66,12 @@ TEST_CASE("a list of words, and a classifier of one's own") {
   CHECK(count_words(near, language::word_list{sorted}).target == 1);
   CHECK(c.target == 4);
   CHECK(c.words == 6);
+  // the list's words may be cut out of a text: what stands behind them does not count
+  const std::string_view buffer = "anzand";
+  const std::array<std::string_view, 3> cut{"aa", buffer.substr(0, 2), buffer.substr(3)};
+  CHECK(count_words("and", language::word_list{cut}).target == 1);
+  CHECK(count_words("an", language::word_list{cut}).target == 1);
+  CHECK(count_words("anz", language::word_list{cut}).target == 0);
   const auto by_length =
       count_words("a bb ccc", [](std::string_view w, script) { return w.size() > 1; });
   CHECK(by_length.target == 2);
