@@ -37,6 +37,7 @@ TEST_CASE("stop properly: times the coefficient, or the coefficient") {
   CHECK(length::stop_properly{0.5}(1, true) == 0.5);
   CHECK(length::stop_properly{0.5}(1, false) == 1);
   CHECK(length::stop_properly{0}(1, true) == 0);
+  CHECK(std::signbit(length::stop_properly{0}(-1, true)));  // times 0, not 0 instead
   CHECK(length::stop_properly{-0.5}(1, true) == -0.5);
   CHECK(length::stop_properly{-0.5}(1, false) == 1);
 }
