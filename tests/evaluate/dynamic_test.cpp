@@ -61,6 +61,8 @@ TEST_CASE("the difficulty filter") {
   CHECK_FALSE(f(0, 4));
   CHECK_FALSE(f(4, 4));
   CHECK_FALSE(f(0, 0));
+  CHECK(evaluate::difficulty_filter{0.5, 1}(1, 1));
+  CHECK(evaluate::refill{}.missing() == 0);
 }
 
 TEST_CASE("what does not fit is refused") {
