@@ -91,6 +91,9 @@ TEST_CASE("what is no sample count is refused, nothing is written") {
   std::vector<double> out{7, 7}, short_out(1);
   CHECK_THROWS_WITH(pass_at_k(n, c, 2, out),
                     "hence: correct[1] is 9, expected 0 to samples[1], which is 4");
+  const std::vector<std::int64_t> first{9, 1};
+  CHECK_THROWS_WITH(pass_at_k(n, first, 2, out),
+                    "hence: correct[0] is 9, expected 0 to samples[0], which is 4");
   CHECK_THROWS_WITH(pass_at_k(n, one, 2, out), "hence: correct has 1 entries, samples has 2");
   CHECK_THROWS_WITH(pass_at_k(n, n, 2, short_out), "hence: out has 1 entries, samples has 2");
   CHECK(out == std::vector<double>{7, 7});
