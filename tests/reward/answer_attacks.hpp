@@ -253,6 +253,13 @@ inline constexpr answer_case answer_attacks[] = {
     {"50, 0.5", "50%, 0.5", yes, strict_differs},
     {"5, 5 cm", "5 cm, 5 m", yes, strict_differs},
     {"5 cm, 6", "5 m, 6", no},
+    {"1, 1", "1, 2", no},
+    {"1, 2", "1, 1", no},
+    {"1, 1, 2", "1, 2, 2", no},
+    {"2, 2, 1", "1, 2, 3", no},
+    {"5, 5 cm, 5 m", "5 m, 5, 5 cm", yes, strict_differs},
+    {"5, 5, 5 cm", "5 m, 5 cm, 5 cm", yes, strict_differs},
+    {"5 cm, 5 cm, 5", "5 m, 5 m, 5", no},
     // nearly, but not quite
     {"5.000000000000000000000000000000000000001", "5", no},
     {"4.999999999999999999999999999999", "5", no},
