@@ -258,6 +258,23 @@ TEST_CASE("several terms, where the value may have them") {
     CHECK_MESSAGE(read(s).second > 0, s);
 }
 
+TEST_CASE("texts without a byte behind them, as constant expressions") {
+  // the compiler lets nothing behind an array be read
+  static constexpr char number[] = {'1', '2'}, comma[] = {'1', ','}, power[] = {'2', '^'},
+                        command[] = {'\\'}, point[] = {'1', '.'}, scale[] = {'1', 'e'},
+                        mixed[] = {'3', ' ', '1', '/'};
+  const auto of = [](const auto& s) constexpr {
+    return evaluate_exactly(std::string_view(s, sizeof(s)), grammar::answer).fault;
+  };
+  static_assert(of(number) == exact_fault::none);
+  static_assert(of(comma) == exact_fault::syntax);
+  static_assert(of(power) == exact_fault::syntax);
+  static_assert(of(command) == exact_fault::syntax);
+  static_assert(of(point) == exact_fault::none);
+  static_assert(of(scale) == exact_fault::syntax);
+  static_assert(of(mixed) == exact_fault::syntax);
+}
+
 TEST_CASE("depth and length are bounded") {
   const auto nested = [](int n) {
     return std::string(static_cast<std::size_t>(n), '(') + "1" +

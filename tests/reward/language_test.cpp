@@ -84,6 +84,14 @@ TEST_CASE("the reward is the share; without words it is what the caller says") {
   CHECK(reward::language_reward("", english, 1.0) == 1.0);
 }
 
+TEST_CASE("texts without a byte behind them, as constant expressions") {
+  // the compiler lets nothing behind an array be read
+  static constexpr char backslash[] = {'a', '\\'}, quote[] = {'a', '\''}, cut[] = {'a', '\xE4'};
+  static_assert(count_words({backslash, 2}, english).words == 1);
+  static_assert(count_words({quote, 2}, english).words == 1);
+  static_assert(count_words({cut, 2}, english).words == 1);
+}
+
 TEST_CASE("a million openings in linear time") {
   for (const char* piece : {"`", "```", "$", "$$ ", "\\(", "\\[", "\\", "$\n", "`\n", "a$",
                             "\u4E2D", "\xE4", "\u0301"}) {
