@@ -98,3 +98,11 @@ TEST_CASE("what is no sample count is refused, nothing is written") {
   CHECK_THROWS_WITH(pass_at_k(n, n, 2, short_out), "hence: out has 1 entries, samples has 2");
   CHECK(out == std::vector<double>{7, 7});
 }
+
+TEST_CASE("too few wrong ones to draw: exactly 1") {
+  int rounded = 0;
+  for (std::int64_t n = 1; n <= 60; ++n)
+    for (std::int64_t c = 1; c <= n; ++c)
+      for (std::int64_t k = n - c + 1; k <= n; ++k) rounded += evaluate::pass_at_k(n, c, k) != 1;
+  CHECK(rounded == 0);
+}

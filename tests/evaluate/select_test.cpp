@@ -77,3 +77,12 @@ TEST_CASE("what does not fit is refused before anything is written") {
   CHECK_THROWS_WITH(evaluate::select(c, good, 1, out), "hence: score[1] is nan");
   CHECK(out[0] == rejection::repetitive);
 }
+
+TEST_CASE("what lies behind the groups is none of them") {
+  std::vector<rejection> out(3, rejection::repetitive);
+  const std::vector<std::int64_t> more{0, 2, 3};
+  evaluate::select({}, hence::view<const std::int64_t>(more.data(), 2), 1,
+                   hence::view<rejection>(out.data(), 2));
+  CHECK(out ==
+        std::vector<rejection>{rejection::kept, rejection::not_among_best, rejection::repetitive});
+}
