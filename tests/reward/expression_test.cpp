@@ -273,6 +273,9 @@ TEST_CASE("texts without a byte behind them, as constant expressions") {
   static_assert(of(point) == exact_fault::none);
   static_assert(of(scale) == exact_fault::syntax);
   static_assert(of(mixed) == exact_fault::syntax);
+  static constexpr char fraction[] = {'\\', 'f', 'r', 'a', 'c'}, root[] = {'s', 'q', 'r', 't'};
+  static_assert(of(fraction) == exact_fault::syntax);
+  static_assert(of(root) == exact_fault::syntax);
 }
 
 TEST_CASE("depth and length are bounded") {
