@@ -26,6 +26,8 @@ TEST_CASE("the most votes win") {
   CHECK(v.votes == 2);
   CHECK(v.correct == 1);
   CHECK(vote({3, 1, 1}, 3, ties::first_seen).correct == 0);
+  CHECK(vote({0, 1, 0}, 0, ties::first_seen).correct == 1);  // 0 is an id as any other
+  CHECK(vote({0, 1, 0}, 0, ties::lowest_id).correct == 1);
 }
 
 TEST_CASE("ties, each rule") {
