@@ -7,7 +7,8 @@
 
 Every entry of a reasoning-gym data set is judged with its own answer, with another entry's and with a
 changed one; a verdict of reasoning-gym counts as right if it is 1. math-verify judges the hand-decided
-pairs of tests/reward/answer_cases.hpp. Not part of CI: the peers change.
+pairs of tests/reward/answer_cases.hpp and answer_attacks.hpp. Rates are of processor time. Not part of
+CI: the peers change.
 """
 import json
 import re
@@ -18,7 +19,7 @@ from pathlib import Path
 
 VERIFY = sys.argv[1]
 ENTRIES = int(sys.argv[2]) if len(sys.argv) > 2 else 20
-CASES = Path(__file__).parent.parent / "tests" / "reward" / "answer_cases.hpp"
+TABLES = [Path(__file__).parent.parent / "tests" / "reward" / f"answer_{name}.hpp" for name in ("cases", "attacks")]
 
 
 def hence(pairs):
@@ -63,14 +64,14 @@ def compare_reasoning_gym():
             print(f"{name:32} left out: no entry has a reference answer")
             continue
         verdicts = hence([(a, e["answer"]) for e, a in trials])
-        started = time.perf_counter()
+        started = time.process_time()
         theirs = []
         for entry, answer in trials:
             try:
                 theirs.append(data.score_answer(answer, entry) == 1.0)
             except Exception:
                 theirs.append(False)
-        spent += time.perf_counter() - started
+        spent += time.process_time() - started
         both = [v == t for v, t in zip(verdicts, theirs)]
         judged, agreed = judged + len(both), agreed + sum(both)
         text = ""
@@ -81,10 +82,10 @@ def compare_reasoning_gym():
     print(f"reasoning-gym: {agreed} of {judged} verdicts agree; its rate {judged / spent:.0f} a second")
 
 
-def read_cases():
-    """The pairs of the C++ table; names of its escapes are Python's, but for \\x and braces."""
-    text = CASES.read_text()
-    text = text[text.index("answer_cases[] = {"):]
+def read_cases(table):
+    """The pairs of a C++ table; names of its escapes are Python's, but for \\x and braces."""
+    text = table.read_text()
+    text = text[text.index(f"{table.stem}[] = {{"):]
     string = r'(?:"(?:[^"\\]|\\.)*"\s*)+'
     for a, b, equal in re.findall(rf"\{{({string}),\s*({string}),\s*(yes|no)", text):
         if "\\x" in a + b:
@@ -100,13 +101,18 @@ def compare_math_verify():
     except ImportError:
         print("math-verify is not installed: left out")
         return
-    pairs = [c for c in read_cases() if c[1]]
+    for table in TABLES:
+        compare_table(table, parse, verify)
+
+
+def compare_table(table, parse, verify):
+    pairs = [c for c in read_cases(table) if c[1]]
     mine = hence([(a, b) for a, b, _ in pairs])
-    started = time.perf_counter()
+    started = time.process_time()
     theirs = [verify(parse(f"${b}$"), parse(f"${a}$")) for a, b, _ in pairs]
-    spent = time.perf_counter() - started
+    spent = time.process_time() - started
     wrong = [p for p, t in zip(pairs, theirs) if t != p[2]]
-    print(f"hand-decided cases: hence decides {sum(m == p[2] for m, p in zip(mine, pairs))} of {len(pairs)} so, "
+    print(f"{table.stem}: hence decides {sum(m == p[2] for m, p in zip(mine, pairs))} of {len(pairs)} so, "
           f"math-verify {len(pairs) - len(wrong)}; its rate {len(pairs) / spent:.0f} a second")
     for a, b, equal in wrong[:20]:
         print(f"  math-verify: {a!r} and {b!r} are {'different' if equal else 'equal'}")

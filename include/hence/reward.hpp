@@ -7,6 +7,7 @@
 #include <hence/reward/code_tests.hpp>
 #include <hence/reward/combine.hpp>
 #include <hence/reward/countdown.hpp>
+#include <hence/reward/exact_sum.hpp>
 #include <hence/reward/format.hpp>
 #include <hence/reward/format_peers.hpp>
 #include <hence/reward/language.hpp>

@@ -81,6 +81,12 @@ TEST_CASE("bad counts are refused") {
   CHECK_THROWS_WITH(evaluate::expected_majority(bad, 0, 0, 1, ties::fractional, room), limit);
   CHECK_THROWS_WITH(evaluate::expected_majority(many, 0, 0, 1, ties::fractional, room), limit);
   CHECK_THROWS_WITH(evaluate::expected_majority(good, 0, -1, 1, ties::fractional, room), limit);
+  const counts one_too_many{1001};
+  CHECK_THROWS_WITH(evaluate::expected_majority(good, 0, 1001, 1, ties::fractional, room), limit);
+  CHECK_THROWS_WITH(evaluate::expected_majority(one_too_many, 0, 0, 1, ties::fractional, room),
+                    limit);
+  CHECK_THROWS_WITH(evaluate::expected_majority(good, 0, 0, 0, ties::fractional, room),
+                    "hence: k is 0, expected 1 to 3, the number of samples");
   CHECK_THROWS_WITH(evaluate::expected_majority(good, 0, 0, 4, ties::fractional, room),
                     "hence: k is 4, expected 1 to 3, the number of samples");
   CHECK_THROWS_WITH(evaluate::expected_majority(good, 2, 0, 1, ties::fractional, room),

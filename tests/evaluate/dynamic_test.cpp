@@ -41,6 +41,19 @@ TEST_CASE("how many groups to draw next") {
   CHECK(r.surplus() == 8);
 }
 
+TEST_CASE("metrics in any order; an empty group is constant wherever the range lies") {
+  const std::vector<float> metric{1, 0, 0.5f, 0, 1};
+  const std::vector<std::int64_t> groups{0, 2, 2, 5};
+  for (const evaluate::metric_range range : {evaluate::metric_range{-1, 0}, {0, 1}, {5, 6}}) {
+    bytes keep(3, 7);
+    evaluate::refill state;
+    evaluate::keep_informative(metric, groups, 0, range, keep, state);
+    CHECK(keep == bytes{1, 0, 1});
+    CHECK(state.constant == 1);
+    CHECK(state.kept == 2);
+  }
+}
+
 TEST_CASE("the difficulty filter") {
   const evaluate::difficulty_filter f{0.25, 0.75};
   CHECK(f(1, 4));
@@ -48,6 +61,8 @@ TEST_CASE("the difficulty filter") {
   CHECK_FALSE(f(0, 4));
   CHECK_FALSE(f(4, 4));
   CHECK_FALSE(f(0, 0));
+  CHECK(evaluate::difficulty_filter{0.5, 1}(1, 1));
+  CHECK(evaluate::refill{}.missing() == 0);
 }
 
 TEST_CASE("what does not fit is refused") {
@@ -61,6 +76,12 @@ TEST_CASE("what does not fit is refused") {
                     "hence: cu_groups does not ascend from 0 to 2, the number of metrics");
   CHECK_THROWS_WITH(evaluate::keep_informative(metric, two, -1, {0, 1}, keep, state),
                     "hence: tolerance is -1, expected 0 or more");
+  const float infinity = std::numeric_limits<float>::infinity();
+  CHECK_THROWS_WITH(evaluate::keep_informative(metric, two, infinity, {0, 1}, keep, state),
+                    "hence: tolerance is inf, expected 0 or more");
+  CHECK_THROWS_WITH(
+      evaluate::keep_informative(metric, two, infinity - infinity, {0, 1}, keep, state),
+      "hence: tolerance is nan, expected 0 or more");
   CHECK(keep[0] == 7);
   CHECK(state.generated == 0);
 }

@@ -1,6 +1,7 @@
 #include <hence/evaluate/interval.hpp>
 
 #include <doctest/doctest.h>
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -21,6 +22,16 @@ TEST_CASE("Wilson: known answers") {
   CHECK(evaluate::wilson(0, 10, evaluate::z95).high == doctest::Approx(0.2775328).epsilon(1e-6));
 }
 
+TEST_CASE("Wilson: shares between 0 and 1 whatever z is") {
+  for (const double z : {1e-9, 1.0, 1e3, 1e7, 9e8})
+    for (int n = 1; n < 100; ++n)
+      for (int k = 0; k <= n; ++k) {
+        const auto i = evaluate::wilson(k, n, z);
+        const double p = static_cast<double>(k) / n;
+        CHECK((i.low >= 0 && i.low <= p && p <= i.high && i.high <= 1) == true);
+      }
+}
+
 TEST_CASE("bootstrap: the same seed, the same bits; it holds the mean") {
   std::vector<double> values(200), means(2000), again(2000);
   for (std::size_t i = 0; i < 200; ++i) values[i] = i % 4 == 0 ? 1 : 0;
@@ -37,6 +48,20 @@ TEST_CASE("bootstrap: the same seed, the same bits; it holds the mean") {
   CHECK(mean == doctest::Approx(0.25).epsilon(0.02));
   CHECK(evaluate::bootstrap(values, 0.95, 8, again).low != doctest::Approx(-1));
   CHECK(means != again);
+}
+
+TEST_CASE("the ends are those resamples that leave as many outside") {
+  std::vector<double> values(50), means(401);
+  for (std::size_t i = 0; i < 50; ++i) values[i] = static_cast<double>(i * i * i % 997);
+  const auto i = evaluate::bootstrap(values, 0.75, 5, means);  // of 401: 50 outside at each end
+  CHECK(std::is_sorted(means.begin(), means.end()));
+  CHECK(i.low == means[50]);
+  CHECK(i.high == means[350]);
+  CHECK(means[49] < means[51]);
+  CHECK(means[349] < means[351]);
+  std::vector<double> single(1);
+  const auto one = evaluate::bootstrap(values, 0.9, 5, single);
+  CHECK(one.low == one.high);
 }
 
 TEST_CASE("bootstrap of a constant and of one value") {
@@ -63,7 +88,17 @@ TEST_CASE("bad arguments are refused") {
   CHECK_THROWS_WITH(evaluate::wilson(1, 0, 1), "hence: trials is 0, expected 1 or more");
   CHECK_THROWS_WITH(evaluate::wilson(3, 2, 1),
                     "hence: successes is 3, expected 0 to trials, which is 2");
-  CHECK_THROWS_WITH(evaluate::wilson(1, 2, 0), "hence: z is 0, expected a positive number");
+  CHECK_THROWS_WITH(evaluate::wilson(-1, 2, 1),
+                    "hence: successes is -1, expected 0 to trials, which is 2");
+  CHECK_THROWS_WITH(evaluate::wilson(1, 2, 0),
+                    "hence: z is 0, expected a number above 0 and below 1e9");
+  CHECK_THROWS_WITH(evaluate::wilson(1, 2, 1e9),
+                    "hence: z is 1000000000, expected a number above 0 and below 1e9");
+  const hence::view<const double> many(values.data(), std::int64_t{1} << 31);
+  CHECK_THROWS_WITH(evaluate::bootstrap(many, 0.9, 1, means),
+                    "hence: values has 2147483648 entries, expected 1 to 2^31 - 1");
+  CHECK_THROWS_WITH(evaluate::bootstrap(values, 0, 1, means),
+                    "hence: confidence is 0, expected a number between 0 and 1");
   CHECK_THROWS_WITH(evaluate::bootstrap(none, 0.9, 1, means),
                     "hence: values has 0 entries, expected 1 to 2^31 - 1");
   CHECK_THROWS_WITH(evaluate::bootstrap(values, 0.9, 1, none),
@@ -73,4 +108,11 @@ TEST_CASE("bad arguments are refused") {
   values[1] = std::numeric_limits<double>::infinity();
   CHECK_THROWS_WITH(evaluate::bootstrap(values, 0.9, 1, means),
                     "hence: values[1] is inf, expected a finite number");
+}
+
+TEST_CASE("what lies behind the values is none of them") {
+  const std::vector<double> more{1, 2, std::numeric_limits<double>::infinity()};
+  std::vector<double> means(10);
+  const hence::view<const double> two(more.data(), 2);
+  CHECK(evaluate::bootstrap(two, 0.9, 1, means).high <= 2);
 }

@@ -26,6 +26,8 @@ TEST_CASE("the most votes win") {
   CHECK(v.votes == 2);
   CHECK(v.correct == 1);
   CHECK(vote({3, 1, 1}, 3, ties::first_seen).correct == 0);
+  CHECK(vote({0, 1, 0}, 0, ties::first_seen).correct == 1);  // 0 is an id as any other
+  CHECK(vote({0, 1, 0}, 0, ties::lowest_id).correct == 1);
 }
 
 TEST_CASE("ties, each rule") {
@@ -56,6 +58,12 @@ TEST_CASE("weights: sums are exact, so that their order breaks no tie") {
   const std::vector<double> weights{0.1, 0.3, 0.2, 0.2, 0.3, 0.1};
   const auto v = evaluate::majority_vote(answers, 1, ties::fractional, weights);
   CHECK(v.correct == 0.5);
+  // an answer's votes are all its weights, not those of its last samples
+  const ids twice{1, 1, 2};
+  const std::vector<double> mixed{-1, 2, 0.5};
+  const auto m = evaluate::majority_vote(twice, 1, ties::first_seen, mixed);
+  CHECK(m.winner == 1);
+  CHECK(m.votes == 1);
   const std::vector<double> negative{-1, -2};
   const ids ids_of{5, 6};
   CHECK(evaluate::majority_vote(ids_of, 5, ties::first_seen, negative).winner == 5);

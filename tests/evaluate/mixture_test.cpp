@@ -22,6 +22,15 @@ TEST_CASE("each stretch holds the sources in their shares") {
   CHECK(taken == sizes);
 }
 
+TEST_CASE("what lies behind the sizes is no source, and old counts do not count") {
+  const ids more{3, 2, 1000};
+  ids taken{9, 9, 9}, source(5);
+  evaluate::mix(hence::view<const std::int64_t>(more.data(), 2),
+                hence::view<std::int64_t>(taken.data(), 2), source);
+  CHECK(source == ids{0, 1, 0, 1, 0});
+  CHECK(taken == ids{3, 2, 9});
+}
+
 TEST_CASE("R1's three to one") {
   const ids sizes{6, 2};
   ids taken(2), source(8);

@@ -80,6 +80,7 @@ TEST_CASE("the order of equal lengths does not matter to the chunks' sizes, and 
   CHECK(r.p.empty == 1);
   CHECK(pack({}, 10, 4).p.chunks == 0);
   CHECK(pack({10, 10, 0}, 10, 1).p.chunks == 2);
+  CHECK(pack({0, 0}, 10, 1).p.chunks == 1);  // a chunk that is all room takes more
 }
 
 TEST_CASE("what does not fit is refused before anything is written") {
@@ -91,6 +92,8 @@ TEST_CASE("what does not fit is refused before anything is written") {
                     "hence: lengths[1] is -1, expected 0 to capacity, which is 10");
   CHECK_THROWS_WITH(evaluate::pack_chunks(good, 0, 1, two, room),
                     "hence: capacity is 0, expected 1 to 2^40");
+  CHECK_THROWS_WITH(evaluate::pack_chunks(good, (std::int64_t{1} << 40) + 1, 1, two, room),
+                    "hence: capacity is 1099511627777, expected 1 to 2^40");
   CHECK_THROWS_WITH(evaluate::pack_chunks(good, 10, 0, two, room),
                     "hence: ranks is 0, expected 1 or more");
   CHECK_THROWS_WITH(evaluate::pack_chunks(good, 10, 1, chunk, room),

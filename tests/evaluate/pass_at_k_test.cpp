@@ -91,7 +91,18 @@ TEST_CASE("what is no sample count is refused, nothing is written") {
   std::vector<double> out{7, 7}, short_out(1);
   CHECK_THROWS_WITH(pass_at_k(n, c, 2, out),
                     "hence: correct[1] is 9, expected 0 to samples[1], which is 4");
+  const std::vector<std::int64_t> first{9, 1};
+  CHECK_THROWS_WITH(pass_at_k(n, first, 2, out),
+                    "hence: correct[0] is 9, expected 0 to samples[0], which is 4");
   CHECK_THROWS_WITH(pass_at_k(n, one, 2, out), "hence: correct has 1 entries, samples has 2");
   CHECK_THROWS_WITH(pass_at_k(n, n, 2, short_out), "hence: out has 1 entries, samples has 2");
   CHECK(out == std::vector<double>{7, 7});
+}
+
+TEST_CASE("too few wrong ones to draw: exactly 1") {
+  int rounded = 0;
+  for (std::int64_t n = 1; n <= 60; ++n)
+    for (std::int64_t c = 1; c <= n; ++c)
+      for (std::int64_t k = n - c + 1; k <= n; ++k) rounded += evaluate::pass_at_k(n, c, k) != 1;
+  CHECK(rounded == 0);
 }

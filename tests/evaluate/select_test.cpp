@@ -68,10 +68,21 @@ TEST_CASE("what does not fit is refused before anything is written") {
   CHECK_THROWS_WITH(evaluate::select(c, short_of, 1, out), groups);
   CHECK_THROWS_WITH(evaluate::select(c, falling, 1, out), groups);
   CHECK_THROWS_WITH(evaluate::select(c, hence::view<const std::int64_t>(), 1, out), groups);
+  const std::vector<std::int64_t> late{1, 2};
+  CHECK_THROWS_WITH(evaluate::select(c, late, 1, out), groups);
   c.correct = three;
   CHECK_THROWS_WITH(evaluate::select(c, good, 1, out), "hence: correct has 3 entries, out has 2");
   c.correct = {};
   c.score = nan;
   CHECK_THROWS_WITH(evaluate::select(c, good, 1, out), "hence: score[1] is nan");
   CHECK(out[0] == rejection::repetitive);
+}
+
+TEST_CASE("what lies behind the groups is none of them") {
+  std::vector<rejection> out(3, rejection::repetitive);
+  const std::vector<std::int64_t> more{0, 2, 3};
+  evaluate::select({}, hence::view<const std::int64_t>(more.data(), 2), 1,
+                   hence::view<rejection>(out.data(), 2));
+  CHECK(out ==
+        std::vector<rejection>{rejection::kept, rejection::not_among_best, rejection::repetitive});
 }

@@ -30,6 +30,22 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto rich = reward::evaluate_exactly(s, reward::grammar::answer);
   check(plain);
   check(rich);
+  reward::detail::expression_reader<hence::native_isa, reward::exact_sum> reader(
+      s, reward::grammar::answer);
+  const reward::exact_sum sum = reader.read();
+  demand(sum.terms >= 0 && sum.terms <= reward::most_terms, "at most eight terms");
+  for (int i = 0; sum.ok() && i < sum.terms; ++i) {
+    const reward::exact& x = sum.term[i];
+    check(x);
+    demand(x.ok() && x.num != 0, "terms are not zero");
+    demand(i == 0 || x.pi > sum.term[i - 1].pi ||
+               (x.pi == sum.term[i - 1].pi && x.root > sum.term[i - 1].root),
+           "terms ascend");
+  }
+  reward::detail::expression_reader<hence::native_isa> one(s, reward::grammar::answer);
+  const reward::exact single = one.read();
+  demand(!single.ok() || (sum.ok() && sum.single() == single && reader.end() == one.end()),
+         "one term is one term");
   demand(!plain.ok() || plain.rational(), "arithmetic is rational");
   demand(!plain.ok() || plain == rich, "the grammars agree");
 

@@ -55,6 +55,35 @@ TEST_CASE("several answers in one tag") {
         reward::extract_fault::several);
 }
 
+TEST_CASE("a box is the answer, whatever stands beside it") {
+  CHECK(judge(answered("\\boxed{5} or 6"), "5") == 1.0);
+  CHECK(judge(answered("6, not \\boxed{5}"), "5") == 1.0);
+  CHECK(judge(answered("\\boxed{5} or 6"), "6") == 0.0);
+  const auto whole = [](std::string_view s) {
+    return accuracy_reward(extract::whole{}, s, "5", answer::math);
+  };
+  CHECK(whole("\\boxed{5}") == 1.0);
+  CHECK(whole("\\boxed{5} or 6") == 0.0);
+  CHECK(whole("\\boxed{5} \\boxed{5}") == 0.0);
+}
+
+TEST_CASE("a thought of one invisible character is a thought") {
+  CHECK(judge("<think>\u200B</think><answer>5</answer>", "5") == 1.0);
+  CHECK(judge("<think> \n</think><answer>5</answer>", "5") == 0.0);
+  CHECK(judge("<think></think><answer>5</answer>", "5") == 0.0);
+  CHECK(judge("<think>t</think><answer>\u200B</answer>", "5") == 0.0);
+}
+
+TEST_CASE("one answer for several references") {
+  // what the named rules allow, and nothing else does
+  CHECK(judge(answered("50%"), "0.5") == 1.0);
+  CHECK(judge(answered("50%"), "50") == 1.0);
+  CHECK(is_match(compare_answers("50%", "50", answer::strict)) == false);
+  for (const char* s : {"3-1", "3m", "y = 5", "(1,234)", "$1$ $2$", "1, 234", "x=2, y=1"})
+    for (const char* reference : {"2", "2-0", "3", "x = 5", "1234", "12", "1,234", "x=1, y=2"})
+      CHECK_MESSAGE(judge(answered(s), reference) == 0.0, s << " for " << reference);
+}
+
 TEST_CASE("zero denominators and what has no value") {
   for (const char* s : {"1/0", "0/0", "\\frac{0}{0}", "5/0*0", "0^0", "\\sqrt{-25}", "5+0/0",
                         "1e999", "nan", "inf"})
@@ -106,8 +135,15 @@ TEST_CASE("tags inside of tags, and what is almost a tag") {
 TEST_CASE("echoing the question") {
   const reward::answer_rules rules = answer::strict;
   for (const char* s : {"17*23", "17 \\times 23", "17\\cdot23", "(17)(23)", "400-9", "19.774^2",
-                        "782/2", "\\frac{782}{2}"})
+                        "782/2", "\\frac{782}{2}", "400 - 9", "\\sqrt{152881}", "391^1", "--391",
+                        "-(-391)", "\\sqrt{17}\\sqrt{8993}", "391\u00B9", "x = 17*23"})
     CHECK_MESSAGE(is_match(compare_answers(s, "391", rules)) == false, std::string(s));
+}
+
+TEST_CASE("echoing what is to be sorted") {
+  CHECK(is_match(compare_answers("3, 1, 2", "1, 2, 3", answer::strict)) == false);
+  CHECK(is_match(compare_answers("1, 2, 3", "1, 2, 3", answer::strict)));
+  CHECK(is_match(compare_answers("3, 1, 2", "1, 2, 3", answer::math)));  // solutions of an equation
 }
 
 TEST_CASE("a million of anything ends, and earns nothing") {

@@ -1,4 +1,4 @@
-#include "answer_cases.hpp"
+#include "answer_attacks.hpp"
 
 #include <hence/reward/answer.hpp>
 
@@ -10,21 +10,36 @@ namespace answer = hence::reward::answer;
 using reward::compare_answers;
 using reward::match;
 
-TEST_CASE("the hand-decided cases") {
-  int cases = 0;
-  for (const fixture::answer_case& c : fixture::answer_cases) {
-    ++cases;
+namespace {
+
+/// Judges a table of cases; how many there were.
+template <std::size_t N> int judge_table(const fixture::answer_case (&cases)[N]) {
+  for (const fixture::answer_case& c : cases) {
     const std::string shown = std::string(c.answer) + "  |  " + c.reference;
     const match found = compare_answers(c.answer, c.reference, answer::math);
     CHECK_MESSAGE(is_match(found) == c.equal, shown);
     const bool strict = is_match(compare_answers(c.answer, c.reference, answer::strict));
     CHECK_MESSAGE(strict == (c.equal != c.strict_differs), "strict: " << shown);
+    // nobody reads behind the end of a text
+    for (const char* behind : {"000", "5}{)\\%cm^2", "\\frac{1}{2}, 3"}) {
+      const std::string answer_buffer = std::string(c.answer) + behind;
+      const std::string reference_buffer = std::string(c.reference) + behind;
+      const std::string_view a(answer_buffer.data(), std::string_view(c.answer).size());
+      const std::string_view b(reference_buffer.data(), std::string_view(c.reference).size());
+      CHECK_MESSAGE(compare_answers(a, b, answer::math) == found, shown);
+    }
     // what is equal to itself: everything but nothing
     if (*c.reference != '\0' && c.equal)
       CHECK(is_match(compare_answers(c.reference, c.reference, answer::math)));
   }
-  CHECK(cases >= 300);
+  return static_cast<int>(N);
 }
+
+}  // namespace
+
+TEST_CASE("the hand-decided cases") { CHECK(judge_table(fixture::answer_cases) >= 300); }
+
+TEST_CASE("attacks on the comparison") { CHECK(judge_table(fixture::answer_attacks) >= 200); }
 
 TEST_CASE("how two answers are equal") {
   const auto how = [](std::string_view a, std::string_view b) {
@@ -47,7 +62,7 @@ TEST_CASE("the rules, one by one") {
     return is_match(compare_answers(a, b, r));
   };
   const auto percent = [](percents p) {
-    return answer_rules{p, units::may_be_missing, unevaluated::accepted};
+    return answer_rules{p, units::may_be_missing, unevaluated::accepted, reward::lists::sets};
   };
   for (const auto p : {percents::hundredths, percents::sign_dropped, percents::either}) {
     CHECK(equal("50%", "50%", percent(p)));
@@ -57,13 +72,27 @@ TEST_CASE("the rules, one by one") {
     CHECK_FALSE(equal("50%", "0.5%", percent(p)));
   }
   const auto unit = [](units u) {
-    return answer_rules{percents::either, u, unevaluated::accepted};
+    return answer_rules{percents::either, u, unevaluated::accepted, reward::lists::sets};
   };
   for (const auto u : {units::must_agree, units::may_be_missing, units::dropped}) {
     CHECK(equal("5 cm", "5 centimeters", unit(u)));
     CHECK(equal("5 cm", "5", unit(u)) == (u != units::must_agree));
     CHECK(equal("5", "5 cm", unit(u)) == (u != units::must_agree));
     CHECK(equal("5 cm", "5 m", unit(u)) == (u == units::dropped));
+    CHECK_FALSE(equal("5m", "5", unit(u)));
+  }
+  for (const auto order : {reward::lists::sets, reward::lists::in_order}) {
+    const answer_rules r{percents::either, units::must_agree, unevaluated::refused, order};
+    const bool sets = order == reward::lists::sets;
+    CHECK(equal("1, 2", "1,2", r));
+    CHECK(equal("2, 1", "1, 2", r) == sets);
+    CHECK(equal("3 and 1 and 2", "1, 2, 3", r) == sets);
+    CHECK(equal("\\{2, 1\\}", "\\{1, 2\\}", r));  // said to be sets
+    CHECK(equal("2, 1", "\\{1, 2\\}", r));
+    CHECK(equal("\\{2, 1\\}", "1, 2", r));
+    CHECK_FALSE(equal("(2, 1)", "(1, 2)", r));
+    CHECK_FALSE(equal("1, 1", "1", r));
+    CHECK(equal("[1,2] \\cup [3,4]", "[1,2]\\cup[3,4]", r));
   }
 }
 
@@ -79,6 +108,24 @@ TEST_CASE("sets of up to 64 parts in any order, larger ones in the order given")
   CHECK_FALSE(is_match(compare_answers(list(65, true), list(65, false), answer::math)));
   CHECK(is_match(compare_answers(list(65, false), list(65, false), answer::math)));
   CHECK_FALSE(is_match(compare_answers(list(65, false), list(66, false), answer::math)));
+}
+
+TEST_CASE("sets of up to 4096 bytes in any order, longer ones in the order given") {
+  const std::string x(2000, 'x'), y(2096 - 3, 'y');  // and ", " with one byte more
+  const std::string list = x + ", z" + y, turned = "z" + y + ", " + x;
+  CHECK(list.size() == 4096);
+  CHECK(is_match(compare_answers(turned, list, answer::math)));
+  CHECK_FALSE(is_match(compare_answers(turned + "y", list + "y", answer::math)));
+  CHECK_FALSE(is_match(compare_answers(turned + " ", list + "y", answer::math)));
+  CHECK(is_match(compare_answers(list + "y", list + "y", answer::math)));
+  // a million bytes in 64 parts that differ at their ends
+  std::string a, b;
+  for (int i = 0; i < 64; ++i) {
+    a += (i > 0 ? ", " : "") + std::string(16000, 'x') + std::to_string(i);
+    b += (i > 0 ? ", " : "") + std::string(16000, 'x') + std::to_string(63 - i);
+  }
+  CHECK_FALSE(is_match(compare_answers(a, b, answer::math)));
+  CHECK(is_match(compare_answers(a, a, answer::math)));
 }
 
 TEST_CASE("the accuracy reward of a whole response") {

@@ -55,3 +55,11 @@ TEST_CASE("bad numbers are refused") {
                     "hence: numbers has 65 entries, expected at most 64");
   CHECK_THROWS_WITH(judge("1", {1, -2}, 1), "hence: numbers[1] is -2, expected 0 or more");
 }
+
+TEST_CASE("what lies behind the numbers is none of them") {
+  const std::int64_t more[] = {1, 2, -7, 3};
+  const hence::view<const std::int64_t> two(more, 2);
+  CHECK(reward::check_countdown("1+2", two, 3, usage::all_once) == countdown_fault::none);
+  CHECK(reward::check_countdown("3", hence::view<const std::int64_t>(more + 1, 1), 3,
+                                usage::at_most_once) == countdown_fault::wrong_numbers);
+}

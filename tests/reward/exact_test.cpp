@@ -88,9 +88,59 @@ TEST_CASE("overflow is a fault, never a wrong value") {
   CHECK(multiply(big, big).fault == exact_fault::overflow);
   CHECK(add(ratio(1, reward::wide{1} << 70), ratio(1, (reward::wide{1} << 70) - 1)).fault ==
         exact_fault::overflow);
+  CHECK(inverse(surd(reward::wide{1} << 100, 1, 1048573)) ==
+        surd(1, (reward::wide{1} << 100) * 1048573, 1048573));
+  CHECK(inverse(surd(reward::wide{1} << 120, 1, 1048573)).fault == exact_fault::overflow);
   CHECK(add(big, big) == integer(reward::wide{1} << 101));
   CHECK(multiply(surd(1, 1, 1ull << 61 | 1), surd(1, 1, (1ull << 61) - 1)).fault ==
         exact_fault::overflow);
+}
+
+TEST_CASE("faults come through every operation") {
+  const exact bad = ratio(1, 0), big = integer(reward::wide{1} << 120);
+  CHECK_FALSE(integer(1) == bad);
+  CHECK(multiply(bad, integer(1)).fault == exact_fault::division_by_zero);
+  CHECK(multiply(integer(1), bad).fault == exact_fault::division_by_zero);
+  CHECK(inverse(bad).fault == exact_fault::division_by_zero);
+  CHECK(power(bad, 2).fault == exact_fault::division_by_zero);
+  CHECK(root_of(bad, 2).fault == exact_fault::division_by_zero);
+  CHECK(reward::detail::reduced<hence::native_isa>(bad).fault == exact_fault::division_by_zero);
+  CHECK(add(big, ratio(1, 1000)).fault == exact_fault::overflow);
+  CHECK(add(ratio(1, 1000), big).fault == exact_fault::overflow);
+  CHECK(multiply(inverse(big), inverse(big)).fault == exact_fault::overflow);
+  CHECK(power(inverse(pi), 65).fault == exact_fault::overflow);
+  CHECK(power(inverse(pi), 64) == surd(1, 1, 1, -64));
+  CHECK(power(pi, 64) == surd(1, 1, 1, 64));
+  CHECK(power(integer(1), reward::wide{1} << 80) == integer(1));
+  CHECK(power(integer(-1), (reward::wide{1} << 80) + 1) == integer(-1));
+  CHECK(power(ratio(1, 2), 127).fault == exact_fault::overflow);
+  CHECK(root_of(integer(1), 126) == integer(1));
+  CHECK(root_of(integer(1), 127).fault == exact_fault::not_exact);
+  CHECK(root_of(integer((reward::wide{1} << 100) + 1), 2).fault == exact_fault::overflow);
+  CHECK(root_of(ratio(3, (reward::wide{1} << 70) + 1), 2).fault == exact_fault::overflow);
+  CHECK(root_of(integer((reward::wide{1} << 125) - 1), 2).fault == exact_fault::overflow);
+  CHECK(root_of(integer(reward::wide{1} << 124), 124) == integer(2));
+  CHECK(root_of(integer(reward::wide{1} << 120), 3) == integer(reward::wide{1} << 40));
+  using isa = hence::native_isa;
+  CHECK(reward::detail::gcd<isa>(std::uint64_t{0}, std::uint64_t{6}) == 6);
+  CHECK(reward::detail::gcd<isa>(std::uint64_t{6}, std::uint64_t{0}) == 6);
+  CHECK(reward::detail::gcd<isa>(reward::unsigned_wide{0}, reward::unsigned_wide{6}) == 6);
+  CHECK(reward::detail::gcd<isa>(reward::unsigned_wide{6}, reward::unsigned_wide{0}) == 6);
+}
+
+TEST_CASE("integer roots from below and above") {
+  for (int k = 2; k <= 126; ++k)
+    for (reward::unsigned_wide r = 1; r < 50; ++r) {
+      reward::unsigned_wide p = 1;
+      bool fits = true;
+      for (int i = 0; fits && i < k; ++i) {
+        fits = p <= (reward::unsigned_wide{1} << 125) / r;
+        if (fits) p *= r;
+      }
+      if (!fits) break;
+      CHECK((reward::detail::integer_root<hence::native_isa>(p, k) == r));
+      if (r > 1) CHECK((reward::detail::integer_root<hence::native_isa>(p - 1, k) == r - 1));
+    }
 }
 
 TEST_CASE("every square root below 20000 against its factors") {

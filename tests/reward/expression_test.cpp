@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <random>
 #include <string>
+#include <utility>
 
 namespace reward = hence::reward;
 using reward::evaluate_exactly;
@@ -46,7 +47,10 @@ TEST_CASE("numbers") {
   CHECK(is("-3 1/2", make(-7, 2)));
   CHECK(is("3\\frac{1}{2}", make(7, 2)));
   CHECK(is("3\\frac12", make(7, 2)));
+  CHECK(is("3\\frac{ 1 }{ 2 }", make(7, 2)));
+  CHECK(is("3 \\frac {1} {2}", make(7, 2)));
   CHECK(is("3\u00BD", make(7, 2)));
+  CHECK(is("3 \u00BD", make(7, 2)));
   CHECK(is("\u00BE", make(3, 4)));
   CHECK(is("3\\frac{0}{2}", make(0)));
   CHECK(is("3\\frac{2}{2}", make(3)));
@@ -66,7 +70,8 @@ TEST_CASE("what is no number") {
                         "1.2.3",
                         "1e",
                         "x",
-                        "2x",
+                        "3~",
+                        ".x",
                         "(1",
                         "1)",
                         "1+",
@@ -92,7 +97,25 @@ TEST_CASE("what is no number") {
                         "()",
                         "\\sqrt[2",
                         "\\leftarrow 5",
-                        "1 000"})
+                        "1 000",
+                        "+.",
+                        "3~",
+                        ".x",
+                        "3\\frac",
+                        "3\\frac x",
+                        "3\\frac{1}x",
+                        "3 99999999999999999999999999999999999999999/7",
+                        "1ex",
+                        "1e+",
+                        "3 \u00D7",
+                        "\\frac{1}{",
+                        "3\\frac{x}{2}",
+                        "3\\frac{1}{x}",
+                        "\\frac{",
+                        "\\sqrt{",
+                        "\\sqrt x",
+                        "2^-",
+                        "2^x"})
     CHECK_MESSAGE(fault(s) == exact_fault::syntax, s);
   CHECK(fault("1/0") == exact_fault::division_by_zero);
   CHECK(fault("\\frac{1}{0}") == exact_fault::division_by_zero);
@@ -106,6 +129,13 @@ TEST_CASE("what is no number") {
   CHECK(fault("1234567890123456789012345678901234567890") == exact_fault::overflow);
   CHECK(fault("661221407600221407600000000000.0010000000") ==
         exact_fault::overflow);  // found by fuzzing
+  CHECK(fault("1,234,567,890,123,456,789,012,345,678,901,234,567,890") == exact_fault::overflow);
+  CHECK(fault("0.00000000000000000000000000000000000001") == exact_fault::overflow);  // 38 places
+  CHECK(is("0.0000000000000000000000000000000000001", power(make(10), -37)));
+  CHECK(fault("1e99999999999999999999999999999999999999999") == exact_fault::overflow);
+  CHECK(fault("2^{127}") == exact_fault::overflow);
+  CHECK(fault("2^{1/127}") == exact_fault::not_exact);
+  CHECK(fault("\\sqrt[127]{2}") == exact_fault::not_exact);
   CHECK(fault("1+\\sqrt{2}") == exact_fault::not_exact);
   CHECK(fault("\\sqrt{-1}") == exact_fault::not_exact);
   CHECK(fault("\\sqrt[0]{2}") == exact_fault::not_exact);
@@ -126,6 +156,15 @@ TEST_CASE("expressions") {
   CHECK(is("8^{-\\frac23}", make(1, 4)));
   CHECK(is("2^10", make(1024)));
   CHECK(is("2^{-1}", make(1, 2)));
+  CHECK(is("2^(3)", make(8)));
+  CHECK(is("2^-1", make(1, 2)));
+  CHECK(is("2^+3", make(8)));
+  CHECK(is("2 ^ 3", make(8)));
+  CHECK(is("3 \\times \\frac{1}{2}^2", make(3, 4)));
+  // a mixed number's parts are below 2^61
+  CHECK(is("3 1/2305843009213693951",
+           make(3 * reward::wide{2305843009213693951} + 1, 2305843009213693951)));
+  CHECK(fault("3 1/2305843009213693952") == exact_fault::syntax);
   CHECK(is("-2^2", make(-4)));
   CHECK(is("(-2)^2", make(4)));
   CHECK(is("5\u00B2", make(25)));
@@ -148,8 +187,8 @@ TEST_CASE("the grammar of countdown has four operators") {
   const auto value = [](std::string_view s) { return evaluate_exactly(s, grammar::arithmetic); };
   CHECK(value("8 / (3 - 8 / 3)") == make(24));
   CHECK(value("-(2)") == make(-2));
-  for (const char* s : {"2^3", "2**3", "1.5", "1e3", "1,000", "2(3)", "\\frac12", "pi", "3 1/2",
-                        "{1}", "1=1", "1;", "0x10", "1_0"})
+  for (const char* s : {".5", "2^3", "2**3", "1.5", "1e3", "1,000", "2(3)", "\\frac12", "pi",
+                        "3 1/2", "{1}", "1=1", "1;", "0x10", "1_0"})
     CHECK_MESSAGE(fault(s, grammar::arithmetic) == exact_fault::syntax, s);
 }
 
@@ -162,9 +201,81 @@ TEST_CASE("what is left to compute is counted") {
   for (const char* s : {"5", "-5", "3/4", "\\frac{3}{4}", "2\\sqrt{3}", "\\frac{\\pi}{2}", "3 1/2",
                         "1e3", "6.02 \\times 10^{23}"})
     CHECK_MESSAGE(operations(s) == 0, s);
-  for (const char* s : {"17*23", "1+1", "391/17", "2^10", "2(3)", "(2)(3)", "\\frac{4}{2}", "10^3",
-                        "3 \\times 4^2"})
+  for (const char* s : {"\\sqrt{12}", "2^{1/2}", "\\pi^2", "\\pi\u00B2", "\\sqrt{2}\\sqrt{3}",
+                        "-(5)", "\\frac{1}{2}\\pi", "10 \\times 10^2"})
+    CHECK_MESSAGE(operations(s) == 0, s);
+  for (const char* s : {"17*23",
+                        "1+1",
+                        "391/17",
+                        "2^10",
+                        "2(3)",
+                        "(2)(3)",
+                        "\\frac{4}{2}",
+                        "10^3",
+                        "3 \\times 4^2",
+                        "\\sqrt{16}",
+                        "--5",
+                        "-(-5)",
+                        "+-5",
+                        "5\u00B2",
+                        "2\u00B3",
+                        "2\\sqrt{9}",
+                        "3\\frac{3}{2}",
+                        "5^1",
+                        "5^0",
+                        "2\\times 10",
+                        "4^{1/2}",
+                        "\\sqrt[3]{8}",
+                        "\\sqrt{2}\\sqrt{8}"})
     CHECK_MESSAGE(operations(s) > 0, s);
+}
+
+TEST_CASE("several terms, where the value may have them") {
+  const auto read = [](std::string_view s) {
+    reward::detail::expression_reader<hence::native_isa, reward::exact_sum> reader(s,
+                                                                                   grammar::answer);
+    const reward::exact_sum x = reader.read();
+    return std::pair(x, reader.operations());
+  };
+  const auto value = [&](std::string_view s) { return read(s).first; };
+  CHECK(value("1+\\sqrt{2}").terms == 2);
+  CHECK(value("1+\\sqrt{2}") == value("\\sqrt2 + 1"));
+  CHECK(value("\\frac{1+\\sqrt{5}}{2}") == value("0.5 + \\frac{\\sqrt5}{2}"));
+  CHECK(value("2(1+\\sqrt{3})") == value("2 + 2\\sqrt{3}"));
+  CHECK(value("(1+\\sqrt{2})^2") == value("3+2\\sqrt2"));
+  CHECK(value("(1+\\sqrt{2})^{1/2}").fault == exact_fault::not_exact);
+  CHECK(value("2^{\\sqrt{2}}").fault == exact_fault::not_exact);
+  CHECK(value("2^{1+\\sqrt{2}}").fault == exact_fault::not_exact);
+  CHECK(value("2^{\\sqrt{2}-\\sqrt{2}+3}").single() == make(8));
+  CHECK(value("\\sqrt[1+\\sqrt2]{8}").fault == exact_fault::not_exact);
+  CHECK(value("1/(1-1)").fault == exact_fault::division_by_zero);
+  CHECK(value("17*23").single() == make(391));
+  CHECK(value("1+").fault == exact_fault::syntax);
+  for (const char* s : {"1+\\sqrt{2}", "\\frac{1+\\sqrt{5}}{2}", "\\pi+1", "-\\sqrt{2}+\\pi"})
+    CHECK_MESSAGE(read(s).second == 0, s);
+  for (const char* s : {"1+1+\\sqrt{2}", "\\sqrt{2}+\\sqrt{8}", "2(1+\\sqrt{3})", "(1+\\sqrt{2})^2",
+                        "1+\\sqrt{2}-1"})
+    CHECK_MESSAGE(read(s).second > 0, s);
+}
+
+TEST_CASE("texts without a byte behind them, as constant expressions") {
+  // the compiler lets nothing behind an array be read
+  static constexpr char number[] = {'1', '2'}, comma[] = {'1', ','}, power[] = {'2', '^'},
+                        command[] = {'\\'}, point[] = {'1', '.'}, scale[] = {'1', 'e'},
+                        mixed[] = {'3', ' ', '1', '/'};
+  const auto of = [](const auto& s) constexpr {
+    return evaluate_exactly(std::string_view(s, sizeof(s)), grammar::answer).fault;
+  };
+  static_assert(of(number) == exact_fault::none);
+  static_assert(of(comma) == exact_fault::syntax);
+  static_assert(of(power) == exact_fault::syntax);
+  static_assert(of(command) == exact_fault::syntax);
+  static_assert(of(point) == exact_fault::none);
+  static_assert(of(scale) == exact_fault::syntax);
+  static_assert(of(mixed) == exact_fault::syntax);
+  static constexpr char fraction[] = {'\\', 'f', 'r', 'a', 'c'}, root[] = {'s', 'q', 'r', 't'};
+  static_assert(of(fraction) == exact_fault::syntax);
+  static_assert(of(root) == exact_fault::syntax);
 }
 
 TEST_CASE("depth and length are bounded") {

@@ -56,3 +56,12 @@ TEST_CASE("a million boxes and braces in linear time") {
   const std::string braces(1000000, '{');
   CHECK(find_answer(extract::last_boxed{}, "\\boxed" + braces).fault == extract_fault::unbalanced);
 }
+
+TEST_CASE("what begins like a box is none") {
+  const auto only = [](std::string_view s) { return find_answer(extract::only_boxed{}, s); };
+  CHECK(only("\\alpha \\boxed{5} \\boxedx{6}").answer == "5");
+  CHECK(only("\\boxed").fault == extract_fault::missing);
+  CHECK(only("\\boxed  {5}").answer == "5");
+  CHECK(find_answer(extract::last_boxed{}, "\\boxed  {5} \\boxedx{6}").answer == "5");
+  CHECK(find_answer(extract::last_boxed{}, "\\\\boxed{5}").answer == "5");
+}

@@ -1,16 +1,48 @@
-// The peers' decisions, each worked out by hand from the pattern; the second test matches the
-// patterns themselves with std::regex over random texts of their pieces.
+// The peers' decisions, each worked out by hand from the pattern; the last test matches the
+// patterns themselves over random texts of their pieces, with a backtracking matcher of four
+// constructs (std::regex makes g++ warn of its own members under the sanitizers).
 
 #include <hence/reward/format.hpp>
 #include <hence/reward/format_peers.hpp>
 
 #include <doctest/doctest.h>
 #include <random>
-#include <regex>
 #include <string>
+#include <vector>
 
 namespace reward = hence::reward;
 namespace format = hence::reward::format;
+
+namespace {
+
+/// A piece of a pattern: `.*?` under DOTALL, `(?!.*literal)`, `$` under MULTILINE, or a literal.
+struct piece {
+  enum kind { any, never, line_end, literal } of;
+  std::string text = {};
+};
+
+/// Whether the pieces from k on match s from `at`, as a backtracking engine tries them.
+bool matches(const std::vector<piece>& pattern, std::size_t k, const std::string& s,
+             std::size_t at) {
+  if (k == pattern.size()) return true;
+  const piece& p = pattern[k];
+  switch (p.of) {
+    case piece::any:
+      for (; at <= s.size(); ++at)
+        if (matches(pattern, k + 1, s, at)) return true;
+      return false;
+    case piece::never:
+      return s.find(p.text, at) == s.npos && matches(pattern, k + 1, s, at);
+    case piece::line_end:
+      return (at == s.size() || s[at] == '\n') && matches(pattern, k + 1, s, at);
+    case piece::literal:
+      return s.compare(at, p.text.size(), p.text) == 0 &&
+             matches(pattern, k + 1, s, at + p.text.size());
+  }
+  return false;
+}
+
+}  // namespace
 
 TEST_CASE("TRL: one <think> at the very start, a </think> somewhere") {
   const auto trl = [](std::string_view s) {
@@ -53,9 +85,20 @@ TEST_CASE("open-r1's tag counts") {
 }
 
 TEST_CASE("the patterns themselves, on random texts") {
-  // ECMAScript has no DOTALL; [^] is any character. Its ^ needs no MULTILINE with match_continuous.
-  const std::regex trl("<think>(?![^]*<think>)([^]*?)</think>[^]*");
-  const std::regex open_r1("<think>\n[^]*?\n</think>\n<answer>\n[^]*?\n</answer>(?=\n|$)");
+  // TRL: ^<think>(?!.*<think>)(.*?)</think>.*$ with DOTALL and MULTILINE, by re.match
+  const std::vector<piece> trl = {{piece::literal, "<think>"},
+                                  {piece::never, "<think>"},
+                                  {piece::any},
+                                  {piece::literal, "</think>"},
+                                  {piece::any},
+                                  {piece::line_end}};
+  // open-r1: ^<think>\n.*?\n</think>\n<answer>\n.*?\n</answer>$ likewise
+  const std::vector<piece> open_r1 = {{piece::literal, "<think>\n"},
+                                      {piece::any},
+                                      {piece::literal, "\n</think>\n<answer>\n"},
+                                      {piece::any},
+                                      {piece::literal, "\n</answer>"},
+                                      {piece::line_end}};
   const char* pieces[] = {"<think>", "</think>", "<answer>", "</answer>", "\n", "\n", "a"};
   std::mt19937 random(7);
   int held[2] = {};
@@ -65,10 +108,7 @@ TEST_CASE("the patterns themselves, on random texts") {
     if (i % 4 == 1)
       s += "\n</think>\n<answer>\n" + std::string(pieces[random() % 7]) + "\n</answer>";
     if (i % 8 == 1) s += pieces[random() % 7];
-    std::smatch m;
-    const auto at_start = std::regex_constants::match_continuous;
-    const bool want_trl = std::regex_search(s, m, trl, at_start);
-    const bool want_open = std::regex_search(s, m, open_r1, at_start);
+    const bool want_trl = matches(trl, 0, s, 0), want_open = matches(open_r1, 0, s, 0);
     CHECK(reward::format_reward(format::trl_think{}, s) == (want_trl ? 1.0 : 0.0));
     CHECK_MESSAGE(reward::format_reward(format::open_r1{}, s) == (want_open ? 1.0 : 0.0), s);
     held[0] += want_trl, held[1] += want_open;

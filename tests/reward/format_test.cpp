@@ -116,3 +116,19 @@ TEST_CASE("a million tags") {
   s += "</think>";
   CHECK(fault(lenient, s) == format_fault::no_answer_close);
 }
+
+TEST_CASE("one byte before the first tag, and no byte behind the text") {
+  const auto fault = [](std::string_view s) {
+    return reward::parse(reward::format::r1_zero{matching::strict}, s).fault;
+  };
+  CHECK(fault("<think>t</think><answer>5</answer>") == format_fault::none);
+  CHECK(fault("x<think>t</think><answer>5</answer>") == format_fault::text_before);
+  CHECK(fault("<think>t</think>x<answer>5</answer>") == format_fault::text_between);
+  CHECK(fault("<think>t</think><answer>5</answer>x") == format_fault::text_after);
+  CHECK(reward::parse(reward::format::r1{matching::strict}, "x<think>t</think>5").fault ==
+        format_fault::text_before);
+  // the compiler lets nothing behind an array be read
+  static constexpr char open[] = {'<', 't', 'h', 'i', 'n', 'k'};
+  static_assert(reward::parse(reward::format::r1_zero{matching::lenient}, {open, 6}).fault ==
+                format_fault::no_think_open);
+}

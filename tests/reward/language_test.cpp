@@ -34,6 +34,9 @@ TEST_CASE("words are runs of letters of one script") {
   check("\u6240\u4EE5\u3002so", 2, 3, chinese);
   check("\u0644\u0627", 0, 1);
   check("don't' 'tis", 2, 2);
+  check("don'", 1, 1);
+  check("a\\alpha", 1, 1);
+  check("a\\", 1, 1);
   check(
       "\xFF\xFE"
       "a\xC3",
@@ -63,6 +66,12 @@ TEST_CASE("a list of words, and a classifier of one's own") {
   CHECK(count_words(near, language::word_list{sorted}).target == 1);
   CHECK(c.target == 4);
   CHECK(c.words == 6);
+  // the list's words may be cut out of a text: what stands behind them does not count
+  const std::string_view buffer = "anzand";
+  const std::array<std::string_view, 3> cut{"aa", buffer.substr(0, 2), buffer.substr(3)};
+  CHECK(count_words("and", language::word_list{cut}).target == 1);
+  CHECK(count_words("an", language::word_list{cut}).target == 1);
+  CHECK(count_words("anz", language::word_list{cut}).target == 0);
   const auto by_length =
       count_words("a bb ccc", [](std::string_view w, script) { return w.size() > 1; });
   CHECK(by_length.target == 2);
@@ -73,6 +82,14 @@ TEST_CASE("the reward is the share; without words it is what the caller says") {
   CHECK(reward::language_reward("so \u6240\u4EE5 it", english, 0.0) == 0.5);
   CHECK(reward::language_reward("1 + 1", english, 0.25) == 0.25);
   CHECK(reward::language_reward("", english, 1.0) == 1.0);
+}
+
+TEST_CASE("texts without a byte behind them, as constant expressions") {
+  // the compiler lets nothing behind an array be read
+  static constexpr char backslash[] = {'a', '\\'}, quote[] = {'a', '\''}, cut[] = {'a', '\xE4'};
+  static_assert(count_words({backslash, 2}, english).words == 1);
+  static_assert(count_words({quote, 2}, english).words == 1);
+  static_assert(count_words({cut, 2}, english).words == 1);
 }
 
 TEST_CASE("a million openings in linear time") {

@@ -37,6 +37,7 @@ TEST_CASE("stop properly: times the coefficient, or the coefficient") {
   CHECK(length::stop_properly{0.5}(1, true) == 0.5);
   CHECK(length::stop_properly{0.5}(1, false) == 1);
   CHECK(length::stop_properly{0}(1, true) == 0);
+  CHECK(std::signbit(length::stop_properly{0}(-1, true)));  // times 0, not 0 instead
   CHECK(length::stop_properly{-0.5}(1, true) == -0.5);
   CHECK(length::stop_properly{-0.5}(1, false) == 1);
 }
@@ -64,6 +65,7 @@ TEST_CASE("cos(pi x) against the C library in long double") {
   CHECK(length::cos_pi(0.5) == 0);
   CHECK(length::cos_pi(-1.5) == 0);
   CHECK(length::cos_pi(0x1p52 + 1) == -1);
+  CHECK(length::cos_pi(0x1p52 + 2) == 1);
   CHECK(length::cos_pi(0x1p60) == 1);
 }
 

@@ -23,6 +23,19 @@ TEST_CASE("one spelling for each") {
   CHECK(normal("x + 1") == "x+1");
   CHECK(normal("1 2") == "1 2");
   CHECK(normal("1\\,2") == "12");
+  for (const char* s : {"1~2", "1\\ 2", "1\\;2", "1\\:2", "1\\quad2", "$1$ $2$", "1$2",
+                        "\\text{1} 2", "\\text{1 }2", "1\n2"})
+    CHECK_MESSAGE(normal(s) == "1 2", s);
+  CHECK(normal("1\\left 2") == "1 2");
+  CHECK(normal("1\\left2") == "1 2");
+  CHECK(normal("1, 234") == "1, 234");
+  CHECK(normal("1,234") == "1,234");
+  CHECK(normal("1, 23") == "1,23");
+  CHECK(normal("1, 2345") == "1,2345");
+  CHECK(normal("1. 5") == "1. 5");
+  CHECK(normal("1 .5") == "1 .5");
+  CHECK(normal("x .5") == "x0.5");
+  CHECK(normal("1 x 2") == "1x2");
   CHECK(normal("\\text{ab}c") == "abc");
   CHECK(normal("\\text{a{b}c}d") == "a{b}cd");
   CHECK(normal("\\dfrac12") == "\\frac{1}{2}");
@@ -47,8 +60,16 @@ TEST_CASE("one spelling for each") {
   CHECK(normal("}{") == "}{");
   CHECK(normal("}\\text{a}") == "}a");
   CHECK(normal("\\text{a}{b}") == "a{b}");
-  CHECK(normal("\\text{a") == "a");
+  CHECK(normal("\\text{a") == "a{");  // not closed: not the same as a
+  CHECK(normal("\\text{a}}") == "a}");
+  CHECK(normal("\\text{\\text{a}") == "a{");
+  CHECK(normal("\\text{\\text{a}}") == "a");
   CHECK(normal("\\text") == "");
+  CHECK(normal("\\text {a}b") == "ab");
+  CHECK(normal("\\text a") == "a");
+  CHECK(normal("1\\!2") == "12");
+  CHECK(normal("1, 2x4") == "1,2x4");
+  CHECK(normal("1, x") == "1,x");
   CHECK(normal("\\") == "\\\x11");
 }
 

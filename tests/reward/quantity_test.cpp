@@ -35,10 +35,65 @@ TEST_CASE("wrappers come off, eight layers deep") {
   CHECK_FALSE(of("\\text{\\text{" + s + "}}").ok());
 }
 
+TEST_CASE("halves of wrappers stay") {
+  const auto clean = [](std::string_view s) {
+    char name = '\0';
+    return reward::detail::cleaned<hence::native_isa>(s, name);
+  };
+  for (const char* s : {"\\(5", "\\[5", "5..", "\\text5}", "\\text{5}{6}", "**5", "$5", "\"5",
+                        "5\\\\,", "5\\\\;", "5 5", "5.5"})
+    CHECK_MESSAGE(clean(s) == s, s);
+  CHECK(clean("x\\,") == "x");
+  CHECK(clean("x\\;") == "x");
+  CHECK(clean("\\!x\\ ") == "x");
+  CHECK(clean("x,") == "x");
+}
+
 TEST_CASE("only the variable that is defined comes off") {
   CHECK(of("x = 5").ok());
   CHECK_FALSE(of("x = y = 5").ok());
   CHECK_FALSE(of("xy = 5").ok());
   CHECK_FALSE(of("2 = 5").ok());
   CHECK_FALSE(of("5 = x").ok());
+}
+
+TEST_CASE("numbers in a row are a date, a score or a range") {
+  for (const char* s : {"2024-05-06", "3-1", "555-1234", "1-2-3-4", "5/6/2024", "2024/05/06"})
+    CHECK_MESSAGE(of(s).value.fault == reward::exact_fault::syntax, s);
+  for (const char* s : {"3 - 1", "-3-1", "3-1.5", "1/2/3", "12/34/56", "1/2", "2024/5", "3-1/2",
+                        "4/3-1", "1/2/2024/3", "3\u22121"})
+    CHECK_MESSAGE(of(s).ok(), s);
+}
+
+TEST_CASE("a formula's dollars are no money") {
+  CHECK(of("$5$ cm").unit == of("5 cm").unit);
+  CHECK(of("$5$").unit == 0);
+  CHECK(of("$50$%").percent);
+  CHECK(of("$5").unit == of("5 dollars").unit);
+  CHECK(of("\\$5").unit == of("5 dollars").unit);
+  CHECK(of("\\$5$").unit == of("5 dollars").unit);
+  CHECK(of("$-5$ cm").value.num == -5);
+  CHECK_FALSE(of("\u20AC5 cm").ok());
+  CHECK(of("\u20AC5").unit == of("5 euros").unit);
+}
+
+TEST_CASE("a letter right behind the number may be a variable") {
+  for (const char* s : {"3m", "6s^2", "-3m", "\\sqrt{2}m", "2h"}) CHECK_MESSAGE(of(s).letter, s);
+  for (const char* s : {"3 m", "3cm", "3\\text{ m}", "3\\,m", "5m/s", "3", "3\\%", "\\$3"})
+    CHECK_FALSE_MESSAGE(of(s).letter, s);
+}
+
+TEST_CASE("the letter of a definition") {
+  const auto name = [](std::string_view s) {
+    char found = '-';
+    reward::detail::cleaned<hence::native_isa>(s, found);
+    return found;
+  };
+  CHECK(name("x = 5") == 'x');
+  CHECK(name("$y=5$.") == 'y');
+  CHECK(name("z \\in [1,2]") == 'z');
+  CHECK(name("z \u2208 [1,2]") == 'z');
+  CHECK(name("z \\infty") == '-');
+  CHECK(name("5") == '-');
+  CHECK(name("x = y = 5") == '-');
 }

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <random>
 #include <set>
+#include <string_view>
 #include <vector>
 
 namespace reward = hence::reward;
@@ -62,6 +63,7 @@ TEST_CASE("words as ids") {
   ids two(2);
   CHECK(reward::word_ids("a b c d", two) == 4);  // counted, not written
   CHECK(reward::word_ids(" \n", two) == 0);
+  CHECK(reward::word_ids(std::string_view("a    b", 3), two) == 1);  // nothing behind the text
 }
 
 TEST_CASE("endless repetition at the end") {

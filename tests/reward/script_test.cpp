@@ -38,3 +38,11 @@ TEST_CASE("the blocks ascend and every code point has one script") {
     if (bits == 0 || (bits & (bits - 1)) != 0) FAIL("code point " << c);
   }
 }
+
+TEST_CASE("sets of scripts") {
+  script set = script::han;
+  set = set | script::kana;
+  CHECK(reward::has(set, script::han));
+  CHECK(reward::has(set, script::kana));
+  CHECK_FALSE(reward::has(set, script::latin));
+}

@@ -63,6 +63,7 @@ TEST_CASE("UTF-8 is decoded, everything else is one bad byte") {
   check("\xF8\x88\x80\x80\x80", 0xFFFD, 1);
   check("\xE4\xB8", 0xFFFD, 1);  // cut off
   check("\xE4\x41\x41", 0xFFFD, 1);
+  check("\xF9\x88\x80\x80", 0xFFFD, 1);  // no lead, though its low bits would do
   check("\xFF", 0xFFFD, 1);
 }
 
@@ -85,4 +86,10 @@ TEST_CASE("every code point survives") {
     wrong += surrogate ? found.value != 0xFFFD : found.value != c || found.bytes != s.size();
   }
   CHECK(wrong == 0);
+}
+
+TEST_CASE("the empty part stands everywhere") {
+  CHECK(reward::find("ab", "", 1) == 1);
+  CHECK(reward::find("ab", "", 2) == 2);
+  CHECK(reward::find("ab", "", 3) == reward::npos);
 }

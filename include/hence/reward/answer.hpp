@@ -30,19 +30,28 @@ enum class unevaluated : std::uint8_t {
   refused,
 };
 
+/// What a list without brackets is: 1, 2, 3.
+enum class lists : std::uint8_t {
+  sets,      ///< in any order: the solutions of an equation
+  in_order,  ///< as given: where a question asks to sort, the question itself is a permutation
+};
+
 /// What counts as equal. No default: the checkers that exist disagree about each.
 struct answer_rules {
   percents percent;
   units unit;
   unevaluated sums;
+  lists order;
 };
 
 namespace answer {
 
 /// Nothing is forgiven.
-inline constexpr answer_rules strict{percents::hundredths, units::must_agree, unevaluated::refused};
+inline constexpr answer_rules strict{percents::hundredths, units::must_agree, unevaluated::refused,
+                                     lists::in_order};
 /// In the manner of the MATH-500 checkers.
-inline constexpr answer_rules math{percents::either, units::may_be_missing, unevaluated::accepted};
+inline constexpr answer_rules math{percents::either, units::may_be_missing, unevaluated::accepted,
+                                   lists::sets};
 
 }  // namespace answer
 
@@ -60,24 +69,29 @@ HENCE_FN constexpr bool is_match(match m) { return m >= match::same_choice; }
 
 namespace detail {
 
-/// A to J out of `A`, `(A)`, `A)`, `A.`, `[A]`; 0 for anything else.
+/// A to J out of `A`, `(A)`, `A)`, `[A]`, `A:` (a final stop came off before); 0 for anything else.
+/// \param s not empty.
 HENCE_FN constexpr char choice_letter(text s) {
-  if (!s.empty() && (s[0] == '(' || s[0] == '[')) s = slice(s, 1);
+  if (s[0] == '(' || s[0] == '[') s = slice(s, 1);
   if (s.empty() || s[0] < 'A' || s[0] > 'J') return '\0';
   const text rest = slice(s, 1);
-  const bool closed = rest.empty() || equal(rest, ")") || equal(rest, ".") || equal(rest, "]") ||
-                      equal(rest, ":") || equal(rest, ").");
+  const bool closed = rest.empty() || equal(rest, ")") || equal(rest, "]") || equal(rest, ":");
   return closed ? s[0] : '\0';
 }
 
-template <class Isa>
-constexpr bool same_quantity(const quantity& a, const quantity& b, answer_rules rules) {
+template <class Isa, class Value>
+constexpr bool same_quantity(const basic_quantity<Value>& a, const basic_quantity<Value>& b,
+                             answer_rules rules) {
   if (rules.sums == unevaluated::refused && a.operations > 0) return false;
-  const bool units_agree = a.unit == b.unit || rules.unit == units::dropped ||
-                           (rules.unit == units::may_be_missing && (a.unit == 0 || b.unit == 0));
+  const bool forgiving = !a.letter && !b.letter;  // 6s^2 is not 6: s may be the side of a square
+  const bool units_agree =
+      a.unit == b.unit ||
+      (forgiving && (rules.unit == units::dropped ||
+                     (rules.unit == units::may_be_missing && (a.unit == 0 || b.unit == 0))));
   if (!units_agree) return false;
-  const auto hundredth = [](const quantity& q) {
-    return q.percent ? divide<Isa>(q.value, {100, 1, 1, 0, exact_fault::none}) : q.value;
+  const auto hundredth = [](const basic_quantity<Value>& q) {
+    return q.percent ? divide<Isa>(q.value, Value(exact{100, 1, 1, 0, exact_fault::none}))
+                     : q.value;
   };
   const bool plain = a.value == b.value, scaled = hundredth(a) == hundredth(b);
   if (a.percent == b.percent) return plain;
@@ -89,15 +103,18 @@ constexpr bool same_quantity(const quantity& a, const quantity& b, answer_rules 
 template <class> inline constexpr bool has_rules = false;
 
 inline constexpr int most_unordered = 64;
+inline constexpr std::size_t longest_unordered = 4096;  // bytes: each part meets each other
 
 /// An answer without its wrappers, and the number that it is.
 struct read_answer {
   text clean;
   quantity number;
+  char name;  ///< x of "x = 5"
 };
 template <class Isa> constexpr read_answer read(text s) {
-  s = cleaned<Isa>(s);
-  return {s, read_quantity<Isa>(s)};
+  char name = '\0';
+  s = cleaned<Isa>(s, name);
+  return {s, read_quantity<Isa>(s), name};
 }
 
 template <class Isa>
@@ -117,27 +134,88 @@ constexpr bool same_sequence(const structure& a, const structure& b, answer_rule
   }
 }
 
-/// Every part of one pairs with a part of the other: multisets of at most 64 parts.
+/// What "x = 1, y = 2" says of its names: bit 0 for a part without one, bit 1 if two differ.
+template <class Isa> constexpr int names_of(const structure& s) {
+  part_reader<Isa> parts(s.inside, s.form == shape::union_of);
+  int found = 0;
+  char first = '\0';
+  for (text part; parts.next(part);) {
+    char name = '\0';
+    cleaned<Isa>(part, name);
+    if (name == '\0') found |= 1;
+    if (first != '\0' && name != '\0' && name != first) found |= 2;
+    if (first == '\0') first = name;
+  }
+  return found;
+}
+
+/// Pairs that the rules allow between the parts of two lists.
+struct pairing {
+  int size;
+  std::uint64_t allowed[most_unordered];  // bit j: part i may be part j of the other
+  int partner[most_unordered];            // of j, -1: none yet
+
+  /// Finds i a partner, moving others where that helps (Kuhn): at most `size` deep.
+  constexpr bool place(int i, std::uint64_t& tried) {
+    for (int j = 0; j < size; ++j) {
+      const std::uint64_t bit = std::uint64_t{1} << j;
+      if ((allowed[i] & ~tried & bit) == 0) continue;
+      tried |= bit;
+      if (partner[j] < 0 || place(partner[j], tried)) {
+        partner[j] = i;
+        return true;
+      }
+    }
+    return false;
+  }
+};
+
+/// Every part of one pairs with a part of the other: multisets of at most 64 parts and 4096 bytes.
+/// Equality that forgives is not transitive, so the first partner found need not be the right one.
 template <class Isa>
 constexpr bool same_set(const structure& a, const structure& b, answer_rules rules, int depth) {
   const bool unions = a.form == shape::union_of;
   const int size = count_parts<Isa>(a.inside, unions, most_unordered);
   if (size != count_parts<Isa>(b.inside, unions, most_unordered)) return false;
   // larger ones, and sets inside of sets, in the order given: linear time on any input
-  if (size > most_unordered || depth > 0) return same_sequence<Isa>(a, b, rules, depth);
+  if (size > most_unordered || depth > 0 || a.inside.size() > longest_unordered ||
+      b.inside.size() > longest_unordered)
+    return same_sequence<Isa>(a, b, rules, depth);
+  const int names = names_of<Isa>(a), others = names_of<Isa>(b);
+  const bool bare = !unions && a.open == '\0' && b.open == '\0', named = names == 2 && others == 2;
+  if (bare && !named && rules.order == lists::in_order)
+    return same_sequence<Isa>(a, b, rules, depth);
+  // "x = 1, y = 2" without its names is in that order
+  if (((names & 2) != 0 && (others & 1) != 0) || ((others & 2) != 0 && (names & 1) != 0))
+    return same_sequence<Isa>(a, b, rules, depth);
   part_reader<Isa> left(a.inside, unions), right(b.inside, unions);
-  read_answer parts[most_unordered] = {};  // of b, each read once; those that are left come first
-  int rest = 0;
+  read_answer parts[most_unordered] = {};  // of b, each read once
+  pairing pairs{size, {}, {}};
   text x;
-  while (right.next(x)) parts[rest++] = read<Isa>(x);
-  while (left.next(x)) {
+  for (int j = 0; right.next(x); ++j) parts[j] = read<Isa>(x), pairs.partner[j] = -1;
+  for (int i = 0; left.next(x); ++i) {
     const read_answer part = read<Isa>(x);
-    int i = 0;
-    while (i < rest && !is_match(compare<Isa>(part, parts[i], rules, depth + 1))) ++i;
-    if (i == rest) return false;
-    parts[i] = parts[--rest];
+    for (int j = 0; j < size; ++j)
+      if (is_match(compare<Isa>(part, parts[j], rules, depth + 1)))
+        pairs.allowed[i] |= std::uint64_t{1} << j;
+    if (std::uint64_t tried = 0; !pairs.place(i, tried)) return false;
   }
-  return rest == 0;
+  return true;
+}
+
+/// Compares what is a sum of unlike terms: each a number or a sum. `no_answer`: they are no such.
+template <class Isa>
+constexpr match compare_sums(const read_answer& a, const read_answer& b, answer_rules rules) {
+  const auto fits = [](const quantity& q) {
+    return q.ok() || q.value.fault == exact_fault::not_exact;
+  };
+  if (!fits(a.number) || !fits(b.number)) return match::no_answer;
+  const auto x = read_quantity<Isa, exact_sum>(a.clean), y = read_quantity<Isa, exact_sum>(b.clean);
+  if (!x.ok() || !y.ok()) return match::no_answer;
+  if (same_quantity<Isa>(x, y, rules)) return match::same_value;
+  // 2(1 + sqrt(3)) is left to compute but may be what was asked for: as a text
+  const bool refused = rules.sums == unevaluated::refused && x.operations > 0 && x.value.terms > 1;
+  return refused && same_text<Isa>(a.clean, b.clean) ? match::same_form : match::different;
 }
 
 template <class Isa>
@@ -146,8 +224,10 @@ constexpr match compare(const read_answer& a, const read_answer& b, answer_rules
   if (a.clean.empty()) return match::no_answer;
   if (const char letter = choice_letter(b.clean); letter != '\0' && depth == 0)
     return choice_letter(a.clean) == letter ? match::same_choice : match::different;
+  if (a.name != '\0' && b.name != '\0' && a.name != b.name) return match::different;
   if (a.number.ok() && b.number.ok())
     return same_quantity<Isa>(a.number, b.number, rules) ? match::same_value : match::different;
+  if (const match sums = compare_sums<Isa>(a, b, rules); sums != match::no_answer) return sums;
   // a number is never a text: what has a value and what has none differ
   if (depth < 3 && a.number.ok() == b.number.ok()) {
     const structure s = structure_of<Isa>(a.clean), t = structure_of<Isa>(b.clean);
@@ -174,7 +254,7 @@ constexpr match compare_answers(text answer, text reference, answer_rules rules)
 template <class A, class B> constexpr match compare_answers(const A&, const B&) {
   static_assert(detail::has_rules<A>,
                 "hence: answers are compared by rules: answer::strict, answer::math, or "
-                "answer_rules{percents::..., units::..., unevaluated::...}");
+                "answer_rules{percents::..., units::..., unevaluated::..., lists::...}");
   return match::different;
 }
 
@@ -196,7 +276,7 @@ template <class Where, class A, class B>
 constexpr double accuracy_reward(const Where&, const A&, const B&) {
   static_assert(detail::has_rules<A>,
                 "hence: answers are compared by rules: answer::strict, answer::math, or "
-                "answer_rules{percents::..., units::..., unevaluated::...}");
+                "answer_rules{percents::..., units::..., unevaluated::..., lists::...}");
   return 0;
 }
 

@@ -10,11 +10,15 @@ namespace hence::inline v0::reward {
 namespace detail {
 
 /// An integer, and in answers 1,234.5e-6 and mixed numbers.
-template <class Isa> constexpr exact expression_reader<Isa>::literal_value(bool extended) {
+template <class Isa, class Value>
+constexpr Value expression_reader<Isa, Value>::literal_value(bool extended) {
   wide value = 0;
   int places = 0;
   if (!digits(value, places)) return refuse(exact_fault::overflow);
   bool has_digits = places > 0;
+  const auto separator = [&] {
+    return parentheses_ > 0 && next_is(',') ? 0 : separator_at<Isa>(s_, at_);
+  };
   // separators of thousands: one to three digits, then groups of exactly three
   const auto is_group = [&](std::size_t at) {
     for (std::size_t i = 0; i < 3; ++i)
@@ -22,8 +26,7 @@ template <class Isa> constexpr exact expression_reader<Isa>::literal_value(bool 
     return at + 3 >= s_.size() || !is_digit(s_[at + 3]);
   };
   if (extended && has_digits && places <= 3 && value != 0)
-    for (std::size_t n = separator_at<Isa>(s_, at_); n != 0 && is_group(at_ + n);
-         n = separator_at<Isa>(s_, at_)) {
+    for (std::size_t n = separator(); n != 0 && is_group(at_ + n); n = separator()) {
       at_ += n;
       for (int i = 0; i < 3; ++i, ++at_)
         if (!append(value, s_[at_])) return refuse(exact_fault::overflow);
@@ -38,7 +41,7 @@ template <class Isa> constexpr exact expression_reader<Isa>::literal_value(bool 
     if (places > 37) return refuse(exact_fault::overflow);
     wide scale = 1;
     for (int i = 0; i < places; ++i) scale *= 10;
-    x = checked(exact_ratio<Isa>(value, scale));
+    x = exact_ratio<Isa>(value, scale);
   }
   if (!has_digits) return refuse(exact_fault::syntax);
   if (extended && (next_is('e') || next_is('E'))) {
@@ -51,7 +54,7 @@ template <class Isa> constexpr exact expression_reader<Isa>::literal_value(bool 
       if (!digits(n, places)) return refuse(exact_fault::overflow);
       if (x.num == 0) return x;
       return checked(
-          multiply<Isa>(x, power<Isa>({10, 1, 1, 0, exact_fault::none}, negative ? -n : n)));
+          multiply<Isa>(x, power<Isa>(exact{10, 1, 1, 0, exact_fault::none}, negative ? -n : n)));
     }
   }
   if (literal_ != nullptr && literals_ < most_literals) literal_[literals_] = value;
@@ -61,14 +64,15 @@ template <class Isa> constexpr exact expression_reader<Isa>::literal_value(bool 
 
 /// A mixed number's fraction, where one follows an integer: `3\frac{1}{2}`, 3 1/2, 3(U+00BD). Only
 /// a proper fraction of plain integers; anything else is a product or left alone.
-template <class Isa> constexpr exact expression_reader<Isa>::fraction_part(exact whole) {
+template <class Isa, class Value>
+constexpr Value expression_reader<Isa, Value>::fraction_part(exact whole) {
   if (at_ == s_.size()) return whole;
-  if (!is_ascii(s_[at_]))
-    for (const vulgar& v : vulgar_fractions)
-      if (stands_at(s_, at_, v.form)) return checked(add<Isa>(whole, vulgar_value(v)));
   const std::size_t before = at_;
   skip();
   const bool spaced = at_ != before;
+  if (at_ < s_.size() && !is_ascii(s_[at_]))
+    for (const vulgar& v : vulgar_fractions)
+      if (stands_at(s_, at_, v.form)) return checked(add<Isa>(whole, vulgar_value(v)));
   std::size_t size = 0;
   wide num = 0, den = 0;
   int places = 0;
@@ -84,7 +88,11 @@ template <class Isa> constexpr exact expression_reader<Isa>::fraction_part(exact
         n = s_[at_++] - '0';
         return true;
       }
-      return take('{') && number(n) && take('}');
+      if (!take('{')) return false;
+      skip();
+      if (!number(n)) return false;
+      skip();
+      return take('}');
     };
     found = group(num) && group(den);
   } else if (spaced && number(num) && take('/')) {

@@ -5,7 +5,7 @@
 /// answers (LaTeX, powers, roots, decimals, mixed numbers, products without a sign).
 #pragma once
 
-#include <hence/reward/exact.hpp>
+#include <hence/reward/exact_sum.hpp>
 #include <hence/reward/tokens.hpp>
 
 namespace hence::inline v0::reward {
@@ -21,7 +21,8 @@ inline constexpr int most_literals = 64;
 
 /// Reads one expression from the front of a text. `a b c` is (a b) c for equal precedence, a
 /// product without a sign has the precedence of one with it: `1/2\pi` is (1/2) pi. -x^2 is -(x^2).
-template <class Isa> class expression_reader {
+/// `Value` is `exact`, or `exact_sum` where several terms may stay.
+template <class Isa, class Value = exact> class expression_reader {
  public:
   /// \param literals [most_literals], where the integers that are read go in order, or null.
   constexpr expression_reader(text s, grammar g, wide* literals = nullptr)
@@ -30,9 +31,9 @@ template <class Isa> class expression_reader {
         literal_(literals) {}
 
   /// The value of the longest expression at the front; `end()` is where it ends.
-  constexpr exact read() {
+  constexpr Value read() {
     if (s_.size() > longest_expression) return fail(exact_fault::depth);
-    exact x = sum();
+    Value x = sum();
     // the first fault inside decides, whatever arithmetic made of it
     return fault_ == exact_fault::none ? x : fail(fault_);
   }
@@ -44,7 +45,7 @@ template <class Isa> class expression_reader {
   constexpr int literals() const { return literals_; }
 
  private:
-  constexpr exact refuse(exact_fault f) {
+  constexpr Value refuse(exact_fault f) {
     if (fault_ == exact_fault::none) fault_ = f;
     return fail(f);
   }
@@ -73,24 +74,25 @@ template <class Isa> class expression_reader {
     return x;
   }
 
-  constexpr exact sum() {
+  constexpr Value sum() {
     if (++depth_ > deepest_expression) return refuse(exact_fault::depth);
-    exact x = product();
+    Value x = product();
     while (fault_ == exact_fault::none) {
       std::size_t size = 0;
       const symbol op = peek(size);
       if (op != symbol::plus && op != symbol::minus) break;
       at_ += size;
-      const exact y = product();
-      ++operations_;
-      x = checked(add<Isa>(x, op == symbol::plus ? y : negated(y)));
+      const Value y = product();
+      const Value z = checked(add<Isa>(x, op == symbol::plus ? y : negated(y)));
+      operations_ += !keeps_terms(x, y, z);
+      x = z;
     }
     --depth_;
     return x;
   }
 
-  constexpr exact product() {
-    exact x = signed_factor();
+  constexpr Value product() {
+    Value x = signed_factor();
     while (fault_ == exact_fault::none) {
       std::size_t size = 0;
       const symbol op = peek(size);
@@ -98,20 +100,20 @@ template <class Isa> class expression_reader {
         at_ += size;
         after_times_ = op == symbol::times;
         operations_ += after_times_;
-        const exact y = signed_factor();
+        const Value y = signed_factor();
         if (fault_ != exact_fault::none) break;
         x = op == symbol::times ? checked(multiply<Isa>(x, y)) : quotient(x, y);
       } else if (answer_ && begins_factor(op)) {
-        operations_ += op == symbol::none;
         x = checked(multiply<Isa>(x, factor()));
+        operations_ += op == symbol::none || x.rational();
       } else {
         break;
       }
     }
     return x;
   }
-  constexpr exact quotient(exact x, exact y) {
-    const exact z = checked(divide<Isa>(x, y));
+  constexpr Value quotient(const Value& x, const Value& y) {
+    const Value z = checked(divide<Isa>(x, y));
     operations_ += z.integer();
     return z;
   }
@@ -125,28 +127,31 @@ template <class Isa> class expression_reader {
     return found;
   }
 
-  constexpr exact signed_factor() {
+  constexpr Value signed_factor() {
     bool negative = false;
-    for (std::size_t size = 0;;) {  // a loop: a million signs are no depth
+    int signs = 0;
+    for (std::size_t size = 0;; ++signs) {  // a loop: a million signs are no depth
       const symbol op = peek(size);
       if (op != symbol::plus && op != symbol::minus) break;
       at_ += size;
       negative ^= op == symbol::minus;
     }
-    const exact x = factor();
+    const Value x = factor();
+    const exact one = single(x);
+    operations_ += signs > 1 || (negative && one.num < 0);  // --5 and -(-5)
     return negative ? negated(x) : x;
   }
 
-  constexpr exact factor() {
+  constexpr Value factor() {
     const bool scales = after_times_;
     after_times_ = false;
-    exact x = primary();
+    Value x = primary();
     if (!answer_ || fault_ != exact_fault::none) return x;
     std::size_t size = 0;
     const symbol raised = peek(size);
     if (raised == symbol::square || raised == symbol::cube) {
       at_ += size;
-      return checked(power<Isa>(x, raised == symbol::square ? 2 : 3));
+      return raise(x, {raised == symbol::square ? 2 : 3, 1, 1, 0, exact_fault::none}, false);
     }
     const std::size_t before = at_;
     skip();
@@ -156,29 +161,40 @@ template <class Isa> class expression_reader {
       return x;
     }
     ++at_;
-    operations_ += scales && x.integer() && x.num == 10 ? -1 : 1;  // "\times 10^n" is a notation
-    const exact n = exponent();
-    if (fault_ != exact_fault::none) return n;
+    const exact n = single(exponent());
+    if (fault_ != exact_fault::none) return x;
     if (next_is('^')) return refuse(exact_fault::syntax);
-    if (n.integer()) return checked(power<Isa>(x, n.num));
-    if (!n.rational() || n.den > 126) return refuse(exact_fault::not_exact);
-    return checked(power<Isa>(root_of<Isa>(x, static_cast<int>(n.den)), n.num));
+    return raise(x, n, scales && x.integer() && single(x).num == 10);
   }
-  constexpr exact exponent() {
+  /// \param notation the power of "\times 10^n": neither it nor the product is left to compute.
+  constexpr Value raise(const Value& x, const exact& n, bool notation) {
+    if (!n.rational() || n.den > 126) return refuse(exact_fault::not_exact);
+    const Value base = n.integer() ? x : checked(root_of<Isa>(x, static_cast<int>(n.den)));
+    const Value y = checked(power<Isa>(base, n.num));
+    // 2^3 and (1 + sqrt(2))^2 are left to compute, pi^2 and 2^{1/2} are not
+    operations_ += notation ? -1 : y.rational() || !single(x).ok();
+    return y;
+  }
+  constexpr Value exponent() {
     skip();
     if (next_is('{') || next_is('(')) return primary();
     bool negative = false;
     std::size_t size = 0;
     const symbol op = peek(size);
     if (op == symbol::minus || op == symbol::plus) at_ += size, negative = op == symbol::minus;
-    const exact x = literal_value(false);
+    const Value x = literal_value(false);
     return negative ? negated(x) : x;
   }
 
-  constexpr exact primary() {
+  constexpr Value primary() {
     skip();
     if (at_ >= s_.size()) return refuse(exact_fault::syntax);
-    if (take('(')) return closed(')');
+    if (take('(')) {  // (1,234) is a pair, not a number
+      ++parentheses_;
+      const Value x = closed(')');
+      --parentheses_;
+      return x;
+    }
     if (answer_ && take('{')) return closed('}');
     if (is_digit(s_[at_]) || (s_[at_] == '.' && answer_)) return literal_value(answer_);
     if (!answer_) return refuse(exact_fault::syntax);
@@ -186,14 +202,14 @@ template <class Isa> class expression_reader {
     switch (symbol_at<Isa>(s_, at_, size)) {
       case symbol::pi:
         at_ += size;
-        return {1, 1, 1, 1, exact_fault::none};
+        return exact{1, 1, 1, 1, exact_fault::none};
       case symbol::root:
         at_ += size;
         return root();
       case symbol::fraction: {
         at_ += size;
-        const exact num = argument();
-        const exact den = argument();
+        const Value num = argument();
+        const Value den = argument();
         return fault_ == exact_fault::none ? quotient(num, den) : num;
       }
       default:
@@ -203,38 +219,42 @@ template <class Isa> class expression_reader {
       if (stands_at(s_, at_, v.form)) return vulgar_value(v);
     return refuse(exact_fault::syntax);
   }
-  constexpr exact closed(char close) {
-    const exact x = sum();
+  constexpr Value closed(char close) {
+    const Value x = sum();
     skip();
     if (fault_ == exact_fault::none && !take(close)) return refuse(exact_fault::syntax);
     return x;
   }
   /// TeX's argument: a group, or one digit.
-  constexpr exact argument() {
+  constexpr Value argument() {
     skip();
     if (take('{')) return closed('}');
-    if (at_ < s_.size() && is_digit(s_[at_])) return {s_[at_++] - '0', 1, 1, 0, exact_fault::none};
+    if (at_ < s_.size() && is_digit(s_[at_]))
+      return exact{s_[at_++] - '0', 1, 1, 0, exact_fault::none};
     std::size_t size = 0;
     if (symbol_at<Isa>(s_, at_, size) == symbol::pi) {
       at_ += size;
-      return {1, 1, 1, 1, exact_fault::none};
+      return exact{1, 1, 1, 1, exact_fault::none};
     }
     return refuse(exact_fault::syntax);
   }
-  constexpr exact root() {
+  constexpr Value root() {
     skip();
     int order = 2;
     if (take('[')) {
-      const exact k = closed(']');
+      const exact k = single(closed(']'));
       if (fault_ != exact_fault::none) return k;
       if (!k.integer() || k.num < 2 || k.num > 126) return refuse(exact_fault::not_exact);
       order = static_cast<int>(k.num);
       skip();
     }
-    const exact x = next_is('{') || next_is('(')           ? primary()
+    const Value x = next_is('{') || next_is('(')           ? primary()
                     : at_ < s_.size() && is_digit(s_[at_]) ? literal_value(false)
                                                            : refuse(exact_fault::syntax);
-    return fault_ == exact_fault::none ? checked(root_of<Isa>(x, order)) : x;
+    if (fault_ != exact_fault::none) return x;
+    const Value y = checked(root_of<Isa>(x, order));
+    operations_ += y.rational();  // sqrt(16) is left to compute, sqrt(12) is a number
+    return y;
   }
   constexpr exact vulgar_value(const vulgar& v) {
     at_ += v.form.size();
@@ -253,14 +273,15 @@ template <class Isa> class expression_reader {
       if (!append(value, s_[at_])) return false;
     return true;
   }
-  constexpr exact literal_value(bool extended);
-  constexpr exact fraction_part(exact whole);
-  constexpr exact checked(exact x) { return x.ok() ? x : refuse(x.fault); }
+  constexpr Value literal_value(bool extended);
+  constexpr Value fraction_part(exact whole);
+  constexpr Value checked(const Value& x) { return x.ok() ? x : refuse(x.fault); }
 
   text s_;
   bool answer_;
   std::size_t at_ = 0;
   int depth_ = 0;
+  int parentheses_ = 0;
   wide* literal_;
   int literals_ = 0;
   int operations_ = 0;

@@ -45,9 +45,9 @@ HENCE_FN constexpr extraction found(text s) {
   return s.empty() ? extraction{{}, extract_fault::blank} : extraction{s, extract_fault::none};
 }
 
-/// The box whose backslash stands at s[at].
+/// The box whose backslash stands at s[at] (`opens_box` found its brace).
 template <class Isa> constexpr extraction box_at(text s, std::size_t at) {
-  while (at < s.size() && s[at] != '{') ++at;
+  while (s[at] != '{') ++at;  // there is one
   const std::size_t end = closing_brace<Isa>(s, at);
   if (end == npos) return {{}, extract_fault::unbalanced};
   return found(slice(s, at + 1, end));

@@ -2,12 +2,11 @@
 /// The normalised form of an answer that is not a number: one spelling per symbol, no layout, no
 /// fonts. Read byte by byte, never stored, so that comparing takes one pass and no memory.
 ///
-/// What is left out: white space (but between two digits), TeX's spaces, `\left` and `\right`,
-/// dollar signs, the braces of `\text{}` and of fonts. What is rewritten: `\dfrac` and `\tfrac`,
-/// `\frac12` and
-/// `\sqrt2`, x^{2}, .5, operators and relations in LaTeX, Unicode or ASCII. Words of three ASCII
-/// letters or more are lowered, and capitalised ones of two (No); single letters and AB keep their
-/// case.
+/// What is left out: white space (but where it keeps two numbers apart: 1 2, 1, 234 and 1. 5),
+/// TeX's spaces, `\left` and `\right`, dollars of formulas, the braces of `\text{}` and of fonts.
+/// What is rewritten: `\dfrac` and `\tfrac`, `\frac12` and `\sqrt2`, x^{2}, .5, operators and
+/// relations in LaTeX, Unicode or ASCII. Words of three ASCII letters or more are lowered, and
+/// capitalised ones of two (No); single letters and AB keep their case.
 #pragma once
 
 #include <hence/reward/tokens.hpp>
@@ -28,7 +27,7 @@ inline constexpr relation relations[] = {
     {"infinity", 4},    {"\\cup", 5},         {"\u222A", 5},    {"\\cap", 6},    {"\u2229", 6},
     {"\\in", 7},        {"\u2208", 7},        {"\\circ", 8},    {"\\degree", 8}, {"\u00B0", 8},
     {"\\emptyset", 11}, {"\\varnothing", 11}, {"\u2205", 11},   {"\\pm", 12},    {"\u00B1", 12},
-    {"\\lt", '<'},      {"\\gt", '>'},        {"\\%", '%'},     {"\\$", '\0'},   {"\\&", '&'},
+    {"\\lt", '<'},      {"\\gt", '>'},        {"\\%", '%'},     {"\\$", '$'},    {"\\&", '&'},
     {"\\lbrace", 14},   {"\\{", 14},          {"\\rbrace", 15}, {"\\}", 15},
 };
 inline constexpr char code_pi = 16, code_end_of_command = 17;
@@ -59,6 +58,10 @@ template <class Isa> class normal_reader {
   /// The next byte, or -1 at the end.
   constexpr int next() {
     while (queued_ == 0 && at_ < s_.size()) step();
+    if (queued_ == 0 && dropped_ != 0) {  // a font's brace is never closed
+      emit('{');
+      dropped_ = 0;
+    }
     if (queued_ == 0) return -1;
     const char c = queue_[read_++];
     if (read_ == queued_) read_ = queued_ = 0;
@@ -67,7 +70,7 @@ template <class Isa> class normal_reader {
   }
 
  private:
-  constexpr void emit(char c) { queue_[queued_++] = c; }
+  constexpr void emit(char c) { queue_[queued_++] = c, gap_ = false; }
   constexpr void emit(text t) {
     for (const char c : t) emit(c);
   }
@@ -76,20 +79,22 @@ template <class Isa> class normal_reader {
   constexpr void step() {
     if (word_ > 0) return letters();
     if (const std::size_t n = layout_at<Isa>(s_, at_); n != 0) {
-      spaced_ |= is_space(s_[at_]);
+      gap_ |= is_gap(s_[at_], ahead(1));
       at_ += n;
       return;
     }
-    const bool was_spaced = spaced_;
-    spaced_ = false;
     const char c = s_[at_];
     if (is_digit(c)) {
-      if (was_spaced && is_digit(last_)) emit(' ');
+      if (gap_ && (is_digit(last_) || last_ == '.' || (last_ == ',' && begins_group()))) emit(' ');
       emit(c);
       ++at_;
       return;
     }
-    if (c == '$') return void(++at_);
+    if (c == '$') {  // two formulas side by side
+      gap_ = true;
+      ++at_;
+      return;
+    }
     if (c == '{' || c == '}') return brace(c);
     bool has_brace = false;
     if (const std::size_t n = font_at<Isa>(s_, at_, has_brace); n != 0) {
@@ -103,7 +108,7 @@ template <class Isa> class normal_reader {
       if (c != r.form[0] || !(is_word ? command_at(s_, at_, r.form) : stands_at(s_, at_, r.form)))
         continue;
       at_ += r.form.size();
-      if (r.code != '\0') emit(r.code);
+      emit(r.code);
       return;
     }
     std::size_t size = 0;
@@ -120,17 +125,27 @@ template <class Isa> class normal_reader {
       }
       return;
     }
+    if (c == '.' && is_digit(last_) && gap_) emit(' ');
     if (c == '.' && !is_digit(last_) && is_digit(ahead(1))) emit('0');
     if (c == '\\' || is_letter(c)) return begin_word(c);
     emit(c);
     ++at_;
   }
 
+  /// Whether layout that begins so sets numbers apart: TeX's thin spaces do not.
+  static constexpr bool is_gap(char c, char next) {
+    return c != '\\' || (next != ',' && next != '!');
+  }
+  /// Whether exactly three digits stand here: 1, 234 must not become 1,234.
+  constexpr bool begins_group() const {
+    return is_digit(ahead(1)) && is_digit(ahead(2)) && !is_digit(ahead(3));
+  }
+
   constexpr void brace(char c) {
     const bool opens = c == '{';
     if (!opens && depth_ > 0) --depth_;
     const bool drop = depth_ < 64 && (dropped_ >> depth_ & 1) != 0;
-    if (opens && depth_ < 64) dropped_ &= ~(std::uint64_t{1} << depth_);
+    if (depth_ < 64) dropped_ &= ~(std::uint64_t{1} << depth_);
     if (opens || !drop) emit(c);
     depth_ += opens;
     ++at_;
@@ -156,11 +171,10 @@ template <class Isa> class normal_reader {
         emit("\\sqrt");
         return argument();
       case symbol::fraction:
+      case symbol::none:  // the caller has one
         emit("\\frac");
         argument();
         if (queue_[queued_ - 1] == '}') argument();
-        return;
-      case symbol::none:
         return;
     }
   }
@@ -196,7 +210,7 @@ template <class Isa> class normal_reader {
   char queue_[24] = {};
   std::size_t queued_ = 0, read_ = 0;
   char last_ = '\0';
-  bool spaced_ = false, command_ = false, folded_ = false;
+  bool gap_ = false, command_ = false, folded_ = false;
 };
 
 }  // namespace detail

@@ -9,13 +9,16 @@
 namespace hence::inline v0::reward {
 
 /// An exact number, what stands behind it, and whether there is one at all.
-struct quantity {
-  exact value;
+template <class Value> struct basic_quantity {
+  Value value;
   bool percent;
   unit_code unit;  ///< 0: none
+  /// The unit is one letter right behind the number, which might be a variable: 3m, 6s^2.
+  bool letter;
   int operations;  ///< what is left to compute: 0 for 3/4, 1 for 17*23
   HENCE_FN constexpr bool ok() const { return value.ok(); }
 };
+using quantity = basic_quantity<exact>;
 
 namespace detail {
 
@@ -35,8 +38,8 @@ template <class Isa> constexpr std::size_t closing_brace(text s, std::size_t at)
 }
 
 /// s without one pair of wrappers or one prefix or suffix that says nothing; s itself if there is
-/// none.
-template <class Isa> constexpr text unwrapped(text s) {
+/// none. The letter of an "x =" goes to `name`.
+template <class Isa> constexpr text unwrapped(text s, char& name) {
   if (s.empty() || (is_digit(s[0]) && is_digit(s[s.size() - 1]))) return s;
   for (const text w : {text("$$"), text("$"), text("**"), text("`"), text("\"")})
     if (s.size() > 2 * w.size() && starts_with(s, w) && ends_with(s, w) &&
@@ -58,26 +61,50 @@ template <class Isa> constexpr text unwrapped(text s) {
     if (s.size() > 2 && ends_with(s, space) && s[s.size() - 3] != '\\')
       return slice(s, 0, s.size() - space.size());
   }
+  // what is left of TeX's space `\ ` at the end
+  if (s.size() > 1 && ends_with(s, "\\") && s[s.size() - 2] != '\\')
+    return slice(s, 0, s.size() - 1);
   // "x = 5": a variable is defined, its value is the answer
   std::size_t at = is_letter(s[0]) ? 1 : 0;
   if (at == 1) {
     while (at < s.size() && is_space(s[at])) ++at;
-    if (at < s.size() && s[at] == '=' && find<Isa>(s, "=", at + 1) == npos) return slice(s, at + 1);
-    if (command_at(s, at, "\\in")) return slice(s, at + 3);
-    if (stands_at(s, at, "\u2208")) return slice(s, at + 3);
+    const bool equals = at < s.size() && s[at] == '=' && find<Isa>(s, "=", at + 1) == npos;
+    if (equals || command_at(s, at, "\\in") || stands_at(s, at, "\u2208")) {
+      name = s[0];
+      return slice(s, at + (equals ? 1 : 3));
+    }
   }
   return s;
 }
 
 /// At most eight layers, so that a million of them cost no more than eight passes.
-template <class Isa> constexpr text cleaned(text s) {
+template <class Isa> constexpr text cleaned(text s, char& name) {
   s = trimmed(s);
   for (int i = 0; i < 8; ++i) {
-    const text t = trimmed(unwrapped<Isa>(s));
+    const text t = trimmed(unwrapped<Isa>(s, name));
     if (t.size() == s.size()) break;
     s = t;
   }
   return s;
+}
+
+/// 2024-05-06, 5/6/2024, 3-1, 555-1234: numbers in a row with bare dashes are a date, a score or a
+/// range, and no difference; with slashes where one of three is a year of four digits.
+HENCE_FN constexpr bool is_row_of_numbers(text s) {
+  const char dash = '-', slash = '/';
+  char sign = '\0';
+  int numbers = 0;
+  bool year = false;
+  for (std::size_t at = 0;; ++at) {
+    const std::size_t begin = at;
+    while (at < s.size() && is_digit(s[at])) ++at;
+    if (at == begin) return false;
+    ++numbers, year |= at - begin == 4;
+    if (at == s.size()) break;
+    if ((s[at] != dash && s[at] != slash) || (sign != '\0' && s[at] != sign)) return false;
+    sign = s[at];
+  }
+  return sign == dash || (sign == slash && numbers == 3 && year);
 }
 
 /// Bytes of a percent sign or word that begins the text.
@@ -89,8 +116,8 @@ HENCE_FN constexpr std::size_t percent_at(text s) {
 }
 
 /// Reads an answer from which `cleaned` took the wrappers.
-template <class Isa> constexpr quantity read_quantity(text s) {
-  quantity q{fail(exact_fault::syntax), false, 0, 0};
+template <class Isa, class Value = exact> constexpr basic_quantity<Value> read_quantity(text s) {
+  basic_quantity<Value> q{fail(exact_fault::syntax), false, 0, false, 0};
   constexpr unit_code dollar = 28u << 4 | 9u, euro = 30u << 4 | 9u;
   bool negative = false;
   unit_code currency = 0;
@@ -102,10 +129,11 @@ template <class Isa> constexpr quantity read_quantity(text s) {
     at = form.size();
     break;
   }
+  const bool formula = at != 0 && s[at - 1] == '$' && (at == 1 || s[at - 2] != '\\');
   s = slice(s, at);
-  if (s.size() > longest_expression + 64) return q;
-  expression_reader<Isa> reader(s, grammar::answer);
-  const exact value = reader.read();
+  if (s.size() > longest_expression + 64 || is_row_of_numbers(s)) return q;
+  expression_reader<Isa, Value> reader(s, grammar::answer);
+  const Value value = reader.read();
   if (!value.ok()) {
     q.value = value;
     return q;
@@ -114,11 +142,22 @@ template <class Isa> constexpr quantity read_quantity(text s) {
   std::size_t end = reader.end();
   for (std::size_t n = layout_at<Isa>(s, end); n != 0; n = layout_at<Isa>(s, end)) end += n;
   text rest = slice(s, end);
+  const bool adjacent = end == reader.end();
+  if (formula && starts_with(rest, "$")) {  // "$5$ cm" is a formula, not money
+    currency = 0;
+    rest = trimmed(slice(rest, 1));
+  }
   if (const std::size_t n = percent_at(rest); n != 0) {
     q.percent = true;
     rest = slice(rest, n);
   }
+  if (currency == 0 && (equal(rest, "\\$") || equal(rest, "\u20AC"))) {  // 5 \$
+    currency = rest[0] == '\\' ? dollar : euro;
+    rest = {};
+  }
   if (!read_unit<Isa>(rest, q.unit)) return q;
+  q.letter = adjacent && !rest.empty() && is_letter(rest[0]) && q.unit >> 16 == 0 &&
+             (rest.size() == 1 || !is_letter(rest[1]));
   if (currency != 0) {
     if (q.unit != 0 || q.percent) return q;
     q.unit = currency;
@@ -131,7 +170,8 @@ template <class Isa> constexpr quantity read_quantity(text s) {
 
 /// Reads a whole answer as a number. O(size) and at most 320 bytes of it are a number.
 template <class Isa = native_isa> constexpr quantity parse_quantity(text s) {
-  return detail::read_quantity<Isa>(detail::cleaned<Isa>(s));
+  char name = '\0';
+  return detail::read_quantity<Isa>(detail::cleaned<Isa>(s, name));
 }
 
 }  // namespace hence::inline v0::reward

@@ -13,7 +13,7 @@ enum class shape : std::uint8_t { single, unordered, ordered, union_of };
 /// An answer's shape, its brackets and what they hold.
 struct structure {
   shape form;
-  char open, close;  // of an ordered one: ( [ < and ) ] >
+  char open, close;  // ( [ < { and their like; '\0' for a list or union without brackets
   text inside;
 };
 
@@ -29,7 +29,6 @@ template <class Isa> constexpr std::size_t opening_at(text s, std::size_t at, ch
   return 0;
 }
 template <class Isa> constexpr std::size_t closing_at(text s, std::size_t at, char& kind) {
-  if (at >= s.size()) return 0;
   kind = s[at];
   if (kind == ')' || kind == ']') return 1;
   if (kind != '\\') return 0;
@@ -129,7 +128,7 @@ template <class Isa> constexpr structure structure_of(text s) {
   if (take_brackets<Isa>(s, found) &&
       (found.form == shape::unordered || count_parts<Isa>(found.inside, false, 1) > 1))
     return found;
-  if (count_parts<Isa>(s, false, 1) > 1) return {shape::unordered, '{', '}', s};
+  if (count_parts<Isa>(s, false, 1) > 1) return {shape::unordered, '\0', '\0', s};
   return {shape::single, '\0', '\0', s};
 }
 

@@ -112,7 +112,7 @@ inline constexpr vulgar vulgar_fractions[] = {
 /// Bytes of a separator of thousands at s[at]; 0 where none stands. A comma, alone, in braces or
 /// before a TeX space; TeX's thin space; the narrow no-break space.
 template <class Isa = native_isa> constexpr std::size_t separator_at(text s, std::size_t at) {
-  if (at >= s.size() || is_digit(s[at]) || is_letter(s[at])) return 0;
+  if (at >= s.size() || is_letter(s[at])) return 0;
   for (const text form :
        {text(",\\!"), text("{,}"), text("\\!,"), text(","), text("\\,"), text("\u202F")})
     if (stands_at(s, at, form)) return form.size();

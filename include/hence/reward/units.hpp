@@ -65,18 +65,23 @@ template <class Isa> constexpr bool read_unit(text s, unit_code& code) {
   if (s.size() > 64) return false;
   char plain[64] = {};
   std::size_t size = 0;
+  int depth = 0;
   // words have to stay apart, so only fonts and TeX's spaces are taken out here
   for (std::size_t i = 0; i < s.size();) {
     bool brace = false;
     if (const std::size_t n = font_at<Isa>(s, i, brace); n != 0) {
       plain[size++] = ' ', i += n;
+      depth += brace;
     } else if (const std::size_t m = layout_at<Isa>(s, i); m != 0) {
       plain[size++] = ' ', i += m;
     } else {
+      depth += s[i] == '{' ? 1 : s[i] == '}' ? -1 : 0;
+      if (depth < 0) return false;
       plain[size++] = s[i] == '{' || s[i] == '}' || s[i] == '$' ? ' ' : s[i];
       ++i;
     }
   }
+  if (depth != 0) return false;
   const text p(plain, size);
   for (std::size_t i = 0; i < size;) {
     std::uint64_t id = 0;
