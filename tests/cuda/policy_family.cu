@@ -3,6 +3,7 @@
 // a GPU.
 #include <hence/cuda/policy_loss.cuh>
 #include <hence/policy/aggregate_prompt.hpp>
+#include <hence/policy/correction_vetoed.hpp>
 #include <hence/policy/kl_limit.hpp>
 #include <hence/policy/surrogate_dppo.hpp>
 #include <hence/policy/surrogate_ratio.hpp>
@@ -63,7 +64,8 @@ void instantiate(float* p, const std::int64_t* cu_seqlens, void* state) {
                    entropy::bonus{0.01f}});
   with(policy_loss{ratio::token{}, clip::dppo_tv{0.2f, 0.2f, clip::through_ratio{}}, kl::none{},
                    mean});
-  with(policy_loss{ratio::token{}, clip::topr{0.0f, 1.0f}, kl::none{}, mean});
+  with(policy_loss{ratio::token{}, clip::topr{0.0f, 1.0f}, kl::none{}, mean,
+                   c::vetoed{tis, 0.001f, 1000.0f}});
   with(policy_loss{ratio::token{}, clip::dro{0.1f}, kl::none{},
                    aggregate::prompt_mean_token_mean{aggregate::all_prompts{}}});
   with(policy_loss{ratio::token{}, clip::band{0.5f, 2.0f}, kl::none{}, mean});

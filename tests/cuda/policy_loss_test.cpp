@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <hence/cuda/policy_loss.cuh>
 #include <hence/policy/aggregate_prompt.hpp>
+#include <hence/policy/correction_vetoed.hpp>
 #include <hence/policy/kl_limit.hpp>
 #include <hence/policy/recipe.hpp>
 #include <hence/policy/surrogate_dppo.hpp>
@@ -277,6 +278,8 @@ TEST_CASE("corrections, gate and entropy bonus") {
   const c::policy_only policy{};
   const c::policy_and_kl both{};
   with(c::rollout{c::token_level{}, c::truncate{0.0f, 1.01f}, policy});
+  with(c::vetoed{c::rollout{c::token_level{}, c::truncate{0.0f, 1.01f}, both}, 0.96f, 1.04f});
+  with(c::vetoed{c::rollout{c::geometric_level{}, c::mask{0.5f, 2.0f}, policy}, 0.96f, 1.04f});
   with(c::rollout{c::token_level{}, c::mask{0.98f, 1.02f}, both});
   with(c::rollout{c::sequence_level{}, c::truncate{0.0f, 1.01f}, both,
                   ratio::log_clamp{-20.0f, 20.0f}});

@@ -48,6 +48,10 @@ status shrink_mask(const Executor&, const Correction& correction, const Batch& b
     const auto live = [&](std::int64_t t) { return row.mask.live(t); };
     const auto judged = [&](std::int64_t t) { return live(t) && row.mask.policy_live(t); };
     bool row_is_rejected = false;
+    if constexpr (requires { requires Correction::vetoes; })
+      row_is_rejected =
+          detail::reference_sums<S, native_isa>{row}(
+              row.old, row.rollout, [&](V x, V y) { return correction.outlier(x - y); }) > 0;
     if constexpr (Correction::pooled) {
       std::int64_t n = 0;
       for (std::int64_t t = 0; t < row.length; ++t) n += judged(t);
@@ -56,12 +60,12 @@ status shrink_mask(const Executor&, const Correction& correction, const Batch& b
           detail::reference_sums<S, native_isa>{row}(
               row.old, row.rollout, [&](V x, V y) { return correction.summand(x - y); }),
           n);
-      row_is_rejected = n > 0 && correction.rejects(V(e));
+      row_is_rejected = row_is_rejected || (n > 0 && correction.rejects(V(e)));
     }
     for (std::int64_t t = 0; t < row.length; ++t) {
       bool keep = live(t) && !row_is_rejected;
       if constexpr (!Correction::pooled)
-        if (judged(t)) keep = !correction.rejects(V(row.old[t]) - V(row.rollout[t]));
+        if (keep && judged(t)) keep = !correction.rejects(V(row.old[t]) - V(row.rollout[t]));
       out[t] = keep;
       any |= keep;
     }
