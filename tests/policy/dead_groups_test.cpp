@@ -59,7 +59,7 @@ TEST_CASE("a group is dead exactly where GRPO gives it 0 whatever eps is") {
     groups.push_back(std::int64_t(r.size()));
   }
   std::vector<float> a(r.size());
-  hence::advantages(hence::cpu{},
+  hence::advantages(hence::reference<float>{},
                     hence::advantage::grpo(1, 0.0, hence::advantage::singleton_zero{}),
                     hence::groups{.cu_groups = groups}, r, a);
   std::int64_t zero = 0;
