@@ -50,5 +50,10 @@ TEST_CASE("limits that make no sense are refused") {
         "hence: format_alarm has rise 0 and fall 0.1, expected rise above 0 and fall in (0, 1)");
   CHECK(refusal(0.1, 1).starts_with("hence: format_alarm has rise 0.1 and fall 1"));
   CHECK(refusal(0.1, std::nan("")).starts_with("hence: format_alarm has rise 0.1 and fall nan"));
+  CHECK(refusal(0.1, 0).starts_with("hence: format_alarm has rise 0.1 and fall 0,"));
+  CHECK(refusal(-0.1, 0.1).starts_with("hence: format_alarm has rise -0.1"));
+  CHECK(refusal(std::nan(""), 0.1).starts_with("hence: format_alarm has rise nan"));
+  CHECK(refusal(0x1p-1000, 0x1p-1000) == "accepted");
+  CHECK(refusal(2, std::nextafter(1.0, 0)) == "accepted");
   CHECK(refusal(0.1, 0.1) == "accepted");
 }
