@@ -23,6 +23,12 @@ TEST_CASE("format up and length down over two windows, and nothing less") {
   CHECK(!sounds(0.25, 2));
 }
 
+TEST_CASE("nothing sounds before both windows are full, whatever the numbers") {
+  hence::format_alarm<4> alarm(0.1, 0.25);
+  for (int k = 0; k < 7; ++k) CHECK(!alarm.update(k, 0));
+  CHECK(alarm.update(7, 0));
+}
+
 TEST_CASE("the windows move on, and steps that are not finite count for nothing") {
   hence::format_alarm<2> alarm(0.1, 0.25);
   const double nan = std::nan("");
