@@ -155,6 +155,32 @@ TEST_CASE("the same bits on every executor, in every layout, cut anywhere") {
   check(aggregate::prompt_mean_sequence_mean{non_empty, aggregate::non_empty_rows{}});
 }
 
+TEST_CASE("ranges of rows add up to the call, to the bit, and check the sizes of their own rows") {
+  const auto d = batch_of(4);
+  const aggregate::prompt_mean_token_mean mean{non_empty};
+  const auto loss = loss_with<float>(mean);
+  fixture::arrays<float> a(d, form::ragged);
+  std::vector<std::int64_t> sizes(9);
+  const auto prompts =
+      hence::count_prompts(mean, a.ragged(), hence::groups{.cu_groups = cu}, sizes);
+  const auto window = hence::over_all_ranks(mean, prompts);
+  auto in = a.inputs();
+  in.prompt_sizes = sizes;
+  const auto whole =
+      hence::loss_and_gradient(hence::cpu{}, loss, a.ragged(), in, window, a.output());
+  const std::vector<float> wanted = a.gradient;
+  a.gradient.assign(wanted.size(), 7);
+  const auto range = [&](std::int64_t begin, std::int64_t end) {
+    return hence::loss_and_gradient_rows(hence::cpu{}, loss, a.ragged(), in, window, a.output(),
+                                         begin, end);
+  };
+  CHECK((range(5, 9) + range(0, 2) + range(2, 5)).loss() == whole.loss());
+  CHECK(a.gradient == wanted);
+  sizes[1] = 1;
+  CHECK_NOTHROW(range(2, 9));
+  CHECK_THROWS_AS(range(1, 2), std::invalid_argument);
+}
+
 TEST_CASE("a single prompt's token mean is the token mean; equal groups give the sequence mean") {
   fixture::dice random(3);
   const auto d = fixture::random_batch(random, {5, 9, 3, 7}, {.live = 0.9});
