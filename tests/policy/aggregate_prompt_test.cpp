@@ -5,6 +5,8 @@
 #include <doctest/doctest.h>
 #include <functional>
 #include <limits>
+#include <stdexcept>
+#include <string>
 
 namespace {
 

@@ -1,6 +1,7 @@
 #include "compositions.hpp"
 
 #include <doctest/doctest.h>
+#include <stdexcept>
 
 namespace {
 

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <limits>
+#include <stdexcept>
 
 namespace {
 

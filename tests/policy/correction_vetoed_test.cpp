@@ -5,6 +5,7 @@
 #include "family_checks.hpp"
 
 #include <limits>
+#include <stdexcept>
 
 namespace {
 

@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 #include <limits>
+#include <stdexcept>
 
 namespace {
 
