@@ -19,7 +19,10 @@
 #include <hence/policy/advantage_token.hpp>
 #include <hence/policy/advantage_unscored.hpp>
 #include <hence/policy/advantage_whiten.hpp>
+#include <hence/policy/aggregate_prompt.hpp>
 #include <hence/policy/alarm.hpp>
+#include <hence/policy/correction_vetoed.hpp>
+#include <hence/policy/dead_groups.hpp>
 #include <hence/policy/kl_control.hpp>
 #include <hence/policy/kl_limit.hpp>
 #include <hence/policy/kl_reward.hpp>

@@ -17,6 +17,8 @@
 #include <hence/policy/advantage_opo.hpp>
 #include <hence/policy/advantage_pass_at_k.hpp>
 #include <hence/policy/advantage_token.hpp>
+#include <hence/policy/aggregate_prompt.hpp>
+#include <hence/policy/correction_vetoed.hpp>
 #include <hence/policy/kl_limit.hpp>
 #include <hence/policy/surrogate_dppo.hpp>
 #include <hence/policy/surrogate_ratio.hpp>
@@ -368,6 +370,37 @@ void family(const data& d) {
        policy_loss{ratio::sequence_token{}, clip::dro{0.1f}, kl::none{}, mean});
 }
 
+/// Prompt means, whose windows are counted first, and a veto beside weights.
+void prompts_and_vetoes(const data& d) {
+  using namespace hence;
+  namespace c = correction;
+  loss("token two_sided k3, tokens truncated, vetoed", d,
+       policy_loss{
+           ratio::token{}, clip::two_sided{0.8f, 1.2f}, kl::k3{0.04f}, aggregate::token_mean{},
+           c::vetoed{c::rollout{c::token_level{}, c::truncate{0.0f, 2.0f}, c::policy_and_kl{}},
+                     0.1f, 6.0f}});
+  const policy_loss rule{
+      ratio::sequence{}, clip::two_sided{0.8f, 1.2f}, kl::k3{0.04f},
+      aggregate::prompt_mean_sequence_mean{aggregate::all_prompts{}, aggregate::all_rows{}}};
+  const std::vector<std::int64_t> cu{0, 7, 7, 8, 30, rows};
+  std::vector<std::int64_t> sizes(static_cast<std::size_t>(rows));
+  const ragged batch{.cu_seqlens = d.cu, .mask = {.response = d.mask}};
+  const auto window = over_window(
+      rule.aggregation, count_prompts(rule.aggregation, batch, groups{.cu_groups = cu}, sizes));
+  std::vector<float> gradient(d.logp.size());
+  const auto whole = loss_and_gradient(cpu{}, rule, batch,
+                                       {.logp = {d.logp, plain},
+                                        .old = {d.old, plain},
+                                        .ref = {d.ref, plain},
+                                        .advantages = d.advantages,
+                                        .prompt_sizes = sizes},
+                                       window, gradient);
+  hash h;
+  h.value(whole.loss());
+  for (const float g : gradient) h.value(g + 0.0f);
+  report("sequence two_sided k3 prompt_mean", h);
+}
+
 /// Log-probs and gradients through a head, in tiles of several sizes.
 void linear_logprob() {
   using namespace hence;
@@ -574,5 +607,6 @@ int main() {
   linear_logprob();
   sample_and_distill();
   more_advantages();
+  prompts_and_vetoes(d);
   return failures == 0 ? 0 : 1;
 }

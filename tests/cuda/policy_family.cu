@@ -2,6 +2,8 @@
 // each part is compiled for the device once. Judged as policy_loss.cu is; nothing here runs without
 // a GPU.
 #include <hence/cuda/policy_loss.cuh>
+#include <hence/policy/aggregate_prompt.hpp>
+#include <hence/policy/correction_vetoed.hpp>
 #include <hence/policy/kl_limit.hpp>
 #include <hence/policy/surrogate_dppo.hpp>
 #include <hence/policy/surrogate_ratio.hpp>
@@ -15,8 +17,16 @@ void use(const Loss& loss, float* p, const std::int64_t* cu_seqlens, void* state
   const hence::per_token<float> array(hence::view<float>(p, 8));
   const hence::logprobs<float> logp(array, {1.0});
   const hence::view<const float> of_rows(p, 2);
-  const hence::policy_inputs<float> in{logp, logp, logp, of_rows, {}, of_rows, logp, array};
-  const auto window = hence::over_window(loss.aggregation, hence::counts(2, 2, 8, 8, 8, 8));
+  const hence::policy_inputs<float> in{
+      logp,    logp,  logp,
+      of_rows, {},    of_rows,
+      logp,    array, hence::view<const std::int64_t>(cu_seqlens, 2)};
+  const auto window = [&] {
+    if constexpr (hence::detail::prompt_aggregation<decltype(loss.aggregation)>)
+      return hence::over_window(loss.aggregation, hence::prompt_counts(2, 2));
+    else
+      return hence::over_window(loss.aggregation, hence::counts(2, 2, 8, 8, 8, 8));
+  }();
   using state_t = hence::cuda::loss_state_for<Loss, std::remove_const_t<decltype(window)>, Choice>;
   hence::cuda::loss_and_gradient(nullptr, loss, rows, in, window, {array, array},
                                  static_cast<state_t*>(state), Choice{});
@@ -54,8 +64,10 @@ void instantiate(float* p, const std::int64_t* cu_seqlens, void* state) {
                    entropy::bonus{0.01f}});
   with(policy_loss{ratio::token{}, clip::dppo_tv{0.2f, 0.2f, clip::through_ratio{}}, kl::none{},
                    mean});
-  with(policy_loss{ratio::token{}, clip::topr{0.0f, 1.0f}, kl::none{}, mean});
-  with(policy_loss{ratio::token{}, clip::dro{0.1f}, kl::none{}, mean});
+  with(policy_loss{ratio::token{}, clip::topr{0.0f, 1.0f}, kl::none{}, mean,
+                   c::vetoed{tis, 0.001f, 1000.0f}});
+  with(policy_loss{ratio::token{}, clip::dro{0.1f}, kl::none{},
+                   aggregate::prompt_mean_token_mean{aggregate::all_prompts{}}});
   with(policy_loss{ratio::token{}, clip::band{0.5f, 2.0f}, kl::none{}, mean});
   with(policy_loss{ratio::token{}, clip::reinforce{}, kl::none{}, mean});
 }

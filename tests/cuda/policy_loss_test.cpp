@@ -1,6 +1,8 @@
 // The kernels' source, run on the host by the stand-in of CUDA, against the reference to the bit.
 #include <doctest/doctest.h>
 #include <hence/cuda/policy_loss.cuh>
+#include <hence/policy/aggregate_prompt.hpp>
+#include <hence/policy/correction_vetoed.hpp>
 #include <hence/policy/kl_limit.hpp>
 #include <hence/policy/recipe.hpp>
 #include <hence/policy/surrogate_dppo.hpp>
@@ -24,6 +26,7 @@ struct batch_data {
   std::vector<std::uint8_t> masks[4];
   std::vector<float> logp, old, ref, rollout, entropy, token_advantages, advantages, scores;
   bool with_masks, with_roles, by_token;
+  std::vector<std::int64_t> prompt_sizes{};  // no smaller than the rows' own
 };
 
 const float garbage = std::bit_cast<float>(0x7fa00001u);  // signalling NaN
@@ -65,6 +68,7 @@ batch_data make_batch(std::int64_t rows, std::int64_t width, bool with_masks, bo
     }
     b.advantages.push_back(any ? 2.0f * uniform() - 1.0f : garbage);
     b.scores.push_back(is_dead ? garbage : uniform());
+    b.prompt_sizes.push_back(is_dead ? -1 : width + 3 * (i / 2));
   }
   return b;
 }
@@ -119,6 +123,7 @@ void run(const batch_data& b, const Loss& loss, const D& d, std::size_t shift) {
     else
       in.advantages = b.advantages;
     in.scores = b.scores;
+    in.prompt_sizes = b.prompt_sizes;
     return in;
   };
   const auto in_rows = [&](const std::vector<float>& a) {
@@ -187,8 +192,14 @@ template <class Loss> void run_all(const Loss& loss) {
           make_batch(width > 500 ? 2 : 7, width, kind > 0, kind > 1, kind == 3, seed++);
       CAPTURE(width);
       CAPTURE(kind);
-      run<hence::with_metrics_t>(b, loss, hence::over_window(loss.aggregation, n), seed % 4);
-      run<hence::without_metrics_t>(b, loss, hence::over_this_call, 0);
+      if constexpr (hence::detail::prompt_aggregation<decltype(loss.aggregation)>) {
+        const hence::prompt_counts prompts(3, 2);
+        run<hence::with_metrics_t>(b, loss, hence::over_window(loss.aggregation, prompts),
+                                   seed % 4);
+      } else {
+        run<hence::with_metrics_t>(b, loss, hence::over_window(loss.aggregation, n), seed % 4);
+        run<hence::without_metrics_t>(b, loss, hence::over_this_call, 0);
+      }
     }
 }
 
@@ -203,6 +214,15 @@ TEST_CASE("token level") {
   run_all(recipe::dr_grpo(0.2f, 7.0, 100.0));
   run_all(policy_loss{ratio::token{ratio::log_clamp{-20.0f, 20.0f}}, own_rule{0.1f}, kl::k2{0.1f},
                       aggregate::token_mean{}});
+}
+
+TEST_CASE("prompt means") {
+  const clip::two_sided ppo{0.8f, 1.2f};
+  run_all(policy_loss{ratio::token{}, ppo, kl::k3{0.1f},
+                      aggregate::prompt_mean_token_mean{aggregate::all_prompts{}}});
+  run_all(policy_loss{
+      ratio::sequence{}, ppo, kl::none{},
+      aggregate::prompt_mean_sequence_mean{aggregate::non_empty_prompts{}, aggregate::all_rows{}}});
 }
 
 TEST_CASE("sequence level") {
@@ -258,6 +278,8 @@ TEST_CASE("corrections, gate and entropy bonus") {
   const c::policy_only policy{};
   const c::policy_and_kl both{};
   with(c::rollout{c::token_level{}, c::truncate{0.0f, 1.01f}, policy});
+  with(c::vetoed{c::rollout{c::token_level{}, c::truncate{0.0f, 1.01f}, both}, 0.96f, 1.04f});
+  with(c::vetoed{c::rollout{c::geometric_level{}, c::mask{0.5f, 2.0f}, policy}, 0.96f, 1.04f});
   with(c::rollout{c::token_level{}, c::mask{0.98f, 1.02f}, both});
   with(c::rollout{c::sequence_level{}, c::truncate{0.0f, 1.01f}, both,
                   ratio::log_clamp{-20.0f, 20.0f}});

@@ -32,6 +32,11 @@ TEST_CASE("ReMax") {
   const auto a = run<float>(cpu{}, remax{view<const float>(baselines)}, {0, 4}, r, &s);
   CHECK((a[0] == 1 && std::isnan(a[1]) && std::isnan(a[2]) && std::isnan(a[3])));
   CHECK(s == status::non_finite);
+  const std::vector<float> zeros{0, 1}, finite{-0.0f, 3};
+  const auto f = run<float>(cpu{}, remax{view<const float>(zeros)}, {0, 2}, finite, &s);
+  CHECK(s == status::ok);
+  CHECK(
+      (f[0] == 0 && !std::signbit(f[0]) && f[1] == 2));  // -0 less +0 is +0, as other rules have it
   std::vector<float> out(4, -7.0f);
   const std::vector<std::int64_t> cu{0, 4};
   CHECK_THROWS_WITH_AS(

@@ -1,6 +1,7 @@
 #include "compositions.hpp"
 
 #include <doctest/doctest.h>
+#include <stdexcept>
 
 namespace {
 
@@ -95,4 +96,38 @@ TEST_CASE("a window's denominator is used as it is, whatever this call holds") {
   const auto ranks =
       run(hence::cpu{}, loss, d, fixture::form::ragged, hence::over_all_ranks(loss.aggregation, c));
   CHECK(same_bits(window, ranks));
+}
+
+TEST_CASE("given numbers are positive and finite") {
+  const auto accepts = [](double x) {
+    try {
+      const double a = hence::over_window(aggregate::constant{x}, hence::counts{}).value;
+      CHECK(a == x);
+      const double b =
+          hence::over_window(aggregate::sequence_mean_token_sum_over{x}, hence::counts{}).value;
+      CHECK(b == x);
+    } catch (const std::invalid_argument&) {
+      return false;
+    }
+    return true;
+  };
+  CHECK(accepts(0x1p-1000));
+  CHECK(accepts(1.7e308));
+  CHECK(!accepts(0));
+  CHECK(!accepts(-1));
+  CHECK(!accepts(std::nextafter(1.7e308, HUGE_VAL)));
+  CHECK(!accepts(HUGE_VAL));
+  CHECK(!accepts(std::nan("")));
+  using mean = aggregate::sequence_mean_token_mean_over;
+  CHECK(mean::row_divisor(0) == 1);
+  CHECK(mean::row_divisor(1) == 1);
+  CHECK(aggregate::sequence_mean_token_sum_over::row_divisor(9) == 1);
+  CHECK(aggregate::sequence_mean_token_sum<>::row_divisor(9) == 1);
+  CHECK(!aggregate::sequence_mean_token_sum_over::divides_rows);
+  CHECK(!aggregate::sequence_mean_token_sum<>::divides_rows);
+  hence::counts c;
+  c.rows = 7, c.non_empty_rows = 5;
+  CHECK(hence::over_window(aggregate::sequence_mean_token_sum{}, c).value == 7);
+  CHECK(hence::over_window(aggregate::sequence_mean_token_sum{aggregate::non_empty_rows{}}, c)
+            .value == 5);
 }

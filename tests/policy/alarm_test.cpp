@@ -23,6 +23,12 @@ TEST_CASE("format up and length down over two windows, and nothing less") {
   CHECK(!sounds(0.25, 2));
 }
 
+TEST_CASE("nothing sounds before both windows are full, whatever the numbers") {
+  hence::format_alarm<4> alarm(0.1, 0.25);
+  for (int k = 0; k < 7; ++k) CHECK(!alarm.update(k, 0));
+  CHECK(alarm.update(7, 0));
+}
+
 TEST_CASE("the windows move on, and steps that are not finite count for nothing") {
   hence::format_alarm<2> alarm(0.1, 0.25);
   const double nan = std::nan("");
@@ -50,5 +56,10 @@ TEST_CASE("limits that make no sense are refused") {
         "hence: format_alarm has rise 0 and fall 0.1, expected rise above 0 and fall in (0, 1)");
   CHECK(refusal(0.1, 1).starts_with("hence: format_alarm has rise 0.1 and fall 1"));
   CHECK(refusal(0.1, std::nan("")).starts_with("hence: format_alarm has rise 0.1 and fall nan"));
+  CHECK(refusal(0.1, 0).starts_with("hence: format_alarm has rise 0.1 and fall 0,"));
+  CHECK(refusal(-0.1, 0.1).starts_with("hence: format_alarm has rise -0.1"));
+  CHECK(refusal(std::nan(""), 0.1).starts_with("hence: format_alarm has rise nan"));
+  CHECK(refusal(0x1p-1000, 0x1p-1000) == "accepted");
+  CHECK(refusal(2, std::nextafter(1.0, 0)) == "accepted");
   CHECK(refusal(0.1, 0.1) == "accepted");
 }

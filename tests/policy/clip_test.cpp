@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <limits>
+#include <stdexcept>
 
 namespace {
 
@@ -193,4 +194,17 @@ TEST_CASE("A = 0 times an overflowing ratio is 0, and a finite advantage is clip
   check(hence::reference<float>{});
   check(hence::reference<double>{});
   check(hence::cpu{});
+}
+
+TEST_CASE("clip bounds have 1 within them, or at one of them") {
+  const auto check = [](double low, double high) {
+    hence::clip::two_sided{low, high}.check(), hence::clip::cispo{low, high}.check();
+  };
+  CHECK_NOTHROW(check(0.75, 1.25));
+  CHECK_NOTHROW(check(1, 1.25));
+  CHECK_NOTHROW(check(0.75, 1));
+  CHECK_THROWS_AS(check(1.25, 1.5), std::invalid_argument);
+  CHECK_THROWS_AS(check(0.25, 0.75), std::invalid_argument);
+  CHECK_THROWS_AS(check(std::nan(""), 1.25), std::invalid_argument);
+  CHECK_THROWS_AS(check(0.75, std::nan("")), std::invalid_argument);
 }

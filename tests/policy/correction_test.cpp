@@ -228,3 +228,24 @@ TEST_CASE("numbers that make no sense are refused") {
   CHECK(refusal(gated<double>(gate::none{}, entropy::bonus{inf})) ==
         "hence: entropy::bonus has coefficient inf, expected a finite number");
 }
+
+TEST_CASE("what is just accepted, and what is just refused") {
+  const auto accepts = [](const auto& part) {
+    try {
+      part.check();
+    } catch (const std::invalid_argument&) {
+      return false;
+    }
+    return true;
+  };
+  CHECK(accepts(c::truncate{2.0, 2.0}));
+  CHECK(accepts(c::mask{0.0, 0x1p-1000}));
+  CHECK(!accepts(c::truncate{-1.0, 0.0}));
+  CHECK(!accepts(c::reject{2.0, std::nextafter(2.0, 1)}));
+  CHECK(!accepts(c::rollout{c::token_level{}, c::mask{2.0, 1.0}, c::policy_only{}}));
+  CHECK(accepts(c::veto{1.0, 1.0, c::policy_only{}}));
+  CHECK(accepts(gate::opsm{-1.0, ratio::against_old{}}));
+  CHECK(accepts(entropy::bonus{0.0}));
+  CHECK(gate::opsm{3e38, ratio::against_old{}}.can_close());
+  CHECK(!gate::opsm{4e38, ratio::against_old{}}.can_close());
+}

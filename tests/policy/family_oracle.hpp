@@ -64,6 +64,7 @@ struct spec {
   correction correct = correction::none;
   mode by = mode::truncate;
   double weight_low = -infinity, weight_high = infinity, weight_log = infinity;
+  double veto_low = -infinity, veto_high = infinity;  ///< beside a correction of another kind
   bool kl_too = false;
   bool gated = false;
   anchor gate_anchor = anchor::old;
@@ -94,6 +95,7 @@ inline quad weight_of(const spec& s, quad e) {
 /// What a row settles before its tokens.
 struct row_values {
   quad pooled = 0, weight = 1, gate = 0, vespo = 0;
+  bool vetoed = false;
 };
 inline row_values settle(const spec& s, const description& d, const description& frozen,
                          std::size_t i) {
@@ -115,6 +117,7 @@ inline row_values settle(const spec& s, const description& d, const description&
     e += mismatch;
     const quad rho = exp(mismatch);
     outliers += rho < s.weight_low || rho > s.weight_high;
+    out.vetoed = out.vetoed || rho < s.veto_low || rho > s.veto_high;
     out.gate += anchored(s.gate_anchor, r[t], f) - r[t].logp;
   }
   const quad divisor = n > 1 ? n : 1;
@@ -128,7 +131,7 @@ inline row_values settle(const spec& s, const description& d, const description&
       if (counts(p)) {
         const quad w =
             s.correct == correction::token ? weight_of(s, quad(p.old) - p.rollout) : out.weight;
-        out.vespo += limit(log(w), log(1e-8), 20);
+        out.vespo += limit(log(out.vetoed ? quad(0) : w), log(1e-8), 20);
       }
   return out;
 }
@@ -219,8 +222,9 @@ inline quad loss(const spec& s, const description& d, const description& frozen)
           l = now.pooled, kept = then.pooled;
       }
       l = limit(l, s.log_low, s.log_high), kept = limit(kept, s.log_low, s.log_high);
-      const quad weight =
-          s.correct == correction::token ? weight_of(s, quad(p.old) - p.rollout) : then.weight;
+      const quad weight = then.vetoed                      ? quad(0)
+                          : s.correct == correction::token ? weight_of(s, quad(p.old) - p.rollout)
+                                                           : then.weight;
       const bool weighs = s.correct != correction::none && s.surrogate != rule::vespo;
       quad x = 0;
       if (p.policy) {

@@ -42,5 +42,11 @@ TEST_CASE("a KL that is not finite leaves the coefficient and says so; bad numbe
   CHECK(refusal({1, 6, std::nan("")}, 1).starts_with("hence: kl::adaptive has coef 1, target 6"));
   CHECK(refusal({1, 6, 1000}, 1001) ==
         "hence: kl::adaptive is updated by 1001 steps, expected 0 to its horizon 1000");
+  CHECK(refusal({0, 6, 1000}, 1000) == "accepted");
+  CHECK(refusal({1, 6, 1000}, 0) == "accepted");
+  CHECK(refusal({1, 6, 0}, 0).starts_with("hence: kl::adaptive has coef 1, target 6"));
+  CHECK(refusal({1, -6, 1000}, 0).starts_with("hence: kl::adaptive has coef 1, target -6"));
+  CHECK(refusal({std::nan(""), 6, 1000}, 0).starts_with("hence: kl::adaptive has coef nan"));
+  CHECK(refusal({1, 6, 1000}, std::nan("")).starts_with("hence: kl::adaptive is updated by nan"));
   CHECK(refusal({1, 6, 1000}, -1).starts_with("hence: kl::adaptive is updated by -1 steps"));
 }

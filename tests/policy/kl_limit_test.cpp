@@ -199,3 +199,27 @@ TEST_CASE("numbers that make no sense are refused") {
   CHECK(refusal(kl::k3{0.5, kl::own{}, kl::saturated{0.0, 1.0}}) ==
         "hence: kl::saturated has ceiling 0 and slope 1, expected both above 0");
 }
+
+TEST_CASE("what is just accepted, and what is just refused") {
+  const auto accepts = [](const auto& part) {
+    try {
+      part.check();
+    } catch (const std::invalid_argument&) {
+      return false;
+    }
+    return true;
+  };
+  CHECK(accepts(kl::clamped{0.0, 1.0, 0.0, 1.0}));
+  CHECK(accepts(kl::clamped{-1.0, 0.0, -1.0, 0.0}));
+  CHECK(!accepts(kl::clamped{0.5, 1.0, -1.0, 1.0}));
+  CHECK(!accepts(kl::clamped{-1.0, -0.5, -1.0, 1.0}));
+  CHECK(!accepts(kl::clamped{-1.0, 1.0, 0.5, 1.0}));
+  CHECK(!accepts(kl::clamped{-1.0, 1.0, -1.0, -0.5}));
+  CHECK(accepts(kl::saturated{0x1p-1000, 0x1p-1000}));
+  CHECK(!accepts(kl::saturated{0.0, 1.0}));
+  CHECK(!accepts(kl::saturated{1.0, 0.0}));
+  CHECK(!accepts(kl::k3{0.5, kl::own{}, kl::saturated{1.0, 0.0}}));
+  CHECK(accepts(kl::k1{0.5, kl::as_k2_importance{0x1p-1000}}));
+  CHECK(!accepts(kl::k1{0.5, kl::as_k2_importance{0.0}}));
+  CHECK(!accepts(kl::k1{std::nan(""), kl::own{}}));
+}

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <limits>
+#include <stdexcept>
 
 namespace {
 
@@ -97,4 +98,15 @@ TEST_CASE("a log clamp at the bound passes the gradient, beyond it stops it, on 
   check(hence::reference<float>{}, hence::ratio::sequence{limit});
   check(hence::cpu{}, hence::ratio::token{limit});
   check(hence::cpu{}, hence::ratio::sequence{limit});
+}
+
+TEST_CASE("a log clamp has 0 within its bounds, or at one of them") {
+  const auto check = [](double low, double high) { hence::ratio::log_clamp{low, high}.check(); };
+  CHECK_NOTHROW(check(-0.25, 0.25));
+  CHECK_NOTHROW(check(0, 0.25));
+  CHECK_NOTHROW(check(-0.25, 0));
+  CHECK_THROWS_AS(check(0.25, 0.5), std::invalid_argument);
+  CHECK_THROWS_AS(check(-0.5, -0.25), std::invalid_argument);
+  CHECK_THROWS_AS(check(std::nan(""), 0.25), std::invalid_argument);
+  CHECK_THROWS_AS(check(-0.25, std::nan("")), std::invalid_argument);
 }

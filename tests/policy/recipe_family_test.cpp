@@ -21,6 +21,10 @@ TEST_CASE("DeepSeek-R1: 0.001, epsilon 10, per token or per output, and its sche
   CHECK(is<decltype(zero.ratio), ratio::token<>>);
   CHECK(zero.kl.coef == 0.001);
   CHECK(zero.surrogate.low == 0.8);
+  CHECK(zero.surrogate.high == 1.2);
+  const auto zero_whole = recipe::deepseek_r1_zero_per_output<double>(0.2);
+  CHECK(zero_whole.surrogate.low == 0.8);
+  CHECK(zero_whole.surrogate.high == 1.2);
   const auto whole = recipe::deepseek_r1_stage1_per_output<double>();
   CHECK(is<decltype(whole.ratio), ratio::sequence_product<>>);
   CHECK(whole.surrogate.low == -9);
@@ -46,17 +50,39 @@ TEST_CASE("the constants of the other papers") {
   CHECK(is<decltype(recipe::gspo_token().ratio), ratio::sequence_token<>>);
   CHECK(is<decltype(recipe::luspo(0.1f, 0.2f).aggregation),
            aggregate::sequence_mean_token_sum<aggregate::all_rows>>);
+  CHECK(recipe::luspo(0.1, 0.2).surrogate.low == 0.9);
+  CHECK(recipe::luspo(0.1, 0.2).surrogate.high == 1.2);
+  CHECK(recipe::luspo<double>().surrogate.low == 1 - 2e-3);
+  CHECK(recipe::luspo<double>().surrogate.high == 1 + 2.5e-3);
+  CHECK(recipe::gspo_token<double>().surrogate.low == 1 - 3e-4);
+  CHECK(recipe::gspo_token<double>().surrogate.high == 1 + 4e-4);
+  CHECK(recipe::gmpo<double>().surrogate.log_low == -0.4);
   CHECK(recipe::gmpo<double>().surrogate.log_high == 0.4);
+  CHECK(recipe::sapo<double>().surrogate.tau_pos == 1);
   CHECK(recipe::sapo<double>().surrogate.tau_neg == 1.05);
-  CHECK(recipe::intellect_2(0.2, 4.0, 0.001).surrogate.delta == 4);
+  for (const auto& i : {recipe::intellect_2(0.2, 4.0, 0.001), recipe::intellect_2<double>()}) {
+    CHECK(i.surrogate.low == 0.8);
+    CHECK(i.surrogate.high == 1.2);
+    CHECK(i.surrogate.delta == 4);
+    CHECK(i.kl.coef == 0.001);
+  }
   CHECK(is<decltype(recipe::dppo_tv(0.2f, 0.2f).ratio.anchor), ratio::against_rollout>);
+  CHECK(recipe::vespo<double>().surrogate.k_pos == 2);
   CHECK(recipe::vespo<double>().surrogate.lambda_pos == 3);
   CHECK(recipe::vespo<double>().surrogate.k_neg == 3);
+  CHECK(recipe::vespo<double>().surrogate.lambda_neg == 2);
   CHECK(recipe::kimi_k1_5(0.1).surrogate.beta == 0.1);
   const auto v3 = recipe::deepseek_v3_2(0.2, 0.001, 0.5);
   CHECK(is<decltype(v3.kl), kl::k3<double, kl::ratio_weighted>>);
   CHECK(v3.gate.threshold == 0.5);
+  CHECK(v3.surrogate.low == 0.8);
+  CHECK(v3.surrogate.high == 1.2);
+  CHECK(v3.kl.coef == 0.001);
   CHECK(is<decltype(recipe::rloo(0.2f).ratio), ratio::sequence_product<>>);
+  CHECK(recipe::rloo(0.2).surrogate.low == 0.8);
+  CHECK(recipe::rloo(0.2).surrogate.high == 1.2);
+  CHECK(recipe::dppo_tv(0.1, 0.2).surrogate.delta_low == 0.1);
+  CHECK(recipe::dppo_tv(0.1, 0.2).surrogate.delta_high == 0.2);
 }
 
 TEST_CASE("each of them runs, with equal bits from packs") {

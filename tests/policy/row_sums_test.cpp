@@ -121,3 +121,18 @@ TEST_CASE("anchors that are not asked for may be missing, others not") {
       "hence: logp was computed at temperature 1, rollout at 0.6; their ratio means nothing",
       std::invalid_argument);
 }
+
+TEST_CASE("a rule without a prepass sees 0 as the row's sum") {
+  fixture::dice random(6);
+  const auto d = fixture::random_batch(random, {5, 18}, {.live = 0.8});
+  const auto loss = [](auto rule) {
+    return hence::policy_loss{ratio::token{}, rule, hence::kl::none{},
+                              hence::aggregate::token_mean{}};
+  };
+  const auto with =
+      loss([](const auto& t) { return -t.ratio * t.advantage + t.row_sum * t.ratio; });
+  const auto without = loss([](const auto& t) { return -t.ratio * t.advantage + 0 * t.ratio; });
+  CHECK(same_bits(fixture::run(hence::cpu{}, with, d), fixture::run(hence::cpu{}, without, d)));
+  CHECK(same_bits(fixture::run(hence::reference<double>{}, with, d),
+                  fixture::run(hence::reference<double>{}, without, d)));
+}

@@ -85,3 +85,27 @@ TEST_CASE("numbers that make no sense are refused") {
   CHECK(refusal(clip::dppo_tv{0.1, 0.2, clip::weight_capped{0.0}}) ==
         "hence: weight_capped has cap 0, expected it above 0");
 }
+
+TEST_CASE("what is just accepted, and what is just refused") {
+  const auto accepts = [](const auto& part) {
+    try {
+      part.check();
+    } catch (const std::invalid_argument&) {
+      return false;
+    }
+    return true;
+  };
+  const clip::through_ratio ratio{};
+  CHECK(accepts(clip::dppo_tv{0.0, 0.0, ratio}));
+  CHECK(accepts(clip::dppo_kl{0.0, 0.0, ratio}));
+  for (const double x : {-1e-9, std::nan("")}) {
+    CHECK(!accepts(clip::dppo_tv{x, 0.5, ratio}));
+    CHECK(!accepts(clip::dppo_tv{0.5, x, ratio}));
+    CHECK(!accepts(clip::dppo_kl{x, 0.5, ratio}));
+    CHECK(!accepts(clip::dppo_kl{0.5, x, ratio}));
+  }
+  CHECK(accepts(clip::weight_capped{0x1p-1000}));
+  CHECK(!accepts(clip::weight_capped{0.0}));
+  CHECK(!accepts(clip::dppo_tv{0.5, 0.5, clip::weight_capped{0.0}}));
+  CHECK(!accepts(clip::dppo_kl{0.5, 0.5, clip::weight_capped{0.0}}));
+}

@@ -163,3 +163,33 @@ TEST_CASE("numbers that make no sense are refused") {
   CHECK(refusal(clip::sapo{1.0, inf}).starts_with("hence: sapo has temperatures 1 and inf"));
   CHECK(refusal(clip::dual{0.8, 1.2, inf}) == "accepted");
 }
+
+TEST_CASE("what is just accepted, and what is just refused") {
+  const auto accepts = [](const auto& part) {
+    try {
+      part.check();
+    } catch (const std::invalid_argument&) {
+      return false;
+    }
+    return true;
+  };
+  const double above = std::nextafter(1.0, 2);
+  CHECK(accepts(clip::dual{0.75, 1.25, above}));
+  CHECK(!accepts(clip::dual{0.75, 1.25, 1.0}));
+  CHECK(!accepts(clip::dual{1.25, 1.5, 3.0}));
+  CHECK(accepts(clip::upper_bound{0.75, 1.25, above}));
+  CHECK(!accepts(clip::upper_bound{0.75, 1.25, 1.0}));
+  CHECK(!accepts(clip::upper_bound{0.25, 0.5, 4.0}));
+  for (const double tau : {1e-6, 1e6, -1.0, 0.0, std::nan("")}) {
+    CHECK(!accepts(clip::sapo{tau, 1.0}));
+    CHECK(!accepts(clip::sapo{1.0, tau}));
+  }
+  for (const double tau : {std::nextafter(1e-6, 1.0), std::nextafter(1e6, 0.0)}) {
+    CHECK(accepts(clip::sapo{tau, 1.0}));
+    CHECK(accepts(clip::sapo{1.0, tau}));
+  }
+  CHECK(accepts(clip::gmpo{0.0, 0.5}));
+  CHECK(accepts(clip::gmpo{-0.5, 0.0}));
+  CHECK(!accepts(clip::gmpo{0.25, 0.5}));
+  CHECK(!accepts(clip::gmpo{-0.5, -0.25}));
+}

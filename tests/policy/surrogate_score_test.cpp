@@ -104,3 +104,28 @@ TEST_CASE("numbers that make no sense are refused") {
   CHECK(refusal(clip::dro{inf}).starts_with("hence: dro has beta = inf"));
   CHECK(refusal(clip::dro{0.0}) == "accepted");
 }
+
+TEST_CASE("what is just accepted, and what is just refused") {
+  const auto accepts = [](const auto& part) {
+    try {
+      part.check();
+    } catch (const std::invalid_argument&) {
+      return false;
+    }
+    return true;
+  };
+  CHECK(accepts(clip::band{1.0, 2.0}));
+  CHECK(accepts(clip::topr{0.0, 1.0}));
+  CHECK(!accepts(clip::band{1.5, 2.0}));
+  CHECK(!accepts(clip::topr{0.0, 0.5}));
+  for (const double x : {0.0, 1e6}) {
+    CHECK(accepts(clip::vespo{x, 1.0, 1.0, 1.0}));
+    CHECK(accepts(clip::vespo{1.0, 1.0, 1.0, x}));
+    CHECK(accepts(clip::dro{x}));
+  }
+  for (const double x : {-1e-9, std::nextafter(1e6, 2e6), std::nan("")}) {
+    CHECK(!accepts(clip::vespo{x, 1.0, 1.0, 1.0}));
+    CHECK(!accepts(clip::vespo{1.0, 1.0, 1.0, x}));
+    CHECK(!accepts(clip::dro{x}));
+  }
+}

@@ -138,7 +138,9 @@ __global__ void __launch_bounds__(Threads, 512 / Threads)
     total += n;
     if (in.advantages.present() && n.policy_tokens > 0) row.advantage = in.advantages[i];
     row.score = in.scores.present() && n.tokens > 0 ? in.scores[i] : __uint_as_float(0x7fc00000);
-    const double row_divisor = A::row_divisor(n.tokens);
+    const std::int64_t prompt_size =
+        in.prompt_sizes.present() && n.tokens > 0 ? in.prompt_sizes[i] : 0;
+    const double row_divisor = hence::detail::row_divisor<A>(n.tokens, prompt_size);
     const V scale = gradient_scale<float>(divisor, row_divisor);
     row.anchor = loss.ratio.anchor.of(row);
     const auto numbers =

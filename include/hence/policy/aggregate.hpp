@@ -119,8 +119,22 @@ HENCE_FN double divisor(aggregate::sequence_mean_token_sum<Rows>, const counts& 
   return positive("constant.value", a.value);
 }
 
-/// Whether the divisor depends on the batch.
-template <class A> constexpr bool divisor_is_counted = true;
+/// An aggregation whose row divisor needs the row's prompt: `row_divisor(tokens of the row, size of
+/// the prompt)`. See aggregate_prompt.hpp.
+template <class A>
+concept prompt_aggregation = requires {
+  { A::row_divisor(std::int64_t{}, std::int64_t{}) } -> std::same_as<double>;
+};
+/// \param n live tokens of the row. \param size of its prompt; not looked at by the others.
+template <class A> HENCE_FN constexpr double row_divisor(std::int64_t n, std::int64_t size) {
+  if constexpr (prompt_aggregation<A>)
+    return A::row_divisor(n, size);
+  else
+    return A::row_divisor(n);
+}
+
+/// Whether the divisor depends on the batch's `counts`.
+template <class A> constexpr bool divisor_is_counted = !prompt_aggregation<A>;
 template <>
 inline constexpr bool divisor_is_counted<aggregate::sequence_mean_token_mean_over> = false;
 template <>
@@ -128,22 +142,24 @@ inline constexpr bool divisor_is_counted<aggregate::sequence_mean_token_sum_over
 template <> inline constexpr bool divisor_is_counted<aggregate::constant> = false;
 
 template <class A>
-concept aggregation = requires(A a, counts c) {
+concept aggregation_of_rows = requires(A a, counts c) {
   { divisor(a, c) } -> std::same_as<double>;
   { A::row_divisor(std::int64_t{}) } -> std::same_as<double>;
 };
+template <class A>
+concept aggregation = aggregation_of_rows<A> || prompt_aggregation<A>;
 
 }  // namespace detail
 
 /// The denominator of one optimizer step: `c` is the sum of the micro-batches' counts.
-template <detail::aggregation A>
+template <detail::aggregation_of_rows A>
 [[gnu::always_inline]] inline denominator<A, scope::window> over_window(A a, const counts& c) {
   return {detail::divisor(a, c)};
 }
 /// The denominator of one optimizer step over all ranks: `c` is summed over micro-batches and
 /// ranks. Gradients then add up over ranks; a data-parallel wrapper that averages them needs a
 /// factor of its size.
-template <detail::aggregation A>
+template <detail::aggregation_of_rows A>
 [[gnu::always_inline]] inline denominator<A, scope::ranks> over_all_ranks(A a, const counts& c) {
   return {detail::divisor(a, c)};
 }

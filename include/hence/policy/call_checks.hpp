@@ -37,6 +37,22 @@ template <class A, class Scope>
   }
 }
 
+/// A prompt is at least as large as each of its rows.
+template <class Loss, class T>
+[[gnu::always_inline]] inline void check_prompt_sizes(const Loss&, const layout& b,
+                                                      const policy_inputs<T>& in,
+                                                      std::int64_t begin, std::int64_t end) {
+  using A = std::remove_cvref_t<decltype(std::declval<const Loss&>().aggregation)>;
+  if constexpr (prompt_aggregation<A>)
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t n = count_rows(b, i, i + 1).tokens, size = in.prompt_sizes[i];
+      if (!(row_divisor<A>(n, size) > 0))
+        refuse(message() << "hence: prompt_sizes[" << i << "] is " << size << ", and row " << i
+                         << " alone has " << n
+                         << " live tokens; count_prompts writes what this aggregation divides by");
+    }
+}
+
 template <class T>
 void check_workspace_apart(const view<std::byte>& w, const layout& b, const policy_inputs<T>& in,
                            const std::type_identity_t<policy_gradients<T>>& gradient) {

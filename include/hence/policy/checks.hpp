@@ -225,6 +225,11 @@ template <class Loss, class S, class D> constexpr bool check_composition() {
         std::same_as<D, over_this_call_t>;
     static_assert(!is_denominator || same,
                   "hence: the denominator was made for another aggregation than the loss's");
+    constexpr bool counted =
+        !prompt_aggregation<aggregation_t> || !std::same_as<D, over_this_call_t>;
+    static_assert(counted,
+                  "hence: a call does not know its prompts; a prompt mean's denominator is "
+                  "over_window(aggregation, count_prompts(...))");
     constexpr bool meets = [] {
       if constexpr (needs_sequence_ratio<surrogate_t>)
         return is_sequence_ratio<std::remove_cvref_t<decltype(Loss::ratio)>>;
@@ -234,7 +239,7 @@ template <class Loss, class S, class D> constexpr bool check_composition() {
     static_assert(meets,
                   "hence: this surrogate limits log-ratios before their mean over the row; its "
                   "ratio is ratio::sequence");
-    if constexpr (sound_ratio && sound_aggregation && is_denominator && same && meets)
+    if constexpr (sound_ratio && sound_aggregation && is_denominator && same && counted && meets)
       return check_optional_parts<Loss, S>() && check_kl<S>(static_cast<const kl_t*>(nullptr)) &&
              check_surrogate<trial_number<S>, ratio_t>(static_cast<const surrogate_t*>(nullptr));
   }

@@ -19,6 +19,7 @@ template <class T = float> struct policy_inputs {
   view<const T> scores{};        ///< `[rows]`, raw rewards for rules that read `token::score`
   logprobs<T> rollout{};         ///< log pi of the sampling engine; for a correction, or as anchor
   per_token<const T> entropy{};  ///< of the tokens' distributions; only with an entropy bonus
+  view<const std::int64_t> prompt_sizes{};  ///< `[rows]`, from `count_prompts`; for a prompt mean
 
   /// Refused in one sentence: arrays are never converted.
   template <class U> operator policy_inputs<U>() const {
@@ -117,6 +118,7 @@ void check_apart_from_inputs(const char* written, const array_place& a, const po
   check("mask.kl", b.kl), check("mask.metric", b.metric);
   check("scores", in.scores), check("rollout", in.rollout.values), check("entropy", in.entropy);
   check_apart(written, a, "cu_seqlens", {b.boundaries(), 0, 0});
+  check("prompt_sizes", in.prompt_sizes);
 }
 template <class Isa = native_isa>
 void check_like(const char* name, const sampled& a, const sampled& b) {
@@ -241,6 +243,15 @@ void check_inputs(const Loss& loss, const layout& b, const policy_inputs<T>& in,
   if (in.scores.present() && in.scores.extent[0] != b.rows)
     refuse(message() << "hence: scores has " << in.scores.extent[0] << " entries, the batch has "
                      << b.rows << " rows");
+  if constexpr (prompt_aggregation<std::remove_cvref_t<decltype(loss.aggregation)>>) {
+    if (!in.prompt_sizes.present() && b.rows > 0)
+      refuse(message() << "hence: prompt_sizes is null, and the loss is a mean over prompts; "
+                          "expected "
+                       << b.rows << " rows, as count_prompts writes them");
+    if (in.prompt_sizes.extent[0] != b.rows)
+      refuse(message() << "hence: prompt_sizes has " << in.prompt_sizes.extent[0]
+                       << " entries, the batch has " << b.rows << " rows");
+  }
   check_shape("gradient", gradients.logp, b);
   check_apart_from_inputs("gradient", place_of(gradients.logp, b), in, b);
   if constexpr (facts<Loss>::with_entropy) {  // or a variant

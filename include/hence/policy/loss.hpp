@@ -47,10 +47,11 @@ template <class S> HENCE_FN bool is_finite(const sum_of<S>& s) {
 /// An aggregation as numbers, so that the loops over rows are compiled once for all aggregations.
 struct row_aggregation {
   bool divides_rows;
-  double (*row_divisor)(std::int64_t);
+  double (*row_divisor)(std::int64_t, std::int64_t);
 };
-template <class A, class Isa = native_isa> double row_divisor_of(std::int64_t n) {
-  return A::row_divisor(n);
+template <class A, class Isa = native_isa>
+double row_divisor_of(std::int64_t n, std::int64_t prompt_size) {
+  return row_divisor<A>(n, prompt_size);
 }
 template <class Loss> HENCE_FN auto with_row_aggregation(const Loss& loss) {
   using A = std::remove_cvref_t<decltype(loss.aggregation)>;
@@ -83,7 +84,8 @@ void run_rows(const Executor&, const Loss& loss, const layout& b,
     }
     if (in.advantages.present() && n.policy_tokens > 0) row.advantage = in.advantages[i];
     row.score = in.scores.present() ? in.scores[i] : static_cast<S>(__builtin_nanf(""));
-    const W row_divisor = static_cast<W>(loss.aggregation.row_divisor(n.tokens));
+    const std::int64_t prompt_size = in.prompt_sizes.present() ? in.prompt_sizes[i] : 0;
+    const W row_divisor = static_cast<W>(loss.aggregation.row_divisor(n.tokens, prompt_size));
     const S scale = gradient_scale<S>(static_cast<W>(divisor), row_divisor);
     if (loss.aggregation.divides_rows) {
       sum_of<S> row_sum;
@@ -147,6 +149,7 @@ auto loss_and_gradient_rows(
       detail::refuse(detail::message() << "hence: rows [" << begin << ", " << end
                                        << ") are not within the batch's " << b.rows);
     detail::check_window(d, b, begin, end);
+    detail::check_prompt_sizes(loss, b, in, begin, end);
     detail::sums<S, metrics_t> sums;
     detail::with_concrete_rules(detail::with_row_aggregation(loss), [&](const auto& concrete) {
       detail::run_rows(executor, concrete, b, in, d.value, gradient, begin, end, sums);
@@ -183,6 +186,7 @@ auto loss_and_gradient(const Executor& executor, const Loss& loss, const Batch& 
     const std::int64_t bytes = workspace_bytes(executor, loss, batch, choice);
     detail::check_workspace(workspace, bytes);
     detail::check_workspace_apart(workspace, b, in, gradient);
+    detail::check_prompt_sizes(loss, b, in, 0, b.rows);
     double divisor;
     if constexpr (std::same_as<D, over_this_call_t>) {
       divisor = detail::divisor(loss.aggregation, detail::count_rows(b, 0, b.rows));

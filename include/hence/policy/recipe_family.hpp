@@ -64,6 +64,11 @@ template <class S = float>
   return policy_loss{ratio::sequence{}, clip::two_sided<S>{S(1) - epsilon_low, S(1) + epsilon_high},
                      kl::none{}, aggregate::sequence_mean_token_sum{}};
 }
+/// LUSPO with the paper's range: 2e-3 below and 2.5e-3 above 1 (5.1, as TRL's paper index reads
+/// it).
+template <class S = float> [[gnu::always_inline]] constexpr auto luspo() {
+  return luspo<S>(S(2e-3), S(2.5e-3));
+}
 /// GMPO: the clipped geometric mean. arXiv:2507.20673; log-ratios within (e^-0.4, e^0.4).
 template <class S = float> [[gnu::always_inline]] constexpr auto gmpo() {
   return policy_loss{ratio::sequence{}, clip::gmpo<S>{S(-0.4), S(0.4)}, kl::none{},
@@ -84,6 +89,11 @@ template <class S = float>
   return policy_loss{ratio::token{}, clip::upper_bound<S>{S(1) - epsilon, S(1) + epsilon, delta},
                      kl::k3<S>{kl_coef}, aggregate::token_mean{}};
 }
+/// INTELLECT-2 with the paper's numbers: epsilon 0.2, delta 4, KL coefficient 0.001 (4.1, as TRL's
+/// paper index reads it).
+template <class S = float> [[gnu::always_inline]] constexpr auto intellect_2() {
+  return intellect_2<S>(S(0.2), S(4), S(0.001));
+}
 /// DPPO with total variation, against the rollout engine's probabilities. arXiv:2602.04879.
 template <class S = float>
 [[gnu::always_inline]] constexpr auto dppo_tv(S delta_low, S delta_high) {
@@ -92,7 +102,8 @@ template <class S = float>
                      clip::dppo_tv{delta_low, delta_high, clip::through_ratio{}}, kl::none{},
                      aggregate::token_mean{}};
 }
-/// VESPO: (k, lambda) = (2, 3) for A >= 0, (3, 2) else. arXiv:2602.10693, the numbers TRL's.
+/// VESPO: "(c1, c2) = (2.0, 3.0) for A > 0 and (3.0, 2.0) for A < 0", arXiv:2602.10693v3 eq. 20 and
+/// 4.1. The weight is of the product of the row's ratios.
 template <class S = float> [[gnu::always_inline]] constexpr auto vespo() {
   return policy_loss{ratio::token{}, clip::vespo<S>{S(2), S(3), S(3), S(2)}, kl::none{},
                      aggregate::token_mean{}};

@@ -79,7 +79,8 @@ template <class Isa, bool Roles, bool Metrics, class Loss>
                       V(in.row.log_ratio),
                       V(in.row.mismatch),
                       V(in.row.gate),
-                      V(in.row.row_sum)};
+                      V(in.row.row_sum),
+                      V(in.row.veto)};
     if constexpr (!part::ratio::pooled) x.log_ratio = x.logp - x.anchor;
     if constexpr (token_reads<Loss>::mismatch) x.mismatch = V::load(in.mismatch + i);
     if constexpr (part::with_kl) x.reference = V::load(in.ref + i);

@@ -80,7 +80,8 @@ HENCE_FN auto token_step(const Loss& loss, const token_values<V>& x, V score,
   const bool anchored = token_reads<Loss>::anchor(x.policy_live, x.kl_live);
   token_inputs<V> in{x.logp,           x.anchor,     V(0),
                      x.advantage,      score,        numbers.log_ratio,
-                     numbers.mismatch, numbers.gate, numbers.row_sum};
+                     numbers.mismatch, numbers.gate, numbers.row_sum,
+                     numbers.veto};
   if constexpr (!part::ratio::pooled) in.log_ratio = anchored ? x.logp - x.anchor : V(0);
   if constexpr (token_reads<Loss>::mismatch) in.mismatch = x.mismatch;
   if constexpr (part::with_kl) in.reference = x.kl_live ? x.ref : x.logp;

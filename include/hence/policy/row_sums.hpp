@@ -1,6 +1,7 @@
 /// \file
-/// What a row settles before its tokens: the pooled log-ratio, the correction's E, what the gate
-/// judges, a rule's own sum. Every executor instantiates this text with its own way to sum.
+/// What a row settles before its tokens: the pooled log-ratio, the correction's E and its vetoes,
+/// what the gate judges, a rule's own sum. Every executor instantiates this text with its own way
+/// to sum.
 #pragma once
 
 #include <hence/policy/inputs.hpp>
@@ -42,10 +43,11 @@ HENCE_FN constexpr auto log_ratio_to_pool(const Loss& loss, V logp, V anchor, V 
 /// The row's numbers; 0 where the loss does not ask.
 template <class V> struct row_numbers {
   V log_ratio, mismatch, gate, row_sum;
+  V veto{};
 
   /// As built-in numbers.
   HENCE_FN constexpr auto plain() const {
-    return row_numbers<typename V::scalar>{log_ratio.v, mismatch.v, gate.v, row_sum.v};
+    return row_numbers<typename V::scalar>{log_ratio.v, mismatch.v, gate.v, row_sum.v, veto.v};
   }
 };
 
@@ -56,7 +58,7 @@ HENCE_FN row_numbers<V> row_numbers_of(const Loss& loss, const row_data<S>& row,
                                        Sum&& sum) {
   using part = facts<Loss>;
   using surrogate = typename part::surrogate;
-  row_numbers<V> out{V(S(0)), V(S(0)), V(S(0)), V(S(0))};
+  row_numbers<V> out{V(S(0)), V(S(0)), V(S(0)), V(S(0)), V(S(0))};
   if constexpr (part::ratio::pooled) {
     if constexpr (limits_before_pooling<surrogate, V>)
       out.log_ratio = pooled_value<S>(
@@ -74,6 +76,9 @@ HENCE_FN row_numbers<V> row_numbers_of(const Loss& loss, const row_data<S>& row,
         loss.correction.averages,
         sum(row.old, row.rollout, [&](auto x, auto y) { return loss.correction.summand(x - y); }),
         n);
+  if constexpr (part::vetoes)
+    out.veto = static_cast<S>(
+        sum(row.old, row.rollout, [&](auto x, auto y) { return loss.correction.outlier(x - y); }));
   if constexpr (part::with_gate)
     out.gate = row_mean<S>(
         sum(loss.gate.anchor.of(row), row.logp, [](auto x, auto y) { return x - y; }), n);
@@ -83,7 +88,8 @@ HENCE_FN row_numbers<V> row_numbers_of(const Loss& loss, const row_data<S>& row,
     using W = decltype(total);
     if constexpr (part::with_correction) {
       const auto of_weight = [&](auto e) {
-        return loss.surrogate.prepass_of_weight(log(loss.correction.weight(e)));
+        const decltype(e) vetoes(out.veto.v);
+        return loss.surrogate.prepass_of_weight(log(weight_of(loss.correction, e, vetoes)));
       };
       if constexpr (part::correction_pools)
         total = arithmetic<W>::add(

@@ -9,7 +9,7 @@
 /// a row-level correction rejects a row as a whole, so E of what remains is what it was.
 #pragma once
 
-#include <hence/policy/row_reference.hpp>
+#include <hence/policy/correction_row.hpp>
 
 namespace hence::inline v0 {
 
@@ -47,21 +47,14 @@ status shrink_mask(const Executor&, const Correction& correction, const Batch& b
     std::uint8_t* out = b.row(kept, i);
     const auto live = [&](std::int64_t t) { return row.mask.live(t); };
     const auto judged = [&](std::int64_t t) { return live(t) && row.mask.policy_live(t); };
-    bool row_is_rejected = false;
-    if constexpr (Correction::pooled) {
-      std::int64_t n = 0;
-      for (std::int64_t t = 0; t < row.length; ++t) n += judged(t);
-      const auto e = detail::pooled_value<S>(
-          correction.averages,
-          detail::reference_sums<S, native_isa>{row}(
-              row.old, row.rollout, [&](V x, V y) { return correction.summand(x - y); }),
-          n);
-      row_is_rejected = n > 0 && correction.rejects(V(e));
-    }
+    const auto of_row = detail::correction_of_row(correction, row);
+    bool row_is_rejected = of_row.vetoes.v > 0;
+    if constexpr (Correction::pooled)
+      row_is_rejected = row_is_rejected || (of_row.tokens > 0 && correction.rejects(of_row.e));
     for (std::int64_t t = 0; t < row.length; ++t) {
       bool keep = live(t) && !row_is_rejected;
       if constexpr (!Correction::pooled)
-        if (judged(t)) keep = !correction.rejects(V(row.old[t]) - V(row.rollout[t]));
+        if (keep && judged(t)) keep = !correction.rejects(V(row.old[t]) - V(row.rollout[t]));
       out[t] = keep;
       any |= keep;
     }

@@ -102,6 +102,8 @@ template <class Loss> struct facts {
     else
       return false;
   }();
+  /// Whether single tokens may veto their row.
+  static constexpr bool vetoes = requires { requires correction::vetoes; };
   /// Whether the KL term needs log pi_anchor.
   static constexpr bool kl_reads_anchor = [] {
     if constexpr (with_kl)
@@ -126,6 +128,7 @@ template <class V> struct token_inputs {
   V mismatch{};  ///< the correction's E, of the token or the row
   V gate{};      ///< what the gate judges the row by
   V row_sum{};   ///< of the rule's prepass
+  V veto{};      ///< how many of the row's tokens veto it
 };
 
 /// A token's loss with its partials, and what the metrics need; kl is before its coefficient.
@@ -173,6 +176,13 @@ HENCE_FN constexpr auto poisoned_by_gradient(const dual<V, P, Q>& x) {
   return dual<V, P, Q>{value, x.pooled, x.own};
 }
 
+/// w of a token with the correction's E, in a row with that many vetoes.
+template <class C, class V> HENCE_FN constexpr V weight_of(const C& correction, V e, V vetoes) {
+  if constexpr (requires { requires C::vetoes; })
+    return select(vetoes > V(0), V(0), correction.weight(e));
+  else
+    return correction.weight(e);
+}
 /// x times a constant weight; a weight of 0 gives 0, also where x is infinite.
 template <class V> HENCE_FN constexpr auto weighed(V weight, const auto& x) {
   return select(weight == V(0), V(0), x * weight);
@@ -247,7 +257,7 @@ HENCE_FN constexpr auto term_of(const Loss& loss, const token_inputs<V>& in, Pol
   const auto log_ratio = loss.ratio.clamp(dual<V, one, zero>{in.log_ratio, {}, {}});
   const V ratio_value = exp(detach(log_ratio));
   V weight = V(1);
-  if constexpr (part::weighted) weight = loss.correction.weight(in.mismatch);
+  if constexpr (part::weighted) weight = weight_of(loss.correction, in.mismatch, in.veto);
   const auto policy = [&] {
     V r = ratio_value;
     if constexpr (vanishes_with_advantage<typename part::surrogate>)

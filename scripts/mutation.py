@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""Mutants of the formula headers: one sign, comparison, choice or constant changed at a time, each
+judged by the tests that mirror its header.
+
+  scripts/mutation.py                     all mutants of all headers (hours)
+  scripts/mutation.py --per 10            ten of each header, drawn with --seed
+  scripts/mutation.py --per 10 kl clip    of the headers whose names contain kl or clip
+  scripts/mutation.py --list              what there would be, without building anything
+
+A mutant is killed if a test fails, ends badly or runs for more than a minute. One that does not
+compile does not count. Survivors that docs/mutation.md proves equivalent do not count either; any
+other survivor is printed, and the exit status is 1. Needs g++ (or CXX) and doctest. Runs niced, one
+compiler at a time unless --jobs says otherwise, in a folder of its own under the system's temporary
+one.
+"""
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import random
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PROOFS = ROOT / "docs" / "mutation.md"
+
+# Header under include/hence -> tests under tests, the quickest first.
+TARGETS = {
+    "policy/ratio.hpp": ["policy/ratio_test"],
+    "policy/clip.hpp": ["policy/clip_test"],
+    "policy/surrogate_ratio.hpp": ["policy/surrogate_ratio_test"],
+    "policy/surrogate_score.hpp": ["policy/surrogate_score_test"],
+    "policy/surrogate_dppo.hpp": ["policy/surrogate_dppo_test"],
+    "policy/kl.hpp": ["policy/kl_test", "policy/kl_limit_test", "policy/monte_carlo_test"],
+    "policy/kl_limit.hpp": ["policy/kl_limit_test"],
+    "policy/kl_control.hpp": ["policy/kl_control_test"],
+    "policy/kl_reward.hpp": ["policy/kl_reward_test"],
+    "policy/correction.hpp": ["policy/correction_test", "policy/shrink_mask_test"],
+    "policy/correction_vetoed.hpp": ["policy/correction_vetoed_test"],
+    "policy/correction_row.hpp": ["policy/correction_row_test", "policy/shrink_mask_test"],
+    "policy/aggregate.hpp": ["policy/aggregate_test", "policy/aggregate_prompt_test"],
+    "policy/aggregate_prompt.hpp": ["policy/aggregate_prompt_test"],
+    "policy/term.hpp": ["policy/term_test", "policy/correction_vetoed_test", "policy/loss_test",
+                        "policy/correction_test", "policy/surrogate_score_test",
+                        "policy/kl_limit_test"],
+    "policy/row_sums.hpp": ["policy/row_sums_test", "policy/correction_vetoed_test",
+                            "policy/correction_test", "policy/surrogate_score_test"],
+    "policy/metrics.hpp": ["policy/metrics_test"],
+    "policy/mismatch_metrics.hpp": ["policy/mismatch_metrics_test"],
+    "policy/dead_groups.hpp": ["policy/dead_groups_test"],
+    "policy/alarm.hpp": ["policy/alarm_test"],
+    "policy/select_tokens.hpp": ["policy/select_tokens_test"],
+    "policy/token_mask.hpp": ["policy/token_mask_test"],
+    "policy/shrink_mask.hpp": ["policy/shrink_mask_test", "policy/correction_vetoed_test"],
+    "policy/recipe.hpp": ["policy/recipe_test"],
+    "policy/recipe_family.hpp": ["policy/recipe_family_test"],
+    "policy/advantage_baseline.hpp": ["policy/advantage_named_test"],
+    "policy/advantage_gdpo.hpp": ["policy/advantage_gdpo_test"],
+    "policy/advantage_leave_one_out.hpp": ["policy/advantage_leave_one_out_test"],
+    "policy/advantage_opo.hpp": ["policy/advantage_opo_test"],
+    "policy/advantage_pass_at_k.hpp": ["policy/advantage_pass_at_k_test"],
+    "policy/advantage_recursion.hpp": ["policy/advantage_token_test"],
+    "policy/advantage_remax.hpp": ["policy/advantage_remax_test"],
+    "policy/advantage_rule.hpp": ["policy/advantage_named_test", "policy/advantage_test"],
+    "policy/advantage_scale.hpp": ["policy/advantage_named_test", "policy/advantage_test"],
+    "policy/advantage_whiten.hpp": ["policy/advantage_token_test"],
+    "logits/divergence.hpp": ["logits/distill_test"],
+    "moe/score.hpp": ["moe/score_test"],
+}
+
+OPERAND = r"(?<=[\w)\]}] )"  # something stands before the operator
+RULES = [
+    (OPERAND + r"- ", "+ "),
+    (OPERAND + r"\+ ", "- "),
+    (OPERAND + r"\* ", "/ "),
+    (OPERAND + r"/ ", "* "),
+    (OPERAND + r"\+= ", "-= "),
+    (OPERAND + r"< ", "<= "),
+    (OPERAND + r"< ", "> "),
+    (OPERAND + r"> ", ">= "),
+    (OPERAND + r"> ", "< "),
+    (OPERAND + r"<= ", "< "),
+    (OPERAND + r"<= ", ">= "),
+    (OPERAND + r">= ", "> "),
+    (OPERAND + r">= ", "<= "),
+    (OPERAND + r"== ", "!= "),
+    (OPERAND + r"!= ", "== "),
+    (OPERAND + r"& ", "| "),
+    (OPERAND + r"\| ", "& "),
+    (OPERAND + r"&& ", "|| "),
+    (OPERAND + r"\|\| ", "&& "),
+    (r"(?:(?<=[(,=?:] )|(?<=[({,])|(?<=return ))-(?=[\w(])", ""),
+    (r"!(?=[\w(])(?!=)", ""),
+    (r"\bmin\(", "max("),
+    (r"\bmax\(", "min("),
+    (r"\blesser\(", "greater("),
+    (r"\bgreater\(", "lesser("),
+    (r"\bdetach\(", "("),
+    (r"\b(V|S|W)\(0(\.0f?)?\)", r"\1(1)"),
+    (r"\b(V|S|W)\(1(\.0f?)?\)", r"\1(0)"),
+    (r"(?<== )true\b", "false"),
+    (r"(?<== )false\b", "true"),
+]
+# Declarations, preconditions' words and what only the compiler sees.
+SKIP = re.compile(r"^\s*(//|#|template|requires|concept|using|static_assert|namespace|friend)"
+                  r"|refuse|<<|message|static_assert|\brequires\b|constexpr bool \w+ ="
+                  r"|\"|std::(same_as|convertible_to|is_same)")
+
+
+def mutants_of(header):
+    """(line number, line, mutated line) of every mutant, without duplicates."""
+    lines = (ROOT / "include" / "hence" / header).read_text().split("\n")
+    found = []
+    statement = ""  # what a static_assert or a refusal of several lines began with
+    for number, line in enumerate(lines):
+        code = line.split("//")[0]
+        statement = code if not statement else statement + code
+        skipped = SKIP.search(line) or re.search(r"static_assert|refuse|message\(\)", statement)
+        if code.rstrip().endswith((";", "{", "}", ")", ":")):
+            statement = ""
+        if skipped or not code.strip():
+            continue
+        for pattern, text in RULES:
+            for m in re.finditer(pattern, code):
+                if re.match(r"&&? |\*", m.group()) and re.match(r"\s*(const )?[\w:<>]+ $",
+                                                              code[:m.start()]):
+                    continue  # a declaration of a reference or a pointer
+                mutated = code[:m.start()] + m.expand(text) + code[m.end():] + line[len(code):]
+                if mutated != line and (number, line, mutated) not in found:
+                    found.append((number, line, mutated))
+    return found
+
+
+def proofs():
+    """What docs/mutation.md lists, as (header, line, mutated line)."""
+    entry = re.compile(r"^- `(.+?)`: `(.+?)` => `(.+?)`$", re.M)
+    return set(entry.findall(PROOFS.read_text())) if PROOFS.exists() else set()
+
+
+def limit_memory():
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))  # a mutant may not take all there is
+
+
+class Judge:
+    def __init__(self, work):
+        self.work = pathlib.Path(work)
+        self.compiler = os.environ.get("CXX", "g++")
+        self.main = self.work / "main.o"
+        subprocess.run([self.compiler, "-std=c++20", "-c", ROOT / "tests" / "main.cpp", "-o",
+                        self.main], check=True)
+
+    def run(self, name, overlay, tests):
+        """'killed', 'alive' or 'does not compile'. overlay: a folder searched first, or None."""
+        program = self.work / f"{name}.out"
+        for test in tests:
+            command = [self.compiler, "-std=c++20", "-O0", "-w", "-pthread"]
+            command += ["-I", overlay] if overlay else []
+            command += ["-I", ROOT / "include", "-I", ROOT / "tests", ROOT / "tests" / f"{test}.cpp",
+                        self.main, "-o", program]
+            if subprocess.run(command, capture_output=True).returncode:
+                return "does not compile"
+            try:
+                if subprocess.run([program], capture_output=True, timeout=60,
+                                  preexec_fn=limit_memory).returncode:
+                    return "killed"
+            except subprocess.TimeoutExpired:
+                return "killed"
+        return "alive"
+
+    def judge(self, header, number, original, mutated):
+        name = f"{header.replace('/', '_')}_{number}_{abs(hash(mutated))}"
+        overlay = self.work / name
+        place = overlay / "hence" / header
+        place.parent.mkdir(parents=True)
+        lines = (ROOT / "include" / "hence" / header).read_text().split("\n")
+        assert lines[number] == original
+        lines[number] = mutated
+        place.write_text("\n".join(lines))
+        return self.run(name, overlay, TARGETS[header])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("headers", nargs="*", help="parts of their names; none: all")
+    parser.add_argument("--per", type=int, default=0, help="mutants of each header; 0: all")
+    parser.add_argument("--seed", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--list", action="store_true")
+    arguments = parser.parse_args()
+    chosen = [h for h in TARGETS
+              if not arguments.headers or any(part in h for part in arguments.headers)]
+    proved = proofs()
+    os.nice(5)
+    totals = {"killed": 0, "alive": 0, "equivalent": 0, "does not compile": 0}
+    with tempfile.TemporaryDirectory(prefix="hence_mutation_") as work:
+        judge = None if arguments.list else Judge(work)
+        for header in chosen:
+            every = mutants_of(header)
+            mutants = list(every)
+            if arguments.per and len(mutants) > arguments.per:
+                # by the header's name, so that a choice of headers does not change the draw
+                mutants = random.Random(f"{arguments.seed} {header}").sample(mutants, arguments.per)
+            mutants.sort()
+            if arguments.list:
+                for number, line, mutated in mutants:
+                    print(f"{header}:{number + 1}: {line.strip()} => {mutated.strip()}")
+                continue
+            counts = dict.fromkeys(totals, 0)
+            with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+                verdicts = pool.map(lambda m: judge.judge(header, *m), mutants)
+                for (number, line, mutated), verdict in zip(mutants, verdicts):
+                    if verdict == "alive" and (header, line.strip(), mutated.strip()) in proved:
+                        verdict = "equivalent"
+                    counts[verdict] += 1
+                    if verdict == "alive":
+                        print(f"SURVIVED {header}:{number + 1}\n- `{header}`: `{line.strip()}` => "
+                              f"`{mutated.strip()}`", flush=True)
+            survived = counts["alive"] + counts["equivalent"] > 0
+            if not survived and judge.run("whole", None, TARGETS[header]) != "alive":
+                sys.exit(f"the tests of {header} do not pass as they are")
+            print(f"{header}: of {len(every)} mutants {len(mutants)} tried, " +
+                  ", ".join(f"{n} {what}" for what, n in counts.items()), flush=True)
+            for what, n in counts.items():
+                totals[what] += n
+    if not arguments.list:
+        judged = totals["killed"] + totals["alive"]
+        share = 100.0 * totals["killed"] / judged if judged else 100.0
+        print(f"killed {totals['killed']} of {judged} ({share:.1f} %); {totals['equivalent']} "
+              f"equivalent, {totals['does not compile']} did not compile")
+        sys.exit(1 if totals["alive"] else 0)
+
+
+if __name__ == "__main__":
+    main()
