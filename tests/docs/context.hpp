@@ -26,3 +26,13 @@ extern const hence::padded batch, next_batch;
 extern const std::string_view response, reference_answer;
 extern const hence::policy_inputs<float> inputs, next_inputs;
 extern hence::dlpack::managed_tensor_versioned* capsule;
+
+// A mixture-of-experts layer: tokens, the router, the experts' and the shared expert's matrices.
+extern const hence::view<const float, 2> x, dy, router;
+extern const hence::view<float, 2> y, dx, slot_weights, d_slot_weights, d_router;
+extern const hence::view<const float> router_bias;
+extern const hence::view<std::int32_t, 2> expert_ids;
+extern const hence::view<std::int64_t> load, first_slot, order;
+extern const hence::view<std::int64_t, 2> slot_position;
+extern const hence::view<const float, 3> w_gate, w_up, w_down, s_gate, s_up, s_down;
+extern const hence::view<float, 3> d_up;
