@@ -10,7 +10,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
 endif()
 set(HENCE_TEST_MARCH "${hence_march}" CACHE STRING "-march= of tests and benchmarks; empty: none")
 option(HENCE_TEST_OPENMP "Test the OpenMP adaptor where the compiler has OpenMP" ON)
-option(HENCE_TEST_COMPOSITIONS "Build the tests of every composition; the sanitizers do without" ON)
+option(HENCE_TEST_COMPOSITIONS "Build the tests that run hundreds of compositions" ON)
 
 if(NOT CMAKE_BUILD_TYPE AND PROJECT_IS_TOP_LEVEL)
   set(CMAKE_BUILD_TYPE Release)

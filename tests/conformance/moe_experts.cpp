@@ -8,6 +8,8 @@
 #include <hence/moe/experts.hpp>
 #include <hence/moe/permute.hpp>
 
+#include <stdexcept>
+
 namespace conformance {
 namespace {
 
