@@ -139,17 +139,17 @@ void combination() {
 
 void experts() {
   using namespace hence;
-  constexpr std::int64_t tokens = 333, k = 3, all = 5, inner = 37, width = 53, rows = tokens * k;
+  constexpr std::int64_t tokens = 333, k = 3, all = 5, inner = 37, model = 53, slots = tokens * k;
   source s;
   const auto fill = [&](std::int64_t n, float scale) {
     std::vector<float> v(static_cast<std::size_t>(n));
     for (float& a : v) a = scale * s.number(-2, 2);  // scale a power of two
     return v;
   };
-  const auto x = fill(tokens * width, 1), cotangent = fill(tokens * width, 1), w = fill(rows, 0.5f),
-             gate = fill(all * inner * width, 0.25f), up = fill(all * inner * width, 0.25f),
-             down = fill(all * inner * width, 0.25f);
-  std::vector<std::int32_t> ids(static_cast<std::size_t>(rows));
+  const auto x = fill(tokens * model, 1), cotangent = fill(tokens * model, 1),
+             w = fill(slots, 0.5f), gate = fill(all * inner * model, 0.25f),
+             up = fill(all * inner * model, 0.25f), down = fill(all * inner * model, 0.25f);
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(slots));
   for (auto& e : ids) e = static_cast<std::int32_t>(s.integer(-1, all - 2));  // one without rows
   std::vector<std::int64_t> offsets(all + 1), order(ids.size()), position(ids.size()), count(all);
   moe::permutation p;
@@ -163,24 +163,24 @@ void experts() {
     std::vector<float> y(x.size()), dx(x.size()), dw(w.size()), d_gate(gate.size()),
         d_up(gate.size()), d_down(gate.size());
     moe::layer_inputs<float> in;
-    in.x = view<const float, 2>(x.data(), tokens, width);
+    in.x = view<const float, 2>(x.data(), tokens, model);
     in.weights = view<const float, 2>(w.data(), tokens, k);
     in.position = moe::slot_positions(position.data(), tokens, k);
     in.segments.first = offsets;
     in.segments.count = count;
-    in.gate = view<const float, 3>(gate.data(), all, inner, width);
-    in.up = view<const float, 3>(up.data(), all, inner, width);
-    in.down = view<const float, 3>(down.data(), all, width, inner);
+    in.gate = view<const float, 3>(gate.data(), all, inner, model);
+    in.up = view<const float, 3>(up.data(), all, inner, model);
+    in.down = view<const float, 3>(down.data(), all, model, inner);
     moe::layer_gradients<float> to;
-    to.x = view<float, 2>(dx.data(), tokens, width);
+    to.x = view<float, 2>(dx.data(), tokens, model);
     to.weights = view<float, 2>(dw.data(), tokens, k);
-    to.gate = view<float, 3>(d_gate.data(), all, inner, width);
-    to.up = view<float, 3>(d_up.data(), all, inner, width);
-    to.down = view<float, 3>(d_down.data(), all, width, inner);
+    to.gate = view<float, 3>(d_gate.data(), all, inner, model);
+    to.up = view<float, 3>(d_up.data(), all, inner, model);
+    to.down = view<float, 3>(d_down.data(), all, model, inner);
     const moe::expert_mlp mlp{gemm, activation, place};
-    moe::experts(executor, mlp, in, moe::recomputed{}, view<float, 2>(y.data(), tokens, width));
+    moe::experts(executor, mlp, in, moe::recomputed{}, view<float, 2>(y.data(), tokens, model));
     moe::experts_backward(executor, mlp, in, moe::recomputed{},
-                          view<const float, 2>(cotangent.data(), tokens, width), to);
+                          view<const float, 2>(cotangent.data(), tokens, model), to);
     hash h;
     for (const auto* v : {&y, &dx, &dw, &d_gate, &d_up, &d_down})
       for (const float a : *v) h.value(a + 0.0f);
