@@ -150,7 +150,7 @@ template <class Isa> constexpr int names_of(const structure& s) {
 }
 
 /// Pairs that the rules allow between the parts of two lists.
-struct pairing {
+template <class Isa> struct pairing {
   int size;
   std::uint64_t allowed[most_unordered];  // bit j: part i may be part j of the other
   int partner[most_unordered];            // of j, -1: none yet
@@ -190,7 +190,7 @@ constexpr bool same_set(const structure& a, const structure& b, answer_rules rul
     return same_sequence<Isa>(a, b, rules, depth);
   part_reader<Isa> left(a.inside, unions), right(b.inside, unions);
   read_answer parts[most_unordered] = {};  // of b, each read once
-  pairing pairs{size, {}, {}};
+  pairing<Isa> pairs{size, {}, {}};
   text x;
   for (int j = 0; right.next(x); ++j) parts[j] = read<Isa>(x), pairs.partner[j] = -1;
   for (int i = 0; left.next(x); ++i) {
