@@ -8,7 +8,8 @@ nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true)
 echo "== install, move"
 install_hence
 
-if grep -rnF -e "$work" -e "$root" "$prefix"; then
+if grep -rnF -e "$work" -e "$root" "$prefix" ||
+  grep -rnE '(^|[ "=;:>(])/[A-Za-z]' "$prefix/share/cmake" "$prefix/share/pkgconfig"; then
   echo "an installed file names an absolute path" >&2
   exit 1
 fi
@@ -27,6 +28,11 @@ fi
 build "$here/fetch_content" fetch_content consumer "-DFETCHCONTENT_SOURCE_DIR_HENCE=$root"
 build "$here/add_subdirectory" add_subdirectory consumer "-DHENCE_SOURCE=$root"
 build "$here/leaks" leaks "" "-DHENCE_SOURCE=$root"
+cmake --install "$work/build leaks" --prefix "$work/leaked" >/dev/null
+if [ -n "$(find "$work/leaked" -type f 2>/dev/null)" ]; then
+  echo "hence installs itself with its parent project" >&2
+  exit 1
+fi
 
 for main in "$root"/examples/*/main.cpp; do
   example=$(basename "$(dirname "$main")")

@@ -29,6 +29,12 @@ bad() {
 cmake -S . -B "$work/build" -DHENCE_BUILD_TESTS=OFF "-DCMAKE_INSTALL_PREFIX=$work/prefix" >"$work/log"
 cmake --install "$work/build" >"$work/log"
 for file in "${files[@]}"; do
+  # a fence of another kind would go by unseen
+  odd=$(grep -nE '^[[:space:]]*(```+|~~~+)' "$file" | grep -vE '^[0-9]+:```(cpp|cmake|sh|text|\{toctree\})?$' || true)
+  if [ -n "$odd" ]; then
+    echo "$odd" >"$work/log"
+    bad "$file has a fence that is not cpp, cmake, sh, text or {toctree}"
+  fi
   blocks cpp "$file"
   for block in "$work"/block.*; do
     [ -e "$block" ] || continue

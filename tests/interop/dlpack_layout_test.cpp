@@ -42,7 +42,7 @@ TEST_CASE("types have the codes of the specification") {
   CHECK(is(dlpack::type_of<bool>(), 6, 8));
 }
 
-#ifdef DLPACK_VERSION
+#if defined(DLPACK_VERSION) || defined(DLPACK_MAJOR_VERSION)
 TEST_CASE("the layout is that of the system's dlpack.h") {
   CHECK(sizeof(DLTensor) == sizeof(dlpack::tensor));
   CHECK(sizeof(DLManagedTensor) == sizeof(dlpack::managed_tensor));

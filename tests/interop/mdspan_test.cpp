@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cstddef>
 #include <stdexcept>
 #include <vector>
@@ -127,13 +128,13 @@ TEST_CASE("the library's own mdspan") {
   using matrix = std::mdspan<float, std::dextents<long, 2>, std::layout_stride>;
   const hence::view<float, 2> v(data, 2, 3, 4);
   const auto m = hence::as_mdspan<matrix>(v);
-  CHECK(&m(1, 2) == &v(1, 2));
+  CHECK(&m[std::array<long, 2>{1, 2}] == &v(1, 2));
   const hence::view<float, 2> back = m;
   CHECK(&back(1, 1) == &data[5]);
   using left = std::mdspan<float, std::extents<int, 3, std::dynamic_extent>, std::layout_left>;
   hence::view<float, 2> transposed(data, 3, 4);
   transposed.stride[0] = 1, transposed.stride[1] = 3;
-  CHECK(hence::as_mdspan<left>(transposed)(1, 2) == 7);
+  CHECK(hence::as_mdspan<left>(transposed)[std::array<int, 2>{1, 2}] == 7);
   CHECK_THROWS(hence::as_mdspan<left>(hence::view<float, 2>(data, 3, 4)));
 }
 #endif

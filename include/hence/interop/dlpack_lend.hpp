@@ -2,10 +2,11 @@
 /// Results for other libraries: a view as a DLPack tensor, with what keeps its memory alive.
 ///
 ///     std::vector<float> gradient(n);
-///     auto* managed = dlpack::lend(hence::view<float>(gradient), std::move(gradient));
+///     const hence::view<float> values(gradient);  // not inside the call: the move may come first
+///     auto* managed = dlpack::lend(values, std::move(gradient));
 ///     // -> PyCapsule_New(managed, "dltensor_versioned", ...)
 ///
-/// A moved std::vector keeps its elements where they are, so the view may be made before the move.
+/// A moved std::vector keeps its elements where they are.
 #pragma once
 
 #include <hence/interop/dlpack.hpp>

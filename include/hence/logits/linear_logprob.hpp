@@ -2,13 +2,13 @@
 /// `linear_logprob`: log-probs and entropies of labels from hidden states and the head, and the
 /// gradients of both, where the `[tokens, vocabulary]` logits never exist: one tile of tokens does.
 ///
-///     status s = hence::linear_logprob(cpu{}, gemm::ordered{}, rule, hidden, {.weight = head},
-///                                      labels, {.logp = logp, .states = states}, memory);
+///     const hence::linear_head head{weight};  // [vocabulary, width]
+///     status s = hence::linear_logprob(cpu{}, gemm::ordered{}, rule, hidden, head, labels,
+///                                      {.logp = logp, .states = states}, memory);
 ///     // ... any loss of logp, its gradient cot ...
-///     hence::linear_logprob_gradient(cpu{}, gemm::ordered{}, rule, hidden, {.weight = head},
-///     labels,
-///                                    states, {.logp = cot}, {.hidden = d_hidden, .weight =
-///                                    d_head}, memory);
+///     hence::linear_logprob_gradient(cpu{}, gemm::ordered{}, rule, hidden, head, labels, states,
+///                                    {.logp = cot}, {.hidden = d_hidden, .weight = d_head},
+///                                    memory);
 ///
 /// logits = hidden weight^T + bias, then as `token_logprob`, status included. Tokens whose label is
 /// negative under `negative_labels::ignored` are neither read nor computed. The split form costs

@@ -3,9 +3,9 @@
 /// single ones: values, gradients, and TRL's metrics in the same pass.
 ///
 ///     response_logps(cpu{}, per_response::sum{}, batch, logp, sums);  // chosen and rejected
-///     auto result = preference_loss(cpu{}, preference::dpo{0.1f, 0.0f}, pairs,
-///                                   {.per_pair = values, .chosen = d_chosen, .rejected =
-///                                   d_rejected});
+///     auto result = preference_loss(
+///         cpu{}, preference::dpo{0.1f, 0.0f}, pairs,
+///         {.per_pair = values, .chosen = d_chosen, .rejected = d_rejected});
 ///     response_gradient(cpu{}, per_response::sum{}, batch, d_sums, d_logp);
 ///
 /// A loss is the sum of `per_pair` divided by what the caller names: the cotangent of a pair is

@@ -3,8 +3,8 @@
 ///
 ///     auto v3 = moe::gate{moe::score::sigmoid{}, 8, moe::grouped{8, 4, moe::top2_sum{}},
 ///                         moe::normalized{1e-20, moe::single_raw{}}, 2.5};
-///     auto counts = moe::route(cpu{}, v3, {.logits = logits, .bias = bias}, {.ids = ids, .weights
-///     = w});
+///     auto counts = moe::route(cpu{}, v3, {.logits = logits, .bias = bias},
+///                              {.ids = ids, .weights = w});
 ///
 /// s = score(z), c = s + bias; the k largest c of the kept groups, value descending and index
 /// ascending; w = scale s/(sum s + eps) of these. DeepSeek-V3, arXiv:2412.19437, eq. 12 to 16.

@@ -2,10 +2,11 @@
 /// A gate's choices by type, its numbers as members. Where frameworks differ, there is a name for
 /// each way and no default.
 ///
-///     score      score::sigmoid, score::sqrt_softplus, score::softmax, score::softmax_after, a
-///     functor groups     all_experts, grouped{groups, kept, max_score | top2_sum |
-///     top_k_over_m_sum} weights    raw, normalized{eps, single_raw | single_normalized} precision
-///     fp32, bf16
+///     score      score::sigmoid, sqrt_softplus, softmax, softmax_after, or a functor
+///     groups     all_experts, grouped{groups, kept, how}
+///     how        max_score, top2_sum, top_k_over_m_sum
+///     weights    raw, normalized{eps, single_raw or single_normalized}
+///     precision  fp32, bf16
 #pragma once
 
 #include <hence/moe/score.hpp>
