@@ -79,7 +79,7 @@ template <class In> [[gnu::always_inline]] inline void check_layer(const In& in)
 template <class S, class X, class W>
 HENCE_FN moe::expert_inputs<S, X, W> rows_of_layer(const moe::layer_inputs<S, X, W>& in,
                                                    const layer_memory<S, X>& m, bool weighs) {
-  moe::expert_inputs<S, X, W> r;
+  moe::expert_inputs<S, X, W> r{};  // no constructor that differently compiled units would share
   const std::int64_t rows = layer_rows(in);
   r.rows = view<const X, 2>(m.x, rows, in.x.extent[1]);
   r.segments = in.segments;
@@ -182,7 +182,7 @@ void experts_backward(const Executor& executor, const Mlp& mlp,
     detail::place_weights(in, m.row_weights);
     gather(executor, in.x, in.position, view<X, 2>(m.x, rows, width));
     gather(executor, cotangent, in.position, view<S, 2>(m.out, rows, width));
-    expert_gradients<S> g;
+    expert_gradients<S> g{};
     if (to.x.present()) g.rows = view<S, 2>(m.back, rows, width);
     if (to.weights.present()) g.row_weights = view<S>(m.grad_weights, rows);
     g.gate = to.gate, g.up = to.up, g.down = to.down, g.of_matrices = to.of_matrices;
