@@ -1,8 +1,8 @@
 """table.py LIBRARY [--quick] [--rounds N] [ROW...]: the bound, hence and PyTorch on the same arrays in one run.
 
 All take turns, each round once; the table has the least time of each, on one thread. Before a row is timed its
-results are compared with the same function in float64, and a row with others fails the run. Without PyTorch its columns are empty.
-Another block is another function under `@row`.
+results are compared with the same function in float64, and a row with others fails the run. Without PyTorch its columns are empty;
+with --quick results are also compared with plain Python's. Another block is another function under `@row`.
 """
 
 import argparse
@@ -80,6 +80,17 @@ def policy_loss():
         "hence": call(hence.peers_policy, logp, old, ref, advantages, gradient, rows, width),
         "results": lambda: [gradient],
     }
+
+    def plain():
+        n, gradients = rows * width, []
+        for i in range(n):
+            x, a = logp.memory[i], advantages.memory[i // width]
+            ratio = math.exp(x - old.memory[i])
+            clipped = ratio * a > min(max(ratio, 0.8), 1.2) * a
+            gradients.append((0.04 * (1 - math.exp(ref.memory[i] - x)) - (0 if clipped else ratio * a)) / n)
+        return [gradients]
+
+    result["plain"] = plain
     if torch:
         x, o, r, a = logp.tensor.clone().requires_grad_(), old.tensor, ref.tensor, advantages.tensor.unsqueeze(1)
 
@@ -103,6 +114,17 @@ def grpo_advantages():
         "hence": call(hence.peers_advantages, rewards, out, groups, size),
         "results": lambda: [out],
     }
+
+    def plain():
+        values = []
+        for g in range(groups):
+            r = rewards.memory[g * size:(g + 1) * size]
+            mean = math.fsum(r) / size
+            deviation = math.sqrt(math.fsum((x - mean) ** 2 for x in r) / (size - 1))
+            values += [(x - mean) / (deviation + 1e-4) for x in r]
+        return [values]
+
+    result["plain"] = plain
     if torch:
         r = rewards.tensor
 
@@ -111,6 +133,12 @@ def grpo_advantages():
 
         result["peer"] = (advantages, lambda value, inputs: [value], (r,))
     return result
+
+
+def log_softmax(values):
+    top = max(values)
+    total = top + math.log(math.fsum(math.exp(x - top) for x in values))
+    return [x - total for x in values]
 
 
 def label_array(rows, vocabulary):
@@ -131,6 +159,12 @@ def token_logprob():
         "hence": call(hence.peers_token_logprob, logits, labels, logp, entropy, rows, vocabulary),
         "results": lambda: [logp, entropy],
     }
+
+    def plain():
+        every = [log_softmax(logits.memory[i * vocabulary:(i + 1) * vocabulary]) for i in range(rows)]
+        return [[p[labels.memory[i]] for i, p in enumerate(every)], [-math.fsum(math.exp(x) * x for x in p) for p in every]]
+
+    result["plain"] = plain
     if torch:
         x, y = logits.tensor, labels.tensor.unsqueeze(1)
 
@@ -153,6 +187,15 @@ def token_logprob_gradient():
         "hence": call(hence.peers_token_logprob_gradient, logits, labels, cotangent, logp, gradient, rows, vocabulary),
         "results": lambda: [gradient],
     }
+
+    def plain():
+        gradients = []
+        for i in range(rows):
+            for v, x in enumerate(log_softmax(logits.memory[i * vocabulary:(i + 1) * vocabulary])):
+                gradients.append(cotangent.memory[i] * ((v == labels.memory[i]) - math.exp(x)))
+        return [gradients]
+
+    result["plain"] = plain
     if torch:
         x, y, c = logits.tensor.clone().requires_grad_(), labels.tensor.unsqueeze(1), cotangent.tensor
 
@@ -174,6 +217,20 @@ def linear_logprob():
         "hence": call(hence.peers_linear_logprob, hidden, head, labels, cotangent, logp, d_hidden, d_head, rows, width, vocabulary),
         "results": lambda: [d_hidden, d_head],
     }
+
+    def plain():
+        d_h, d_w = [0.0] * (rows * width), [0.0] * (vocabulary * width)
+        for i in range(rows):
+            h = hidden.memory[i * width:(i + 1) * width]
+            dots = [sum(a * b for a, b in zip(h, head.memory[v * width:(v + 1) * width])) for v in range(vocabulary)]
+            for v, x in enumerate(log_softmax(dots)):
+                g = cotangent.memory[i] * ((v == labels.memory[i]) - math.exp(x))
+                for d in range(width):
+                    d_h[i * width + d] += g * head.memory[v * width + d]
+                    d_w[v * width + d] += g * h[d]
+        return [d_h, d_w]
+
+    result["plain"] = plain
     if torch:
         h, w = hidden.tensor.clone().requires_grad_(), head.tensor.clone().requires_grad_()
         y, c = labels.tensor.unsqueeze(1), cotangent.tensor
@@ -198,6 +255,13 @@ def measure(make):
     case = make()
     runs = {name: case[name] for name in ("bound", "hence") if name in case}
     errors = {}
+    if options.quick:
+        case["hence"]()
+        for array, exact in zip(case["results"](), case["plain"]()):
+            worst = max(abs(a - b) for a, b in zip(array.memory, exact)) / max(map(abs, exact))
+            if not worst < 1e-5:
+                print(f"{make.__name__}: hence is {worst:.1e} from plain Python", file=sys.stderr)
+                sys.exit(1)
     if "peer" in case:
         function, finish, inputs = case["peer"]
         runs["eager"] = lambda: finish(function(*inputs), inputs)
