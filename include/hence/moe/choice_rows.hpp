@@ -205,7 +205,8 @@ moe::choice_counts choose(const Executor& executor, const Gate& gate,
   for (std::int64_t i = 0; i < experts * chosen.padded; ++i)
     chosen.value[i] = -static_cast<S>(__builtin_inff());
   for (std::int64_t i = 0; given.present() && i < experts * chosen.padded; ++i) chosen.given[i] = 0;
-  const std::int64_t parts = row_parts<Executor>(rows), per_part = (bytes - c.used()) / parts;
+  const std::int64_t parts = row_parts<Executor>(rows),
+                     per_part = (bytes - c.used()) / parts / 64 * 64;
   std::byte* const rest = memory.part(0, bytes) + c.used();
   moe::choice_counts counts[64], total;
   for_row_parts(executor, rows, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
