@@ -63,4 +63,14 @@ TEST_CASE("a NaN shows in its row alone, and wrong shapes are refused") {
           response_gradient(cpu{}, per_response::sum{}, batch, three,
                             view<float, 2>(out.data(), 1, 2));
         }) == "hence: g has 3 entries, the batch has 2 rows");
+  std::vector<float> room(5, -1.0f);
+  CHECK(message_of([&] {
+          response_logps(cpu{}, per_response::sum{}, batch, view<float, 2>(room.data(), 2, 2),
+                         view<float>(room.data() + 3, 2));
+        }) == "hence: out overlaps logp; they are separate arrays");
+  CHECK(message_of([&] {
+          response_gradient(cpu{}, per_response::sum{}, batch, view<float>(room.data() + 3, 2),
+                            view<float, 2>(room.data(), 2, 2));
+        }) == "hence: out overlaps g; they are separate arrays");
+  CHECK(room == std::vector<float>(5, -1.0f));
 }

@@ -13,7 +13,7 @@
 #pragma once
 
 #include <hence/core/execute.hpp>
-#include <hence/core/layout.hpp>
+#include <hence/core/place.hpp>
 #include <hence/core/sum.hpp>
 
 namespace hence::inline v0 {
@@ -134,6 +134,8 @@ void gather_predictors(const Executor&, const shared_prefix& s,
   const std::int64_t width = hidden.extent[1];
   detail::check_states("hidden", hidden.present(), hidden.extent, s.stored(), width);
   detail::check_states("out", out.present(), out.extent, s.responses(), width);
+  detail::check_apart("out", {detail::range_of(out), 0, 0}, "hidden",
+                      {detail::range_of(hidden), 0, 0});
   for (std::int64_t g = 0; g < s.groups(); ++g)
     for (std::int64_t i = s.cu_groups[g]; i < s.cu_groups[g + 1]; ++i)
       detail::for_each_predictor(s, g, i, [&](std::int64_t r, std::int64_t p) {
@@ -154,6 +156,8 @@ void scatter_to_predictors(const Executor&, const shared_prefix& s,
   const std::int64_t width = gradient.extent[1];
   detail::check_states("gradient", gradient.present(), gradient.extent, s.responses(), width);
   detail::check_states("out", out.present(), out.extent, s.stored(), width);
+  detail::check_apart("out", {detail::range_of(out), 0, 0}, "gradient",
+                      {detail::range_of(gradient), 0, 0});
   for (std::int64_t g = 0; g < s.groups(); ++g) {
     const std::int64_t prompt = s.prompt_begin(g), last = prompt + s.prompt_length(g) - 1;
     for (std::int64_t p = prompt; p < last; ++p)

@@ -3,7 +3,8 @@
 #pragma once
 
 #include <hence/core/execute.hpp>
-#include <hence/core/layout.hpp>
+#include <hence/core/mean.hpp>
+#include <hence/core/place.hpp>
 #include <hence/core/sum.hpp>
 
 namespace hence::inline v0 {
@@ -59,12 +60,11 @@ status response_logps(const Executor&, How, const Batch& batch,
   detail::check_layout(b);
   detail::check_shape("logp", logp, b);
   detail::check_response_vector("out", out.present(), out.extent[0], b.rows);
+  detail::check_apart("out", out, "logp", logp, b);
   bool finite = true;
   for (std::int64_t i = 0; i < b.rows; ++i) {
     const auto sums = detail::sum_of_response(b.row(logp, i), b.masks_of(i), b.length(i));
-    using W = decltype(sums.total);
-    const auto n = static_cast<W>(sums.live > 1 ? sums.live : 1);
-    out[i] = static_cast<S>(How::averages ? detail::arithmetic<W>::div(sums.total, n) : sums.total);
+    out[i] = detail::pooled_value<S>(How::averages, sums.total, sums.live);
     finite &= out[i] - out[i] == S(0);
   }
   return finite ? status::ok : status::non_finite;
@@ -84,6 +84,7 @@ void response_gradient(const Executor&, How, const Batch& batch,
   detail::check_layout(b);
   detail::check_response_vector("g", g.present(), g.extent[0], b.rows);
   detail::check_shape("out", out, b);
+  detail::check_apart("out", out, "g", g, b);
   for (std::int64_t i = 0; i < b.rows; ++i) {
     const detail::row_masks mask = b.masks_of(i);
     const std::int64_t length = b.length(i);

@@ -1,0 +1,48 @@
+/// \file
+/// Where arrays lie in memory, and the refusal of an output that shares it with an input.
+#pragma once
+
+#include <hence/core/layout.hpp>
+
+namespace hence::inline v0::detail {
+
+/// Where an array lies; the row pitch is 0 unless it is padded.
+struct array_place {
+  byte_range range;
+  std::int64_t row_pitch, row_bytes;
+};
+template <class T> HENCE_FN array_place place_of(const per_token<T>& a, const layout& b) {
+  constexpr std::int64_t size = sizeof(T);
+  if (!a.present() || b.tokens() == 0) return {{a.data, 0}, 0, 0};
+  if (!b.is_padded) return {{a.data, b.tokens() * size}, 0, 0};
+  return {{a.data, ((b.rows - 1) * a.row_stride + b.width) * size},
+          a.is_padded ? a.row_stride * size : 0,
+          b.width * size};
+}
+template <class T> HENCE_FN array_place place_of(const view<T>& a, const layout&) {
+  return {range_of(a), 0, 0};
+}
+/// Whether two padded blocks of one row pitch lie side by side, as the halves of one buffer do.
+template <class Isa = native_isa> bool side_by_side(const array_place& a, const array_place& b) {
+  if (a.row_pitch == 0 || a.row_pitch != b.row_pitch || a.row_bytes != b.row_bytes ||
+      a.row_pitch < 2 * a.row_bytes)
+    return false;
+  const auto bytes = reinterpret_cast<std::intptr_t>(b.range.first) -
+                     reinterpret_cast<std::intptr_t>(a.range.first);
+  const std::int64_t shift = (bytes % a.row_pitch + a.row_pitch) % a.row_pitch;
+  return shift >= a.row_bytes && a.row_pitch - shift >= a.row_bytes;
+}
+template <class Isa = native_isa>
+void check_apart(const char* written, const array_place& a, const char* read,
+                 const array_place& b) {
+  if (overlap(a.range, b.range) && !side_by_side(a, b))
+    refuse(message() << "hence: " << written << " overlaps " << read
+                     << "; they are separate arrays");
+}
+template <class T, class U>
+[[gnu::always_inline]] inline void check_apart(const char* written, const T& a, const char* read,
+                                               const U& b, const layout& l) {
+  check_apart(written, place_of(a, l), read, place_of(b, l));
+}
+
+}  // namespace hence::inline v0::detail
