@@ -188,7 +188,7 @@ template <class T> struct outcome {
   hence::counts counts;
   std::vector<std::vector<T>> gradient;
   std::int64_t tokens = 0, kl_tokens = 0, low = 0, high = 0;
-  double ratio_mean = 0, kl_mean = 0, ratio_max = 0;
+  double ratio_mean = 0, kl_mean = 0, entropy_mean = 0, ratio_max = 0;
   bool dead_are_zero = true;  ///< every dead position got +0, and no gap was written
 };
 
@@ -204,6 +204,7 @@ template <class T, class Result> outcome<T> outcome_of(const Result& r) {
     o.high = r.metrics().clipped_high;
     o.ratio_mean = r.metrics().ratio_mean();
     o.kl_mean = r.metrics().kl_mean();
+    o.entropy_mean = r.metrics().entropy_mean();
     o.ratio_max = static_cast<double>(r.metrics().max_ratio);
   }
   return o;
@@ -264,6 +265,7 @@ template <class T> bool same_bits(const outcome<T>& a, const outcome<T>& b) {
   bool same = same_number(a.loss, b.loss) && a.conditions == b.conditions && a.tokens == b.tokens &&
               a.kl_tokens == b.kl_tokens && a.low == b.low && a.high == b.high &&
               same_number(a.ratio_mean, b.ratio_mean) && same_number(a.kl_mean, b.kl_mean) &&
+              same_number(a.entropy_mean, b.entropy_mean) &&
               same_number(a.ratio_max, b.ratio_max) && a.counts.tokens == b.counts.tokens &&
               a.counts.rows == b.counts.rows && a.counts.policy_tokens == b.counts.policy_tokens &&
               a.counts.kl_tokens == b.counts.kl_tokens && a.gradient.size() == b.gradient.size() &&

@@ -55,6 +55,15 @@ void check_against_oracle(const family::spec& s, const description& d, const out
   CHECK(o.conditions == hence::status::ok);
 }
 
+/// The entropy over the tokens of the metric mask that have a policy term.
+inline double entropy_of(const description& d) {
+  oracle::quad sum = 0, tokens = 0;
+  for (const auto& row : d.rows)
+    for (const position& p : row.at)
+      if (family::counts(p) && p.metric) sum += p.entropy, tokens += 1;
+  return static_cast<double>(sum / tokens);
+}
+
 inline std::vector<description> family_batches(bool per_token) {
   dice random(31);
   std::vector<description> out;
@@ -70,6 +79,7 @@ inline void check_family(const family::spec& s, const family_call<double>& wide,
     check_against_oracle(s, d, wide(d, form::ragged), 1e-12);
     const auto o = scalar(d, form::ragged);
     check_against_oracle(s, d, o, 5e-6);
+    if (s.entropy != 0) CHECK(o.entropy_mean == doctest::Approx(entropy_of(d)).epsilon(1e-6));
     if (s.entropy != 0)  // the gradient with respect to the entropies: a constant
       for (std::size_t i = 0; i < d.rows.size(); ++i)
         for (std::size_t t = 0; t < d.rows[i].at.size(); ++t) {
@@ -83,8 +93,8 @@ inline void check_family(const family::spec& s, const family_call<double>& wide,
       CHECK(same_bits(o, packs(d, f)));
     }
   }
-  dice random(32);  // longer than a block, and a tail of every length
-  description d = random_batch(random, {1100, 18, 31, 1}, {.live = 0.9});
+  dice random(32);  // more live tokens than a block, and a tail of every length
+  description d = random_batch(random, {1300, 18, 31, 1}, {.live = 0.9});
   CHECK(same_bits(scalar(d, form::ragged), packs(d, form::ragged)));
   CHECK(same_bits(scalar(d, form::ragged), packs(d, form::compacted)));
 }

@@ -101,13 +101,41 @@ void add_pooled_gradient(const Loss& loss, const row_data<float>& row, bool dire
     }
 }
 
+/// The entropy bonus of n live tokens side by side, a multiple of the lane count.
+/// \param term scratch for the terms.
+template <class Isa>
+[[gnu::noinline]] void entropy_lanes(const float* entropy, float* gradient, float* term, int n,
+                                     float factor, float slope, basic_exact_sum<Isa>& sum,
+                                     int& guess) {
+  using V = pack<float, Isa>;
+  guessed_sum<Isa> terms(guess);
+  for (int i = 0; i < n; i += V::lanes) {
+    prefetch<false>(entropy + i), prefetch<true>(gradient + i);
+    const V x = V(factor) * V::load(entropy + i);
+    terms.add(x);
+    x.store(term + i);
+    V(slope).store(gradient + i);
+  }
+  terms.add_to(sum, term, n, guess);
+}
+
 /// The entropy bonus of a row, in the reference's place.
+/// \param direct whether every token of the row is live.
 template <class Isa, class Loss, class Metrics>
-void entropy_by_packs(const Loss& loss, const row_data<float>& row, float scale, exact_sum& row_sum,
-                      Metrics& metrics, block_scratch& s) {
+void entropy_by_packs(const Loss& loss, const row_data<float>& row, bool direct, float scale,
+                      exact_sum& row_sum, Metrics& metrics, block_scratch& s) {
   using V = num<float, Isa>;
+  constexpr bool with_metrics = !std::same_as<Metrics, no_metrics>;
   const V factor = -loss.entropy.coef, slope = factor * V(scale);
   for_each_block(row.length, [&](std::int64_t begin, std::int64_t end) {
+    constexpr int lanes = pack<float, Isa>::lanes;
+    const int whole = direct ? static_cast<int>(end - begin) / lanes * lanes : 0;
+    if (whole > 0) {
+      entropy_lanes<Isa>(row.entropy + begin, row.entropy_gradient + begin, s.term, whole, factor.v,
+                         slope.v, row_sum, s.entropy_guess);
+      if constexpr (with_metrics) add_block<Isa>(metrics.entropies, row.entropy + begin, whole);
+      begin += whole;
+    }
     int n = 0, noted = 0;
     for (std::int64_t t = begin; t < end; ++t) {
       const bool live = row.mask.live(t) && row.mask.policy_live(t);
@@ -119,8 +147,7 @@ void entropy_by_packs(const Loss& loss, const row_data<float>& row, float scale,
     for (int i = n; i < n + 16; ++i) s.term[i] = 0.0f;
     for (int i = noted; i < noted + 16; ++i) s.kl[i] = 0.0f;
     add_block<Isa>(row_sum, s.term, n);
-    if constexpr (!std::same_as<Metrics, no_metrics>)
-      add_block<Isa>(metrics.entropies, s.kl, noted);
+    if constexpr (with_metrics) add_block<Isa>(metrics.entropies, s.kl, noted);
   });
 }
 
@@ -173,7 +200,8 @@ void row_by_packs(const Loss& loss, const row_data<float>& whole_row, const coun
     }
     scatter_gradient<Isa>(row, begin, end, s);
   });
-  if constexpr (part::with_entropy) entropy_by_packs<Isa>(loss, row, scale, row_sum, metrics, s);
+  if constexpr (part::with_entropy)
+    entropy_by_packs<Isa>(loss, row, direct, scale, row_sum, metrics, s);
   if constexpr (pooled_partial_exists<Loss, Isa>)
     add_pooled_gradient<Isa>(
         loss, row, direct,

@@ -15,10 +15,10 @@ struct block_scratch {
       policy_live[size], kl_live[size], metric_live[size];
   alignas(64) float gradient[size], term[size], pooled[size], ratio[size], kl[size];
   alignas(64) float row_advantage[16];
-  int guess;  // of the terms' largest exponent, see guessed_sum
+  int guess, entropy_guess;  // of the terms' largest exponents, see guessed_sum
 
   // an implicit one would be shared by differently compiled translation units
-  HENCE_FN block_scratch() : guess(2) {}
+  HENCE_FN block_scratch() : guess(2), entropy_guess(2) {}
 };
 
 /// Live tokens of positions [begin, end), moved together; returns how many. The last pack is filled
