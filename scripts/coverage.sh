@@ -19,7 +19,7 @@ fi
 targets=("${topics[@]/#/hence_tests_}")
 cmake -S . -B "$out" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DHENCE_REQUIRE_DEPS=ON -DHENCE_TEST_OPENMP=OFF \
   -DHENCE_BUILD_CUDA_TESTS=OFF -DCMAKE_CXX_COMPILER=clang++-19 \
-  "-DCMAKE_CXX_FLAGS=-O0 -fprofile-instr-generate -fcoverage-mapping" >/dev/null
+  "-DCMAKE_CXX_FLAGS=-O0 -fprofile-instr-generate -fcoverage-mapping -Wno-deprecated-declarations" >/dev/null
 cmake --build "$out" --parallel "$(nproc)" --target "${targets[@]}"
 objects=()
 profiles=()
