@@ -67,6 +67,33 @@ TEST_CASE("the trust region binds on one side only, and a certain token is insid
   CHECK(value(kl, -80.0f, -80.0f, -1) == 1);
 }
 
+TEST_CASE("a token on the edge of the trust region is inside it") {
+  using V = hence::num<double>;
+  struct token {
+    hence::dual<V, V, hence::zero> ratio;
+    hence::dual<V, hence::zero, hence::one> logp;
+    V anchor, advantage;
+  };
+  const auto is_kept = [](const auto& rule, double p, double q, double a) {
+    return rule(token{{V(1.0), V(1.0), {}}, {V(p), {}, {}}, V(q), V(a)}).value.v != 0;
+  };
+  const clip::through_ratio form{};
+  for (const double q : {-0.5, -3.0})
+    for (const double p : {q - 0.25, q + 0.25}) {
+      const double a = p > q ? 1.0 : -1.0;  // the side on which the region binds
+      const V x = p, y = q, tiny = 1e-8;    // num: not contracted by the compiler
+      const double moved = abs(exp(x) - exp(y)).v;
+      const double kl =
+          (exp(y) * (y - x) - expm1(y) * (log(tiny - expm1(y)) - log(tiny - expm1(x)))).v;
+      for (const double inside : {1.0, 1 - 1e-9}) {
+        CHECK(is_kept(clip::dppo_tv{moved * inside, moved * inside, form}, p, q, a) ==
+              (inside == 1));
+        CHECK(is_kept(clip::dppo_kl{kl * inside, kl * inside, form}, p, q, a) == (inside == 1));
+      }
+      CHECK(is_kept(clip::dppo_kl{0.0, 0.0, form}, p, q, -a));
+    }
+}
+
 TEST_CASE("numbers that make no sense are refused") {
   const auto refusal = [](const auto& rule) -> std::string {
     fixture::dice random(1);

@@ -67,6 +67,31 @@ TEST_CASE("DRO, at every level; A = 0 leaves its square") {
   });
 }
 
+TEST_CASE(
+    "bounds belong to what they bound; a score of 0 is no success, an advantage of 0 is positive") {
+  using V = hence::num<double>;
+  struct token {
+    hence::dual<V, V, hence::zero> ratio;
+    hence::dual<V, hence::zero, hence::one> logp;
+    V advantage, score, row_sum;
+  };
+  const auto value = [](const auto& rule, double r, double a, double score = 0,
+                        double row_sum = 0) {
+    const token t{{V(r), V(r), {}}, {V(-2.0), {}, {}}, V(a), V(score), V(row_sum)};
+    return rule(t).value.v;
+  };
+  const clip::band band{0.5, 2.0};
+  CHECK(value(band, 0.5, 3) == 0.5 * 3 * 2);
+  CHECK(value(band, 2.0, 3) == 2.0 * 3 * 2);
+  CHECK(value(band, 0.4375, 3) == 0);
+  CHECK(value(band, 2.0625, 3) == 0);
+  const clip::topr topr{0.0, 1.0};
+  CHECK(value(topr, 0.25, 3, 0.0) == 0.25 * 3 * 2);
+  CHECK(value(topr, 0.25, 3, 0.5) == 3 * 2);
+  const clip::vespo vespo{2.0, 3.0, 1e6, 0.0};  // for A < 0 the weight overflows
+  CHECK(value(vespo, 1, 0, 0, 1) == 0);
+}
+
 TEST_CASE("a score that is missing or NaN is refused or reported") {
   fixture::dice random(1);
   auto d = fixture::random_batch(random, {4, 3});
