@@ -10,11 +10,11 @@ judged by the tests that mirror its header.
 A mutant is killed if a test fails, ends badly or runs for more than a minute. One that does not
 compile does not count. Survivors that docs/mutation.md proves equivalent do not count either; any
 other survivor is printed, and the exit status is 1. Needs g++ (or CXX) and doctest. Runs niced, one
-compiler at a time unless --jobs says otherwise, in a folder of its own under the system's temporary
-one.
+compiler at a time, in a folder of its own under the system's temporary one. mutation_switch.py puts
+all mutants of a header into one program; what does not fit there is compiled and judged alone.
+What survives is judged again under the address and undefined behaviour sanitizers, as CI runs them.
 """
 import argparse
-import concurrent.futures
 import os
 import pathlib
 import random
@@ -23,6 +23,8 @@ import resource
 import subprocess
 import sys
 import tempfile
+
+import mutation_switch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROOFS = ROOT / "docs" / "mutation.md"
@@ -134,6 +136,14 @@ def mutants_of(header):
     return found
 
 
+def edit(text, number, line, mutated):
+    """The mutant as (begin, end, replacement) in the header's text."""
+    start = sum(len(l) + 1 for l in text.split("\n")[:number])
+    same = len(os.path.commonprefix([line, mutated]))
+    tail = len(os.path.commonprefix([line[same:][::-1], mutated[same:][::-1]]))
+    return start + same, start + len(line) - tail, mutated[same:len(mutated) - tail]
+
+
 def proofs():
     """What docs/mutation.md lists, as (header, line, mutated line)."""
     entry = re.compile(r"^- `(.+?)`: `(.+?)` => `(.+?)`$", re.M)
@@ -156,19 +166,71 @@ class Judge:
         """'killed', 'alive' or 'does not compile'. overlay: a folder searched first, or None."""
         program = self.work / f"{name}.out"
         for test in tests:
-            command = [self.compiler, "-std=c++20", "-O0", "-w", "-pthread"]
-            command += ["-I", overlay] if overlay else []
-            command += ["-I", ROOT / "include", "-I", ROOT / "tests", ROOT / "tests" / f"{test}.cpp",
-                        self.main, "-o", program]
-            if subprocess.run(command, capture_output=True).returncode:
+            if subprocess.run(self.command(overlay, test, program), capture_output=True).returncode:
                 return "does not compile"
-            try:
-                if subprocess.run([program], capture_output=True, timeout=60,
-                                  preexec_fn=limit_memory).returncode:
-                    return "killed"
-            except subprocess.TimeoutExpired:
+            if not self.passes(program, -1):
                 return "killed"
         return "alive"
+
+    def judge_all(self, header, mutants):
+        """The verdict of each mutant: together where they fit into one text, alone what is left of them."""
+        edits = [edit((ROOT / "include" / "hence" / header).read_text(), *m) for m in mutants]
+        chosen = set(range(len(mutants)))
+        overlay = self.work / header.replace("/", "_")
+        place = overlay / "hence" / header
+        place.parent.mkdir(parents=True)
+        prelude = self.work / "prelude.hpp"
+        prelude.write_text(mutation_switch.PRELUDE)
+        programs = self.build_together(header, overlay, edits, chosen, place, ["-include", prelude])
+        if chosen and not all(self.passes(p, -1) for p in programs):
+            sys.exit(f"the tests of {header} do not pass as they are")
+        alive = {i for i in chosen if all(self.passes(p, i) for p in programs)}
+        if alive:  # what has no defined behaviour is for the sanitizers
+            programs = self.build_together(header, overlay, edits, chosen, place,
+                                           ["-include", prelude, "-fsanitize=address,undefined",
+                                            "-fno-sanitize-recover=all"])
+            alive = {i for i in alive if all(self.passes(p, i, False) for p in programs)}
+        for i, mutant in enumerate(mutants):
+            if i in chosen:
+                yield "alive" if i in alive else "killed"
+            else:
+                yield self.judge(header, *mutant)
+
+    def build_together(self, header, overlay, edits, chosen, place, flags):
+        """The tests with all of the chosen mutants; those that do not compile together leave `chosen`."""
+        programs = []
+        for test in TARGETS[header]:
+            while chosen:
+                switched, fit = mutation_switch.switched(
+                    (ROOT / "include" / "hence" / header).read_text(), edits, chosen)
+                place.write_text(switched)
+                chosen &= set(fit)
+                program = self.work / f"{header}_{test}.out".replace("/", "_")
+                built = subprocess.run(self.command(overlay, test, program, flags),
+                                       capture_output=True, text=True)
+                if not built.returncode:
+                    programs.append(program)
+                    break
+                lines = {int(n) for n in re.findall(rf"{header}:(\d+):", built.stderr)}
+                refused = {i for i in chosen if fit[i] in lines}
+                if not refused:
+                    print(built.stderr[:2000], file=sys.stderr)
+                chosen -= refused or set(chosen)
+        return programs
+
+    def passes(self, program, mutant, limited=True):
+        try:
+            return not subprocess.run([program, "--abort-after=1"], capture_output=True, timeout=60,
+                                      preexec_fn=limit_memory if limited else None,
+                                      env={**os.environ, "HENCE_MUTANT": str(mutant)}).returncode
+        except subprocess.TimeoutExpired:
+            return False
+
+    def command(self, overlay, test, program, more=()):
+        command = [self.compiler, "-std=c++20", "-O0", "-w", "-pthread", *more]
+        command += ["-I", overlay] if overlay else []
+        return command + ["-I", ROOT / "include", "-I", ROOT / "tests", ROOT / "tests" / f"{test}.cpp",
+                          self.main, "-o", program]
 
     def judge(self, header, number, original, mutated):
         name = f"{header.replace('/', '_')}_{number}_{abs(hash(mutated))}"
@@ -188,7 +250,6 @@ def main():
     parser.add_argument("headers", nargs="*", help="parts of their names; none: all")
     parser.add_argument("--per", type=int, default=0, help="mutants of each header; 0: all")
     parser.add_argument("--seed", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--list", action="store_true")
     arguments = parser.parse_args()
     chosen = [h for h in TARGETS
@@ -210,15 +271,13 @@ def main():
                     print(f"{header}:{number + 1}: {line.strip()} => {mutated.strip()}")
                 continue
             counts = dict.fromkeys(totals, 0)
-            with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-                verdicts = pool.map(lambda m: judge.judge(header, *m), mutants)
-                for (number, line, mutated), verdict in zip(mutants, verdicts):
-                    if verdict == "alive" and (header, line.strip(), mutated.strip()) in proved:
-                        verdict = "equivalent"
-                    counts[verdict] += 1
-                    if verdict == "alive":
-                        print(f"SURVIVED {header}:{number + 1}\n- `{header}`: `{line.strip()}` => "
-                              f"`{mutated.strip()}`", flush=True)
+            for (number, line, mutated), verdict in zip(mutants, judge.judge_all(header, mutants)):
+                if verdict == "alive" and (header, line.strip(), mutated.strip()) in proved:
+                    verdict = "equivalent"
+                counts[verdict] += 1
+                if verdict == "alive":
+                    print(f"SURVIVED {header}:{number + 1}\n- `{header}`: `{line.strip()}` => "
+                          f"`{mutated.strip()}`", flush=True)
             survived = counts["alive"] + counts["equivalent"] > 0
             if not survived and judge.run("whole", None, TARGETS[header]) != "alive":
                 sys.exit(f"the tests of {header} do not pass as they are")

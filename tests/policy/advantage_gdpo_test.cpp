@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 #include <hence/policy/advantage_gdpo.hpp>
 
+#include <cmath>
+#include <limits>
 #include <stdexcept>
 #include <string>
 
@@ -107,6 +109,60 @@ TEST_CASE("GDPO: constant sums, groups of one, bad rewards, bad input") {
   CHECK(s == status::non_finite);
   CHECK(run_gdpo(cpu{}, rule, {0}, std::vector<float>{}, 2, &s).empty());
   CHECK(s == status::empty);
+  const auto two = run_gdpo(cpu{}, error, cu, std::vector<float>{1, 2, 3, 5, 2, 7, 4, 4}, 2, &s);
+  CHECK(s == status::ok);  // no group of one
+  CHECK(two[0] != 0);
+  run_gdpo(cpu{}, error, {0, 3, 4}, equal, 2, &s);
+  CHECK(s == status::singleton);
+  for (const float x : {std::numeric_limits<float>::infinity(),
+                        -std::numeric_limits<float>::infinity(), std::nanf("")})
+    for (std::size_t i = 0; i < 8; ++i) {
+      std::vector<float> one = {1, 2, 3, 5, 2, 7, 4, 4};
+      one[i] = x;
+      for (const float y : run_gdpo(cpu{}, rule, cu, one, 2, &s)) CHECK(std::isnan(y));
+      CHECK(s == status::non_finite);
+    }
+  // rewards that cancel: what rounding leaves of S is no signal
+  for (const std::vector<float>& cancel : {std::vector<float>{0, 0, 1, -3, 3, -9},
+                                           {0, 0, 2, -6, 5, -15},
+                                           {0.25f, 0.75f, 0.125f, 0.875f, 0.75f, 0.25f}}) {
+    CHECK(same_bits(
+        run_gdpo(cpu{}, gdpo{{1.0, 1.0}, 0.0, 0.0, singleton_zero{}}, {0, 3}, cancel, 2, &s),
+        std::vector<float>(3, 0.0f)));
+    CHECK(s == status::ok);
+  }
+  std::vector<float> both = equal;
+  both[7] = std::nanf("");
+  run_gdpo(cpu{}, error, {0, 1, 4}, both, 2, &s);
+  CHECK((has(s, status::singleton) && has(s, status::non_finite)));
+  // an advantage beyond float's range: a thousand sums of 0 and one of 1
+  std::vector<float> rare(2002, 0.0f);
+  rare[2000] = 1;
+  std::vector<std::int64_t> ones(1002);
+  for (std::size_t i = 0; i < ones.size(); ++i) ones[i] = std::int64_t(i);
+  const gdpo raw{{1.0, 0.0}, 0.0, 0.0, singleton_raw{}};
+  CHECK(std::isfinite(run_gdpo(cpu{}, raw, ones, rare, 2, &s).back()));
+  CHECK(s == status::ok);
+  // the least and the greatest sum far apart in size, and all sums far from 0
+  for (const std::vector<float>& sums : {std::vector<float>{-3e6f, 1, 2, 4},
+                                         {3e6f, -1, -2, -4},
+                                         {16777212, 16777213, 16777214, 16777216},
+                                         {-9000001, -9000002, -9000004}}) {
+    std::vector<float> r;
+    std::vector<std::int64_t> alone{0};
+    for (const float x : sums) r.push_back(x), r.push_back(0), alone.push_back(alone.back() + 1);
+    const auto want = plain(r, alone, {1.0, 0.0}, 0.0, 0.0, true);
+    const auto got = run_gdpo(cpu{}, raw, alone, r, 2);
+    for (std::size_t i = 0; i < got.size(); ++i)
+      CHECK(magnitude(quad(got[i]) - want[i]) <= quad(0.51) * ulp<float>(want[i]));
+  }
+  // a column that is not asked for
+  const std::vector<float> wide{1, 2, NAN, 3, 5, NAN, 2, 7, NAN, 4, 4, NAN};
+  view<const float, 2> narrow(wide.data(), 4, 2);
+  narrow.stride[0] = 3;
+  std::vector<float> part(4, -7.0f);
+  CHECK(advantages(cpu{}, rule, groups{.cu_groups = cu}, narrow, part) == status::ok);
+  CHECK(same_bits(part, run_gdpo(cpu{}, rule, cu, std::vector<float>{1, 2, 3, 5, 2, 7, 4, 4}, 2)));
   // columns far apart
   const std::vector<float> columns{1, 2, 3, 4, 9, 9, 4, 3, 2, 1};
   view<const float, 2> strided(columns.data(), 4, 2);
@@ -126,6 +182,11 @@ TEST_CASE("GDPO: constant sums, groups of one, bad rewards, bad input") {
   refused("hence: gdpo.batch_eps is -1, expected a finite number, 0 or more", [&] {
     advantages(cpu{}, gdpo{{1.0, 0.5}, 0.0, -1.0, singleton_zero{}}, batch, strided, out);
   });
+  refused("hence: gdpo.batch_eps is inf, expected a finite number, 0 or more", [&] {
+    advantages(cpu{}, gdpo{{1.0, 0.5}, 0.0, HUGE_VAL, singleton_zero{}}, batch, strided, out);
+  });
+  refused("hence: rewards is null, expected 4 rows",
+          [&] { advantages(cpu{}, rule, batch, view<const float, 2>(nullptr, 4, 2), out); });
   refused("hence: gdpo.weights[1] is nan, expected a finite number", [&] {
     advantages(cpu{}, gdpo{{1.0, std::nan("")}, 0.0, 0.0, singleton_zero{}}, batch, strided, out);
   });

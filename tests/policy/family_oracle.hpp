@@ -39,7 +39,8 @@ enum class rule {
   dppo_kl,
   topr,
   vespo,
-  dro
+  dro,
+  dro_log_ratio
 };
 enum class estimator { none, k1, k2, k3, absolute };
 enum class gradient { own, k2, k2_importance, ratio };
@@ -139,6 +140,7 @@ inline row_values settle(const spec& s, const description& d, const description&
 /// The surrogate. r, l: ratio and its logarithm; `kept`: those under a stopped gradient.
 inline quad surrogate_value(const spec& s, quad r, quad l, quad kept, quad logp, quad kept_logp,
                             quad kept_anchor, quad a, quad score, quad vespo) {
+  if (s.surrogate == rule::dro_log_ratio) return -(a * l - quad(s.a) * l * l / 2);
   if (s.surrogate == rule::dro) return -(a * logp - quad(s.a) * l * l / 2);
   if (a == 0) return 0;
   const auto smaller = [](quad x, quad y) { return x < y ? x : y; };

@@ -72,6 +72,8 @@ TEST_CASE("the constants of the other papers") {
   CHECK(recipe::vespo<double>().surrogate.k_neg == 3);
   CHECK(recipe::vespo<double>().surrogate.lambda_neg == 2);
   CHECK(recipe::kimi_k1_5(0.1).surrogate.beta == 0.1);
+  CHECK(recipe::kimi_k1_5_per_token(0.1).surrogate.beta == 0.1);
+  CHECK(is<decltype(recipe::intellect_2().surrogate), clip::upper_bound<float>>);
   const auto v3 = recipe::deepseek_v3_2(0.2, 0.001, 0.5);
   CHECK(is<decltype(v3.kl), kl::k3<double, kl::ratio_weighted>>);
   CHECK(v3.gate.threshold == 0.5);
@@ -83,6 +85,49 @@ TEST_CASE("the constants of the other papers") {
   CHECK(recipe::rloo(0.2).surrogate.high == 1.2);
   CHECK(recipe::dppo_tv(0.1, 0.2).surrogate.delta_low == 0.1);
   CHECK(recipe::dppo_tv(0.1, 0.2).surrogate.delta_high == 0.2);
+}
+
+TEST_CASE("Kimi k1.5 squares the log-ratio of the whole output") {
+  // gradient of -A L + tau/2 L^2, L the sum of the row's d: -A + tau L for each token, over the
+  // rows
+  const std::vector<double> advantages{-1, 2}, old{-1, -2, -3, -4}, logp{-0.5, -2.5, -2.75, -3.875};
+  const std::vector<std::int64_t> cu{0, 3, 4};
+  const double tau = 0.5;
+  std::vector<double> gradient(4);
+  const hence::policy_inputs<double> in{.logp = {logp, {.temperature = 1.0}},
+                                        .old = {old, {.temperature = 1.0}},
+                                        .advantages = advantages};
+  const auto result = hence::loss_and_gradient(hence::reference<double>{}, recipe::kimi_k1_5(tau),
+                                               hence::ragged{.cu_seqlens = cu}, in,
+                                               hence::over_this_call, gradient);
+  const std::vector<double> whole{0.25, 0.125};
+  double loss = 0;
+  for (std::size_t i = 0; i < 2; ++i)
+    loss += (-advantages[i] * whole[i] + tau / 2 * whole[i] * whole[i]) / 2;
+  CHECK(result.loss() == doctest::Approx(loss).epsilon(1e-14));
+  for (std::size_t i = 0; i < 4; ++i) {
+    const std::size_t row = i / 3;
+    CHECK(gradient[i] == doctest::Approx((-advantages[row] + tau * whole[row]) / 2).epsilon(1e-14));
+  }
+}
+
+TEST_CASE("DeepSeek-V3.2 masks rows by what the rollout engine returned") {
+  const std::vector<float> logp{-1, -1}, near{-1, -1}, far{-0.2f, -0.2f}, advantages{-1};
+  const std::vector<std::int64_t> cu{0, 2};
+  const auto gradient_with = [&](const std::vector<float>& old, const std::vector<float>& rollout) {
+    std::vector<float> gradient(2);
+    const hence::sampled how{.temperature = 1.0};
+    const hence::policy_inputs<float> in{.logp = {logp, how},
+                                         .old = {old, how},
+                                         .ref = {logp, how},
+                                         .advantages = advantages,
+                                         .rollout = {rollout, how}};
+    hence::loss_and_gradient(hence::cpu{}, recipe::deepseek_v3_2(0.2f, 0.001f, 0.1f),
+                             hence::ragged{.cu_seqlens = cu}, in, hence::over_this_call, gradient);
+    return gradient[0];
+  };
+  CHECK(gradient_with(near, far) == 0);
+  CHECK(gradient_with(near, near) != 0);
 }
 
 TEST_CASE("each of them runs, with equal bits from packs") {
@@ -104,6 +149,7 @@ TEST_CASE("each of them runs, with equal bits from packs") {
   check(recipe::dppo_tv(0.1f, 0.1f));
   check(recipe::vespo());
   check(recipe::kimi_k1_5(0.1f));
+  check(recipe::kimi_k1_5_per_token(0.1f));
   check(recipe::deepseek_v3_2(0.2f, 0.001f, 0.1f));
   check(recipe::rloo(0.2f));
 }

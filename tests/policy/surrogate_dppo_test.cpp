@@ -92,6 +92,8 @@ TEST_CASE("a token on the edge of the trust region is inside it") {
       }
       CHECK(is_kept(clip::dppo_kl{0.0, 0.0, form}, p, q, -a));
     }
+  for (const double a : {1.0, -1.0})  // rounded above 0, where the divergence is no number
+    CHECK(is_kept(clip::dppo_kl{0.0, 0.0, form}, 1e-6, 1e-6, a));
 }
 
 TEST_CASE("numbers that make no sense are refused") {

@@ -108,14 +108,22 @@ template <class S = float> [[gnu::always_inline]] constexpr auto vespo() {
   return policy_loss{ratio::token{}, clip::vespo<S>{S(2), S(3), S(3), S(2)}, kl::none{},
                      aggregate::token_mean{}};
 }
-/// Kimi k1.5: -A log pi + tau (log r)^2 / 2. arXiv:2501.12599.
+/// Kimi k1.5: -A log r + tau/2 (log r)^2, r of the whole output. arXiv:2501.12599 eq. 3.
 template <class S = float> [[gnu::always_inline]] constexpr auto kimi_k1_5(S tau) {
+  static_assert(check_number<S>());
+  return policy_loss{ratio::sequence_product{}, clip::dro_log_ratio<S>{tau}, kl::none{},
+                     aggregate::sequence_mean_token_mean{}};
+}
+/// The same with the penalty of each token, as ROLL has it: another gradient.
+template <class S = float> [[gnu::always_inline]] constexpr auto kimi_k1_5_per_token(S tau) {
   static_assert(check_number<S>());
   return policy_loss{ratio::token{}, clip::dro<S>{tau}, kl::none{},
                      aggregate::sequence_mean_token_sum{}};
 }
-/// DeepSeek-V3.2's loss: GRPO with the unbiased KL and off-policy sequence masking.
-/// arXiv:2512.02556, which states neither number.
+/// DeepSeek-V3.2's loss: GRPO with the unbiased KL and off-policy sequence masking, whose pi_old is
+/// "the sampling probability directly returned by the inference framework".
+/// arXiv:2512.02556, which states neither number. The advantage there is r - mean:
+/// `advantage::dr_grpo`.
 template <class S = float>
 [[gnu::always_inline]] constexpr auto deepseek_v3_2(S epsilon, S kl_coef, S threshold) {
   static_assert(check_number<S>());
@@ -124,7 +132,7 @@ template <class S = float>
                      kl::k3<S, kl::ratio_weighted>{kl_coef, {}, {}},
                      aggregate::sequence_mean_token_mean{},
                      correction::none{},
-                     gate::opsm<S, ratio::against_old>{threshold, {}}};
+                     gate::opsm<S, ratio::against_rollout>{threshold, {}}};
 }
 /// RLOO as PPO on whole outputs: the product ratio, clipped. arXiv:2402.14740; TRL's RLOOTrainer.
 /// Its KL is in the reward: `subtract_kl`.

@@ -104,4 +104,20 @@ template <class S = float> struct dro {
 };
 template <class S> dro(S) -> dro<S>;
 
+/// DRO through the log-ratio l: 1/2 beta l^2 - A l. Of a token its gradient is `dro`'s; with
+/// `ratio::sequence_product` and `aggregate::sequence_mean_token_mean` it is Kimi k1.5's as the
+/// paper writes it, l being the whole output's. arXiv:2501.12599 eq. 3; the paper's tau is beta.
+template <class S = float> struct dro_log_ratio {
+  static_assert(!std::integral<S>, "hence: beta is a floating-point number: write 0.1f");
+  using scalar = S;
+  S beta;
+  static constexpr bool gradient_follows_value = true;
+  HENCE_FN constexpr auto operator()(const auto& t) const {
+    using V = std::remove_cvref_t<decltype(t.advantage)>;
+    return t.log_ratio * t.log_ratio * (V(S(0.5)) * V(beta)) - t.advantage * t.log_ratio;
+  }
+  [[gnu::always_inline]] void check() const { dro<S>{beta}.check(); }
+};
+template <class S> dro_log_ratio(S) -> dro_log_ratio<S>;
+
 }  // namespace hence::inline v0::clip
