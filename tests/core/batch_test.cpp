@@ -88,6 +88,13 @@ TEST_CASE("counts add up member by member") {
   CHECK(c.kl_tokens == 10);
   CHECK(c.metric_tokens == 12);
   CHECK(a == b);
+  for (std::int64_t counts::* member :
+       {&counts::rows, &counts::non_empty_rows, &counts::tokens, &counts::policy_tokens,
+        &counts::kl_tokens, &counts::metric_tokens}) {
+    counts other = a;
+    other.*member += 1;
+    CHECK(!(a == other));
+  }
   CHECK(a != c);
   CHECK((a += b) == c);
 }

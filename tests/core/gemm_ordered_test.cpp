@@ -135,6 +135,14 @@ TEST_CASE("wrong shapes are refused; an empty depth gives zeros") {
         "hence: gemm: A is [4, 5], B [4, 4], C [4, 4], expected [m, k], [k, n], [m, n]");
   CHECK(refusal(a, b, transposed(out)) == "hence: gemm: C has column stride 4, expected 1");
   for (const float v : c) CHECK(v == 7);
+  const std::string shapes = ", expected [m, k], [k, n], [m, n]";
+  CHECK(refusal(a, b, view<float, 2>(c.data(), 3, 4)) ==
+        "hence: gemm: A is [4, 5], B [5, 4], C [3, 4]" + shapes);
+  CHECK(refusal(a, b, view<float, 2>(c.data(), 4, 3)) ==
+        "hence: gemm: A is [4, 5], B [5, 4], C [4, 3]" + shapes);
+  gemm::ordered{}(view<const float, 2>(x.data(), 4, 0), view<const float, 2>(x.data(), 0, 4), out,
+                  update::accumulate, memory.aligned());
+  for (const float v : c) CHECK(v == 7);
   CHECK(refusal(view<const float, 2>(x.data(), 4, 0), view<const float, 2>(x.data(), 0, 4), out)
             .empty());
   for (const float v : c) CHECK(v == 0);

@@ -121,6 +121,14 @@ TEST_CASE("what is refused") {
           gather_predictors(cpu{}, example.layout(), view<const float, 2>(x.data(), 18, 2),
                             view<float, 2>(x.data(), 9, 2));
         }) == "hence: out has shape [9, 2], expected [10, 2]");
+  CHECK(message_of([&] {
+          gather_predictors(cpu{}, example.layout(), view<const float, 2>(x.data(), 18, 2),
+                            view<float, 2>(x.data(), 10, 1));
+        }) == "hence: out has shape [10, 1], expected [10, 2]");
+  CHECK(message_of([&] {
+          gather_predictors(cpu{}, example.layout(), view<const float, 2>(x.data(), 18, 2),
+                            view<float, 2>(nullptr, 10, 2));
+        }) == "hence: out has shape [10, 2], expected [10, 2]");
   const view<float, 2> stored(x.data(), 18, 1), of_responses(x.data() + 17, 10, 1);
   CHECK(message_of([&] { gather_predictors(cpu{}, example.layout(), stored, of_responses); }) ==
         "hence: out overlaps hidden; they are separate arrays");

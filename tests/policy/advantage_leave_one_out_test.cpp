@@ -72,6 +72,10 @@ TEST_CASE("leave-one-out deviation: groups of one and of two, constant groups, b
   const auto a = run<float>(cpu{}, centred, {0, 1, 3, 6}, r, &s);
   CHECK((std::isnan(a[0]) && a[1] == -3 && a[2] == 3 && a[3] == 0 && a[5] == 0));
   CHECK(s == status::singleton);
+  CHECK(run<float>(cpu{}, centred, {0, 3}, std::vector<float>{1e6f, 3e6f, 3e6f})[0] == -2e6f);
+  const leave_one_out most{1, 1.7e308, zero_variance_zero{}, singleton_zero{}};
+  CHECK(run<float>(cpu{}, most, {0, 3}, std::vector<float>{1, 2, 4}) ==
+        std::vector<float>(3, 0.0f));
   const float inf = std::numeric_limits<float>::infinity();
   const auto b = run<float>(cpu{}, zero, {0, 2, 5}, std::vector<float>{inf, 1, 2, 1, 0}, &s);
   CHECK((std::isnan(b[0]) && std::isnan(b[1]) && b[3] == 0 && b[2] > 0));
@@ -86,5 +90,14 @@ TEST_CASE("leave-one-out deviation: groups of one and of two, constant groups, b
       advantages(cpu{}, leave_one_out{1, -1.0, zero_variance_zero{}, singleton_zero{}},
                  groups{.cu_groups = cu}, r, out),
       "hence: leave_one_out.eps is -1, expected a finite number, 0 or more", std::invalid_argument);
+  CHECK_THROWS_WITH_AS(
+      advantages(cpu{}, leave_one_out{1, HUGE_VAL, zero_variance_zero{}, singleton_zero{}},
+                 groups{.cu_groups = cu}, r, out),
+      "hence: leave_one_out.eps is inf, expected a finite number, 0 or more",
+      std::invalid_argument);
   CHECK(out == std::vector<float>(6, -7.0f));
+  // an advantage beyond float's range: the others hardly differ
+  run<float>(cpu{}, leave_one_out{1, 0.0, zero_variance_zero{}, singleton_zero{}}, {0, 3},
+             std::vector<float>{3e38f, 1e-38f, 2e-38f}, &s);
+  CHECK(s == status::non_finite);
 }

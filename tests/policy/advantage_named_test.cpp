@@ -257,10 +257,24 @@ TEST_CASE("numbers of a scale are checked before anything is written") {
                          std::invalid_argument);
     CHECK(out == std::vector<float>(4, -7.0f));
   };
+  CHECK(hence::detail::inverse_or_zero(hence::num<double>(0x1p-1000)).v == 0x1p1000);
+  CHECK(hence::detail::inverse_or_zero(hence::num<double>(0x1.8p-1001)).v == 0);
   refused("hence: scale_batch.ddof is -1, expected 0 or more",
           group_baseline{baseline_group{}, scale_batch{-1, 0.0}, singleton_zero{}});
   refused("hence: scale_batch_centred.eps is -1, expected a finite number, 0 or more",
           group_baseline{baseline_group{}, scale_batch_centred{1, -1.0}, singleton_zero{}});
   refused("hence: scale_mean.eps is nan, expected a finite number, 0 or more",
           maxrl(std::nan(""), singleton_zero{}));
+}
+
+TEST_CASE("a group of one under a batch's scale: r/(s + eps), and GPG's alpha without a reward") {
+  const std::vector<std::int64_t> cu{0, 1, 3};
+  const std::vector<float> r{4, 1, 1};  // mean 2, deviation sqrt(6/2); about their groups' means 0
+  const auto first = [&](const auto& scale) {
+    return run<float>(cpu{}, group_baseline{baseline_group{}, scale, singleton_raw{}}, cu, r)[0];
+  };
+  CHECK(first(scale_batch{1, 0.5}) == doctest::Approx(4 / (std::sqrt(3.0) + 0.5)).epsilon(1e-6));
+  CHECK(first(scale_batch_centred{1, 0.5}) == 8);
+  const auto gpg = group_baseline{baseline_group{}, scale_nonzero{}, singleton_raw{}};
+  CHECK(run<float>(cpu{}, gpg, cu, std::vector<float>(3, 0.0f)) == std::vector<float>(3, 0.0f));
 }

@@ -92,6 +92,8 @@ TEST_CASE("OPO: groups of one, bad rewards, bad lengths") {
       run<float>(cpu{}, opo{view_of(l), singleton_zero{}}, {0, 2, 4}, {std::nanf(""), 1, 2, 2}, &s);
   CHECK((std::isnan(a[0]) && std::isnan(a[1]) && a[2] == 0 && a[3] == 0));
   CHECK(s == status::non_finite);
+  run<float>(cpu{}, opo{view_of(l), singleton_zero{}}, {0, 2, 4}, {-3e38f, 3e38f, 2, 2}, &s);
+  CHECK(s == status::non_finite);  // 3e38 - -1.5e38
   std::vector<float> out(4, -7.0f);
   std::vector<std::int64_t> bad{3, -1, 3, 5};
   const auto refused = [&](const std::string& want, const view<const std::int64_t>& lengths) {
@@ -101,6 +103,8 @@ TEST_CASE("OPO: groups of one, bad rewards, bad lengths") {
     CHECK(out == std::vector<float>(4, -7.0f));
   };
   refused("hence: lengths[1] is -1, expected 0 to 2^31", bad);
+  bad[1] = (std::int64_t{1} << 31) + 1;
+  refused("hence: lengths[1] is 2147483649, expected 0 to 2^31", bad);
   refused("hence: lengths has 3 entries, cu_groups describes 4 rows", {bad.data(), 3});
   refused("hence: out overlaps lengths, expected separate arrays of 4 rows",
           {reinterpret_cast<const std::int64_t*>(out.data()), 4});

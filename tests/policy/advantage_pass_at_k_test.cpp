@@ -74,6 +74,9 @@ TEST_CASE("pass@k: ties, groups of one, constant groups, bad rewards") {
                             std::vector<float>{nan, 1, 2, 1}, &s);
   CHECK((std::isnan(a[0]) && std::isnan(a[1]) && a[2] == 1 && a[3] == 0));
   CHECK(s == status::non_finite);
+  run<float>(cpu{}, pass_at_k{scale_none{}, singleton_zero{}}, {0, 2},
+             std::vector<float>{3e38f, -3e38f}, &s);
+  CHECK(s == status::non_finite);  // 6e38
   std::vector<float> out(8, -7.0f);
   CHECK_THROWS_WITH_AS(advantages(cpu{}, pass_at_k{scale_group{1, -1.0}, singleton_zero{}},
                                   groups{.cu_groups = cu}, r, out),

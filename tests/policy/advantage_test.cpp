@@ -451,6 +451,23 @@ TEST_CASE("what is refused, with its message, before anything is written") {
           [&] { advantages(cpu{}, rule, groups{}, r, out); });
   refused("hence: cu_groups is empty, expected groups + 1 entries from 0",
           [&] { advantages_groups(cpu{}, rule, groups{}, r, out, 0, 0); });
+  refused("hence: cu_groups is empty, expected groups + 1 entries from 0", [&] {
+    advantages(cpu{}, rule, groups{.cu_groups = view<const std::int64_t>(good.data(), 0)}, r, out);
+  });
+  refused("hence: cu_groups is empty, expected groups + 1 entries from 0", [&] {
+    advantages_groups(cpu{}, rule, groups{.cu_groups = view<const std::int64_t>(good.data(), 0)}, r,
+                      out, 0, 0);
+  });
+  refused("hence: cu_groups[2] is 4, expected at least its predecessor 5", with({0, 5, 4}));
+  const auto range = [&](const std::vector<std::int64_t>& cu, std::int64_t begin,
+                         std::int64_t end) {
+    return [&, cu, begin, end] {
+      advantages_groups(cpu{}, rule, groups{.cu_groups = cu}, r, out, begin, end);
+    };
+  };
+  refused("hence: cu_groups[2] is 4, expected at least its predecessor 5", range({0, 5, 4}, 0, 1));
+  refused("hence: cu_groups[1] is -2, expected at least its predecessor 0",
+          range({0, -2, 4}, 1, 2));
   refused("hence: cu_groups[0] is 1, expected 0 (boundaries, not lengths)", with({1, 4}));
   refused("hence: cu_groups[2] is 1, expected at least its predecessor 2", with({0, 2, 1, 4}));
   refused("hence: cu_groups[1] is -2, expected at least its predecessor 0", with({0, -2, 4}));
@@ -469,6 +486,25 @@ TEST_CASE("what is refused, with its message, before anything is written") {
     std::vector<float> joint(7);
     advantages(cpu{}, rule, batch, view<const float>(joint.data(), 4),
                view<float>(joint.data() + 3, 4));
+  });
+  refused("hence: out overlaps rewards, expected separate arrays of 4 rows", [&] {
+    std::vector<float> joint(8);
+    view<float> every_second(joint.data(), 4);
+    every_second.stride[0] = 2;
+    advantages(cpu{}, rule, batch, view<const float>(joint.data(), 4), every_second);
+  });
+  {  // fields of one array, from the last row down
+    std::vector<float> joint(8, 1.0f);
+    view<const float> rewards(joint.data() + 6, 4);
+    view<float> fields(joint.data() + 7, 4);
+    rewards.stride[0] = fields.stride[0] = -2;
+    CHECK(advantages(cpu{}, rule, batch, rewards, fields) == status::ok);
+    CHECK(joint == std::vector<float>{1, 0, 1, 0, 1, 0, 1, 0});
+  }
+  refused("hence: out overlaps rewards, expected separate arrays of 1 rows", [&] {
+    const std::vector<std::int64_t> one{0, 1};
+    advantages(cpu{}, rule, groups{.cu_groups = one}, view<const float>(r.data(), 1),
+               view<float>(r.data(), 1));
   });
   refused("hence: out overlaps cu_groups, expected separate arrays of 4 rows", [&] {
     std::vector<std::int64_t> boundaries(good);

@@ -309,6 +309,28 @@ TEST_CASE("numbers that are not finite") {
   }
 }
 
+TEST_CASE("returns beyond float's range, a pool that finds them, and a batch without rows") {
+  const std::vector<std::int64_t> cu{0, 2};
+  const std::vector<float> r{3e38f, 3e38f}, values{3e38f, 3e38f}, none;
+  std::vector<float> a(2), back(2);
+  const ragged b{.cu_seqlens = cu};
+  CHECK(token_advantages(cpu{}, gae{1.0, 1.0, hole_skip{}}, whiten_none{}, b,
+                         {.token_rewards = r, .values = values}, a, back) == status::non_finite);
+  CHECK(std::isfinite(a[0]));
+  CHECK(std::isinf(back[0]));
+  reversed_pool pool{2};
+  CHECK(token_advantages(cpu{pool}, gae{1.0, 1.0, hole_skip{}}, whiten_none{}, b,
+                         {.token_rewards = r, .values = values}, a, back) == status::non_finite);
+  std::vector<float> as_rewards{7, 7};
+  CHECK(token_advantages(cpu{}, reinforce_plus_plus{1.0, hole_skip{}}, whiten_none{}, b,
+                         {.token_rewards = per_token<const float>(values)}, a,
+                         as_rewards) == status::non_finite);
+  CHECK(std::isinf(as_rewards[0]));
+  const padded nothing{.rows = 0, .width = 4};
+  CHECK(token_advantages(cpu{}, reinforce_plus_plus{1.0, hole_skip{}}, whiten_none{}, nothing, {},
+                         per_token<float>(view<float, 2>(a.data(), 0, 4))) == status::empty);
+}
+
 TEST_CASE("what is refused, before anything is written") {
   const std::vector<std::int64_t> cu{0, 3, 5};
   const ragged b{.cu_seqlens = cu};
@@ -333,6 +355,9 @@ TEST_CASE("what is refused, before anything is written") {
           [&] { token_advantages(cpu{}, rpp, whiten_add{-1, 0.0}, b, {.rewards = rows}, a); });
   refused("hence: whiten_floor.eps is -1, expected a finite number, 0 or more",
           [&] { token_advantages(cpu{}, rpp, whiten_floor{0, -1.0}, b, {.rewards = rows}, a); });
+  refused("hence: whiten_floor.eps is inf, expected a finite number, 0 or more", [&] {
+    token_advantages(cpu{}, rpp, whiten_floor{0, HUGE_VAL}, b, {.rewards = rows}, a);
+  });
   refused("hence: rewards and token_rewards are both given, expected one", [&] {
     token_advantages(cpu{}, rpp, whiten_none{}, b, {.rewards = rows, .token_rewards = r}, a);
   });

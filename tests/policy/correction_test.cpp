@@ -187,6 +187,29 @@ TEST_CASE("the entropy bonus and the gradient with respect to the entropies") {
     return "accepted";
   };
   CHECK(refusal([](auto&, auto&) {}) == "accepted");
+  const auto needs_old = [&](const auto& corrected) -> std::string {
+    auto in = a.inputs();
+    in.old = {};
+    try {
+      hence::loss_and_gradient(hence::cpu{}, corrected, a.ragged(), in, hence::over_this_call,
+                               a.output());
+    } catch (const std::invalid_argument& e) {
+      return e.what();
+    }
+    return "accepted";
+  };
+  const ratio::token<ratio::unclamped, ratio::against_rollout> on_rollout{};
+  const hence::clip::two_sided clip{0.8f, 1.2f};
+  const hence::aggregate::token_mean mean{};
+  CHECK(needs_old(hence::policy_loss{on_rollout, clip, hence::kl::none{}, mean}) == "accepted");
+  CHECK(needs_old(hence::policy_loss{
+            on_rollout, clip, hence::kl::none{}, mean,
+            hence::correction::rollout{
+                hence::correction::token_level{}, hence::correction::truncate{0.0f, 2.0f},
+                hence::correction::policy_only{}}}) == "hence: old is null, expected 7 tokens");
+  CHECK(needs_old(hence::policy_loss{
+            on_rollout, clip, hence::kl::none{}, mean, hence::correction::none{},
+            gate::opsm{0.5f, ratio::against_old{}}}) == "hence: old is null, expected 7 tokens");
   CHECK(refusal([](auto& in, auto&) { in.entropy = {}; }) ==
         "hence: entropy is null, expected 7 tokens");
   CHECK(refusal([](auto&, auto& out) { out.entropy = {}; }) ==
@@ -248,4 +271,12 @@ TEST_CASE("what is just accepted, and what is just refused") {
   CHECK(accepts(entropy::bonus{0.0}));
   CHECK(gate::opsm{3e38, ratio::against_old{}}.can_close());
   CHECK(!gate::opsm{4e38, ratio::against_old{}}.can_close());
+}
+
+TEST_CASE("a gate does not close a row of advantage 0") {
+  const hence::num<float> far = 2.0f, zero = 0.0f, below = -1.0f;
+  const gate::opsm rule{0.5f, ratio::against_old{}};
+  CHECK(rule.closes(far, below));
+  CHECK(!rule.closes(far, zero));
+  CHECK(!rule.closes(hence::num<float>(0.5f), below));
 }
