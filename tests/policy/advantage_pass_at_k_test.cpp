@@ -65,6 +65,9 @@ TEST_CASE("pass@k: ties, groups of one, constant groups, bad rewards") {
                    std::vector<float>{1, 3, 2, 2.5f})[0] == 0);
   run<float>(cpu{}, pass_at_k{scale_none{}, singleton_error{}}, cu, r, &s);
   CHECK(s == status::singleton);
+  CHECK(run<float>(cpu{}, pass_at_k{scale_none{}, singleton_zero{}}, {0, 2},
+                   std::vector<float>{1, 3}, &s)[1] == 2);
+  CHECK(s == status::ok);
   const std::vector<float> equal(4, 0.7f);
   CHECK(
       same_bits(run<float>(cpu{}, pass_at_k{scale_group{1, 0.0}, singleton_zero{}}, {0, 4}, equal),
