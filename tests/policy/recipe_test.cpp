@@ -51,6 +51,8 @@ TEST_CASE("cispo: no lower bound, the upper one is the caller's") {
 
 TEST_CASE("dr_grpo: divides by rows times the longest completion") {
   const auto l = recipe::dr_grpo(0.2f, 128, 3000);
+  CHECK(recipe::dr_grpo(0.25, 128, 3000).surrogate.low == 0.75);
+  CHECK(recipe::dr_grpo(0.25, 128, 3000).surrogate.high == 1.25);
   CHECK(l.aggregation.value == 384000);
   CHECK(std::is_same_v<decltype(l.kl), kl::none>);
   CHECK(std::is_same_v<decltype(l.surrogate), hence::clip::two_sided<float>>);
