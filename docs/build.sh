@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # docs/build.sh: checks every comment with Doxygen (warnings are errors), then makes the site in
 # build/docs/site with Sphinx from PyPI, and checks that no page loads anything from a network. Where PyPI
-# is out of reach, Doxygen's own pages in build/docs/html are all there is.
+# is out of reach, Doxygen's own pages in build/docs/html are all there is; with HENCE_REQUIRE_TOOLS=1, as in
+# CI, that is a failure.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 rm -rf build/docs
@@ -15,6 +16,9 @@ if venv=$(scripts/venv.sh docs "${packages[@]}"); then
   "$venv/bin/sphinx-build" -q -W --keep-going -b html -d build/docs/doctrees build/docs/source build/docs/site
   "$venv/bin/python" docs/offline.py build/docs/site build/docs/html
   echo "note: the site is build/docs/site/index.html"
+elif [ "${HENCE_REQUIRE_TOOLS:-0}" != 0 ]; then
+  echo "HENCE_REQUIRE_TOOLS is set and Sphinx cannot be had: there is no site" >&2
+  exit 1
 else
   echo "note: no site, for Sphinx cannot be had: build/docs/html/index.html has the declarations, docs/ the pages"
   ! command -v python3 >/dev/null || python3 docs/offline.py build/docs/html

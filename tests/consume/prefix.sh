@@ -21,6 +21,13 @@ fail() {
   exit 1
 }
 
+# untried <what and why>: something is not there to be tried with. A note; in CI, which sets HENCE_REQUIRE_TOOLS,
+# a failure, so that no stage passes by not running.
+untried() {
+  [ "${HENCE_REQUIRE_TOOLS:-0}" = 0 ] || fail "HENCE_REQUIRE_TOOLS is set and this is not tried: $*"
+  echo "note: not tried: $*"
+}
+
 # quiet COMMAND...: its output only if it fails.
 quiet() { "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2; return 1; }; }
 

@@ -24,6 +24,8 @@ build "$here/find_package" find_package consumer "-DCMAKE_PREFIX_PATH=$prefix"
 build "$here/components" components "" "-DCMAKE_PREFIX_PATH=$prefix"
 if [ -n "$nvcc" ]; then
   build "$here/cuda" cuda consumer "-DCMAKE_PREFIX_PATH=$prefix" "-DCMAKE_CUDA_COMPILER=$nvcc"
+else
+  untried "hence::cuda: there is no nvcc"
 fi
 build "$here/fetch_content" fetch_content consumer "-DFETCHCONTENT_SOURCE_DIR_HENCE=$root"
 build "$here/add_subdirectory" add_subdirectory consumer "-DHENCE_SOURCE=$root"

@@ -18,13 +18,13 @@ packages() {
     cmake --build "$work/build cuda $1" --clean-first -v >"$work/log"
     says "-std=c++20"
   else
-    echo "note: nvcc is not there: hence::cuda is not tried"
+    untried "hence::cuda: there is no nvcc"
   fi
 }
 packages system
 
 if ! venv=$("$root/scripts/venv.sh" cmake cmake==4.4.4 2>"$work/why"); then
-  echo "note: CMake 4 and CPS are not tried: $(tail -n 1 "$work/why")"
+  untried "CMake 4 and CPS: $(tail -n 1 "$work/why")"
   exit 0
 fi
 if cmake -S "$root" -B "$work/old" -DHENCE_BUILD_TESTS=OFF -DHENCE_INSTALL_CPS=ON \

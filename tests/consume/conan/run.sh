@@ -4,7 +4,7 @@
 # shellcheck source=tests/consume/prefix.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../prefix.sh"
 if ! venv=$("$root/scripts/venv.sh" conan conan==2.34.0 2>"$work/why"); then
-  echo "note: Conan is not tried: $(tail -n 1 "$work/why")"
+  untried "Conan: $(tail -n 1 "$work/why")"
   exit 0
 fi
 PATH=$venv/bin:$PATH

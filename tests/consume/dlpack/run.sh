@@ -3,7 +3,7 @@
 # shellcheck source=tests/consume/prefix.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../prefix.sh"
 if ! venv=$("$root/scripts/venv.sh" numpy numpy==2.3.4 2>"$work/why"); then
-  echo "note: DLPack with numpy is not tried: $(tail -n 1 "$work/why")"
+  untried "DLPack with numpy: $(tail -n 1 "$work/why")"
   exit 0
 fi
 g++ -std=c++20 -O1 -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror -shared -fPIC \

@@ -24,7 +24,7 @@ awk '/^```cpp$/ { on = 1; next } /^```$/ { if (on) exit } on' "$root/README.md" 
 grep -q '#include <hence.hpp>' "$work/first.cpp" || fail "README does not begin with a program"
 for compiler in g++ clang++-14 clang++-19; do
   if ! command -v "$compiler" >/dev/null; then
-    echo "note: $compiler is not there"
+    untried "$compiler"
     continue
   fi
   echo "== $compiler"
