@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Compiles every C++ block of README and docs/ and configures every CMake block; programs are run. A block
 # that is no program is the inside of a function after context.hpp, or stands outside of one if it begins
-# with a template, a struct or a namespace. With a file as argument: the blocks of that file alone.
+# with a template, a struct or a namespace. Then the examples in the headers' comments (comments.awk), after
+# comments.hpp. With files as arguments: those files alone.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d)
@@ -9,7 +10,12 @@ trap 'rm -rf "$work"' EXIT
 cd "$root"
 if command -v ninja >/dev/null; then export CMAKE_GENERATOR=Ninja; fi
 files=("$@")
-[ $# -gt 0 ] || mapfile -t files < <(git ls-files -co --exclude-standard README.md CONTRIBUTING.md "docs/*.md")
+[ $# -gt 0 ] || mapfile -t files < <(git ls-files -co --exclude-standard README.md CONTRIBUTING.md "docs/*.md" \
+  "include/*.hpp" "include/*.cuh")
+headers=() pages=()
+for file in "${files[@]}"; do
+  case $file in *.md) pages+=("$file") ;; *) headers+=("$file") ;; esac
+done
 compile=(g++ -std=c++20 -O1 -Wall -Wextra -Iinclude -Itests/docs)
 number=0 failed=0
 
@@ -28,7 +34,7 @@ bad() {
 
 cmake -S . -B "$work/build" -DHENCE_BUILD_TESTS=OFF "-DCMAKE_INSTALL_PREFIX=$work/prefix" >"$work/log"
 cmake --install "$work/build" >"$work/log"
-for file in "${files[@]}"; do
+for file in "${pages[@]}"; do
   # a fence of another kind would go by unseen
   odd=$(grep -nE '^[[:space:]]*(```+|~~~+)' "$file" | grep -vE '^[0-9]+:```(cpp|cmake|sh|text|\{toctree\})?$' || true)
   if [ -n "$odd" ]; then
@@ -81,5 +87,21 @@ int main() {}' >"$work/project/main.cpp"
       "-DFETCHCONTENT_SOURCE_DIR_HENCE=$root" >"$work/log" 2>&1 || bad "$file:$line"
   done
 done
+if [ ${#headers[@]} -gt 0 ]; then
+  { echo '#include "comments.hpp"' && awk -f tests/docs/comments.awk "${headers[@]}"; } >"$work/comments.cpp"
+  found=$(grep -c '^void example_' "$work/comments.cpp" || true)
+  [ $# -gt 0 ] || [ "$found" -gt 0 ] || { echo none >"$work/log" && bad "examples in comments"; }
+  number=$((number + found))
+  "${compile[@]}" -Wno-unused -fsyntax-only "$work/comments.cpp" >"$work/log" 2>&1 || bad "examples in comments"
+  # Once more where there is a std::mdspan: some are about it.
+  if echo '#include <mdspan>' | clang++-19 -std=c++23 -stdlib=libc++ -x c++ -fsyntax-only - 2>"$work/log"; then
+    clang++-19 -std=c++23 -stdlib=libc++ -Wall -Wextra -Iinclude -Itests/docs -Wno-unused -fsyntax-only "$work/comments.cpp" \
+      >"$work/log" 2>&1 || bad "examples in comments, with std::mdspan"
+  elif [ "${HENCE_REQUIRE_TOOLS:-0}" != 0 ]; then
+    bad "examples in comments, with std::mdspan"
+  else
+    echo "note: examples with std::mdspan are not compiled (Debian: clang-19 libc++-19-dev libc++abi-19-dev)"
+  fi
+fi
 echo "$number blocks compiled, $failed failed"
 [ "$failed" -eq 0 ] && [ "$number" -gt 0 ]

@@ -3,8 +3,8 @@
 /// and Paddle hand out as `__dlpack__`. Nothing is copied.
 ///
 ///     auto logp = dlpack::take<const float, 2>(managed, "logp", dlpack::on_host);
-///     loss_and_gradient(..., {.logp = {logp, ...}}, ...);
-///     // the producer's deleter runs with ~logp
+///     const hence::view<const float, 2> v = logp;
+///     float first = v(0, 0);  // the producer's memory; its deleter runs with ~logp
 ///
 /// `take` and `borrow` refuse, before they take anything, a tensor of another type, rank, device or
 /// major version, a read-only one where T is not const, and a misaligned one. The producer's work

@@ -1,7 +1,8 @@
 /// \file
 /// `sample`: draws a token per row after temperature, top-k, top-p and min-p.
 ///
-///     for (...) uniforms[i] = hence::uniform_of(seed, {.token = t, .step = step, .sequence = i});
+///     for (std::uint64_t i = 0; i < uniforms.size(); ++i)
+///       uniforms[i] = hence::uniform_of(seed, {.token = 7, .step = 3, .sequence = i});
 ///     hence::sample(cpu{}, {.temperature = 0.6, .top_p = 0.95}, logits, uniforms,
 ///                   {.token = token, .logp = logp, .kept = kept}, memory);
 ///

@@ -3,8 +3,8 @@
 /// and the gradient with respect to the logits.
 ///
 ///     auto rule = hence::softmax_rule{.temperature = 1.0, .negative = negative_labels::ignored};
-///     status s = hence::token_logprob(cpu{}, rule, view<const float, 2>(logits, rows, vocabulary),
-///                                     labels, {.logp = logp, .entropy = entropy});
+///     status s = hence::token_logprob(cpu{}, rule, logits, labels,  // [rows, vocabulary], [rows]
+///                                     {.logp = logp, .entropy = entropy});
 ///
 /// logp = x_label/T - log sum_i e^(x_i/T), H = -sum_i p_i log p_i over the support: columns that
 /// are kept and not -infinity. NaN or +infinity in a row's support, or no support: NaN in this row

@@ -2,9 +2,9 @@
 /// Vocabulary-parallel log-probs: every rank holds some columns of the logits and sums them, and
 /// the ranks' states merge into those of the whole rows.
 ///
-///     shard_states(cpu{}, rule, shard, labels, first_column, states[rank]);
-///     all_gather(states);                               // [shards, rows], 40 bytes a row
-///     merge_shards(cpu{}, rule, states, labels, vocabulary,
+///     shard_states(cpu{}, rule, shard, labels, first_column, mine);
+///     all_gather(mine, all);                            // [shards, rows], 40 bytes a row
+///     merge_shards(cpu{}, rule, all, labels, vocabulary,
 ///                  {.logp = logp, .entropy = entropy, .states = whole});
 ///     shard_gradient(cpu{}, rule, shard, labels, first_column, whole, cotangents, gradient);
 ///

@@ -10,7 +10,7 @@
 ///
 /// Both write ids alone, for `route` to weigh as a replay and `route_backward` to differentiate:
 ///
-///     moe::gate g{score::softmax{}, slots, all_experts{}, raw{}, 1.0};
+///     moe::gate g{moe::score::softmax{}, slots, moe::all_experts{}, moe::raw{}, 1.0};
 ///     moe::choose_tokens(cpu{}, g, {.logits = z}, capacity, ids);         // ids [tokens, slots]
 ///     moe::route(cpu{}, g, {.logits = z, .replay = ids}, {.ids = out, .weights = w});
 ///     moe::route_backward(cpu{}, g, {.logits = z, .ids = ids, .grad_weights = dw}, dz);

@@ -5,7 +5,7 @@
 ///
 ///     const auto prompts = count_prompts(loss.aggregation, batch, groups{.cu_groups = cu}, sizes);
 ///     const auto window = over_window(loss.aggregation, prompts);
-///     loss_and_gradient(cpu{}, loss, batch, {..., .prompt_sizes = sizes}, window, gradient);
+///     loss_and_gradient(cpu{}, loss, batch, in, window, gradient);  // in.prompt_sizes = sizes
 #pragma once
 
 #include <hence/policy/inputs.hpp>

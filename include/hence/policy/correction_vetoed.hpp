@@ -10,7 +10,9 @@ namespace hence::inline v0::correction {
 /// w = 0 for the whole row if any of its policy tokens has rho outside [low, high], else the w of
 /// `rollout`. SkyRL's and AReaL's veto beside their token or sequence weights.
 ///
-///     vetoed{rollout{token_level{}, truncate{0.0f, 2.0f}, policy_only{}}, 1e-4f, 1e4f}
+///     namespace c = hence::correction;
+///     auto both = c::vetoed{
+///         c::rollout{c::token_level{}, c::truncate{0.0f, 2.0f}, c::policy_only{}}, 1e-4f, 1e4f};
 ///
 /// \tparam Rollout a `correction::rollout`; its scope is the veto's too.
 template <class Rollout, class S> struct vetoed {
