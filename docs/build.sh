@@ -7,6 +7,19 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 rm -rf build/docs
 mkdir -p build/docs
+# Every topic's page has the same parts, in the same order; every page is in the index.
+topics=(policy advantages logits moe rewards evaluate executors interop)
+for topic in "${topics[@]}"; do
+  parts=$(grep -xE '## (A program|Formulas and papers|Choices|Pitfalls|Cost|Read on)' "docs/$topic.md" | tr '\n' ';')
+  if [ "$parts" != "## A program;## Formulas and papers;## Choices;## Pitfalls;## Cost;## Read on;" ]; then
+    echo "docs/$topic.md has the parts $parts" >&2
+    exit 1
+  fi
+done
+for page in docs/*.md; do
+  page=$(basename "$page" .md)
+  [ "$page" = index ] || grep -qx "$page" docs/index.md || { echo "docs/index.md does not name $page" >&2; exit 1; }
+done
 doxygen docs/Doxyfile
 mapfile -t packages <docs/requirements.txt
 if venv=$(scripts/venv.sh docs "${packages[@]}"); then

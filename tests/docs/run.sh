@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compiles every C++ block of README and docs/ and configures every CMake block; programs are run. A block
+# Compiles every C++ and CUDA block of README and docs/ and configures every CMake block; programs are run. A block
 # that is no program is the inside of a function after context.hpp, or stands outside of one if it begins
 # with a template, a struct or a namespace. Then the examples in the headers' comments (comments.awk), after
 # comments.hpp. With files as arguments: those files alone.
@@ -17,6 +17,7 @@ for file in "${files[@]}"; do
   case $file in *.md) pages+=("$file") ;; *) headers+=("$file") ;; esac
 done
 compile=(g++ -std=c++20 -O1 -Wall -Wextra -Iinclude -Itests/docs)
+nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true)
 number=0 failed=0
 
 # blocks LANGUAGE FILE: each block of the file to $work/block.N, and its first line's number to $work/line.N.
@@ -36,10 +37,10 @@ cmake -S . -B "$work/build" -DHENCE_BUILD_TESTS=OFF "-DCMAKE_INSTALL_PREFIX=$wor
 cmake --install "$work/build" >"$work/log"
 for file in "${pages[@]}"; do
   # a fence of another kind would go by unseen
-  odd=$(grep -nE '^[[:space:]]*(```+|~~~+)' "$file" | grep -vE '^[0-9]+:```(cpp|cmake|sh|text|\{toctree\})?$' || true)
+  odd=$(grep -nE '^[[:space:]]*(```+|~~~+)' "$file" | grep -vE '^[0-9]+:```(cpp|cu|cmake|sh|text|\{toctree\})?$' || true)
   if [ -n "$odd" ]; then
     echo "$odd" >"$work/log"
-    bad "$file has a fence that is not cpp, cmake, sh, text or {toctree}"
+    bad "$file has a fence that is not cpp, cu, cmake, sh, text or {toctree}"
   fi
   blocks cpp "$file"
   for block in "$work"/block.*; do
@@ -65,6 +66,19 @@ for file in "${pages[@]}"; do
     else
       "${compile[@]}" -Wno-unused -fsyntax-only "$work/block.cpp" >"$work/log" 2>&1 || bad "$file:$line"
     fi
+  done
+  blocks cu "$file"
+  for block in "$work"/block.*; do
+    [ -e "$block" ] || continue
+    line=$(cat "$work/line.${block##*.}")
+    if [ -z "$nvcc" ]; then
+      [ "${HENCE_REQUIRE_TOOLS:-0}" = 0 ] || { echo "there is no nvcc" >"$work/log" && bad "$file:$line"; }
+      echo "note: $file:$line is not compiled, there is no nvcc"
+      continue
+    fi
+    number=$((number + 1))
+    cp "$block" "$work/block.cu"
+    "$nvcc" -std=c++20 -arch=sm_80 -Iinclude -ptx "$work/block.cu" -o "$work/block.ptx" >"$work/log" 2>&1 || bad "$file:$line"
   done
   blocks cmake "$file"
   for block in "$work"/block.*; do
