@@ -23,6 +23,15 @@ home() {
 packages() { conan list "hence/$version:*" --format=json | python3 -c '
 import json, sys
 print(sum(len(r["packages"]) for c in json.load(sys.stdin).values() for p in c.values() for r in p["revisions"].values()))'; }
+# no_standard: a profile that leaves compiler.cppstd out, as profiles may.
+no_standard() {
+  sed '/^compiler.cppstd=/d' "$CONAN_HOME/profiles/default" >"$CONAN_HOME/profiles/no_standard"
+}
+# refuses CONAN ARGUMENTS...: C++17 is refused in one sentence.
+refuses() {
+  if conan create "$@" -tf "" -s compiler.cppstd=17 >"$work/log" 2>&1; then fail "C++17 was accepted"; fi
+  says "Current cppstd (17) is lower than the required C++ standard (20)"
+}
 # text FILE...: what ConanCenter's hooks ask of every file (KB-H041, H060, H037, H065).
 text() {
   local file
@@ -41,10 +50,10 @@ for options in "" "-s build_type=Debug" "-s compiler.cppstd=23"; do
   quiet conan create "$root/packaging/conan" -tf "$work/test_package" -s compiler.cppstd=20 $options
 done
 [ "$(packages)" = 1 ] || fail "a header-only package has $(packages) package ids"
-if conan create "$root/packaging/conan" -tf "" -s compiler.cppstd=17 >"$work/log" 2>&1; then
-  fail "C++17 was accepted"
-fi
-says "Current cppstd (17) is lower than the required C++ standard (20)"
+refuses "$root/packaging/conan"
+no_standard
+quiet conan create "$root/packaging/conan" -tf "" -pr no_standard
+[ "$(packages)" = 1 ] || fail "a profile without a standard makes another package"
 folder=$(conan cache path "hence/$version:$(conan list "hence/$version:*" --format=compact | grep -oE '[0-9a-f]{40}' | head -1)")
 [ -f "$folder/licenses/LICENSE" ] && [ -f "$folder/share/cmake/hence/hence-config.cmake" ]
 text "$root"/packaging/conan/{conanfile.py,test_package/*}
@@ -62,6 +71,9 @@ for options in "" "-s build_type=Debug"; do
   # shellcheck disable=SC2086
   quiet conan create "$recipe/all" --version "$version" -s compiler.cppstd=20 $options
 done
+refuses "$recipe/all" --version "$version"
+no_standard
+quiet conan create "$recipe/all" --version "$version" -tf "" -pr no_standard
 [ "$(packages)" = 1 ] || fail "a header-only package has $(packages) package ids"
 folder=$(conan cache path "hence/$version:$(conan list "hence/$version:*" --format=compact | grep -oE '[0-9a-f]{40}' | head -1)")
 [ -f "$folder/licenses/LICENSE" ] || fail "no license in the package (KB-H012)"

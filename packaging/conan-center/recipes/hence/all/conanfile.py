@@ -26,7 +26,9 @@ class HenceConan(ConanFile):
         self.info.clear()
 
     def validate(self):
-        check_min_cppstd(self, 20)
+        # A profile need not name a standard: the headers then say themselves what they need.
+        if self.settings.get_safe("compiler.cppstd"):
+            check_min_cppstd(self, 20)
 
     def source(self):
         get(self, **self.conan_data["sources"][self.version], strip_root=True)
