@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# docs/build.sh: checks every comment with Doxygen (warnings are errors), then makes the site in
+# docs/build.sh: checks every comment with Doxygen (warnings are errors, names without a comment too), then makes the site in
 # build/docs/site with Sphinx from PyPI, and checks that no page loads anything from a network. Where PyPI
 # is out of reach, Doxygen's own pages in build/docs/html are all there is; with HENCE_REQUIRE_TOOLS=1, as in
 # CI, that is a failure.
@@ -21,6 +21,11 @@ for page in docs/*.md; do
   [ "$page" = index ] || grep -qx "$page" docs/index.md || { echo "docs/index.md does not name $page" >&2; exit 1; }
 done
 doxygen docs/Doxyfile
+if command -v python3 >/dev/null; then
+  python3 docs/documented.py build/docs/warnings.txt build/docs/xml docs/protocol.md
+elif grep -v 'is not documented\.$' build/docs/warnings.txt >&2; then
+  exit 1
+fi
 mapfile -t packages <docs/requirements.txt
 if venv=$(scripts/venv.sh docs "${packages[@]}"); then
   mkdir build/docs/source

@@ -15,6 +15,7 @@ namespace hence::inline v0 {
 /// absent one.
 /// \tparam Rank 1 for `ragged` (`[tokens]`), 2 for `padded` (`[rows, width]`).
 template <int Rank> struct masks {
+  /// One byte an entry, nonzero is live; absent: the role has no mask of its own.
   using mask_view = view<const std::uint8_t, Rank>;
   mask_view response{};  ///< tokens that the policy wrote: they exist for the loss
   mask_view policy{};    ///< of these, tokens with a policy term
@@ -35,6 +36,7 @@ class offsets {
     requires std::constructible_from<view<const std::int32_t>, C>
   [[gnu::always_inline]] constexpr offsets(C&& c) : narrow_(c) {}
 
+  /// Rows + 1, or 0 if absent.
   HENCE_FN constexpr std::int64_t size() const {
     return wide_.present() ? wide_.extent[0] : narrow_.extent[0];
   }
@@ -75,9 +77,10 @@ struct groups {
 /// A value for every token, in either layout: `[tokens]` for `ragged`, `[rows, width]` for
 /// `padded`.
 template <class T> struct per_token {
-  T* data = nullptr;
-  std::int64_t extent[2] = {};  // {tokens, 0} or {rows, width}
-  std::int64_t row_stride = 0;  // padded only
+  T* data = nullptr;            ///< of the first element
+  std::int64_t extent[2] = {};  ///< {tokens, 0} or {rows, width}
+  std::int64_t row_stride = 0;  ///< padded only
+  /// How it was made: of a matrix; without gaps; at all.
   bool is_padded = false, is_contiguous = true, is_given = false;
 
   HENCE_FN constexpr per_token() {}

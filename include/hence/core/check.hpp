@@ -43,6 +43,7 @@ HENCE_FN constexpr bool has(status s, status bits) {
 /// Called with the message instead of throwing when exceptions are off. It must not return; the
 /// default aborts. Replace it before the first call.
 using refusal_handler = void (*)(const char* message);
+/// The handler; null is the default.
 inline refusal_handler on_refusal = nullptr;
 
 namespace detail {

@@ -7,8 +7,9 @@
 #  error "hence needs C++20: compile with -std=c++20 (nvcc too)"
 #endif
 
-// Functions that formulas are made of: always inlined (packs must stay in registers), callable from
-// host and device. A user's own rule that must also run on CUDA marks its operator() with it.
+/// \def HENCE_FN
+/// Functions that formulas are made of: always inlined (packs must stay in registers), callable
+/// from host and device. A user's own rule that must also run on CUDA marks its operator() with it.
 #if defined(__CUDACC__)
 #  define HENCE_FN __host__ __device__ __forceinline__
 #elif defined(__GNUC__)
@@ -17,7 +18,8 @@
 #  define HENCE_FN inline
 #endif
 
-// For larger functions that need not be inlined: callable from host and device.
+/// \def HENCE_HOST_DEVICE
+/// For larger functions that need not be inlined: callable from host and device.
 #if defined(__CUDACC__)
 #  define HENCE_HOST_DEVICE __host__ __device__
 #else

@@ -22,7 +22,7 @@ template <class V, class Pooled, class Own> struct dual {
   V value;
   // an empty partial takes no room, or g++ copies the whole through memory
   [[no_unique_address]] Pooled pooled;
-  [[no_unique_address]] Own own;
+  [[no_unique_address]] Own own;  ///< d value / d log-ratio of the token itself
 };
 
 namespace detail {

@@ -17,6 +17,7 @@ template <class S, class Isa = native_isa> struct reference {
 
 /// Runs the caller's loops in the caller's thread.
 struct serial {
+  /// Calls f(0) ... f(n - 1), in this order.
   template <class F> void parallel_for(std::int64_t n, F&& f) {
     for (std::int64_t i = 0; i < n; ++i) f(i);
   }
@@ -37,6 +38,7 @@ template <class Pool = serial, class Isa = native_isa> struct cpu {
                 "hence: nvcc knows no vector registers, so hence::cpu is absent in a .cu file; use "
                 "reference<float>, whose bits are the same, or call hence::cpu from a .cpp file");
 #endif
+  /// Whether `Pool` is one; of a concept the compiler would list every part.
   static constexpr bool has_loop = parallel<Pool>;  // of a concept the compiler lists every part
   static_assert(has_loop, "hence: a pool for hence::cpu has parallel_for(n, f)");
   using scalar = float;

@@ -9,7 +9,7 @@ namespace hence::inline v0 {
 
 /// One bit per instruction-set extension that changes the code a compiler emits for hence.
 template <unsigned Features> struct isa {
-  static constexpr unsigned features = Features;
+  static constexpr unsigned features = Features;  ///< the bits that `native_isa` is made of
 };
 
 namespace detail {

@@ -22,7 +22,7 @@ struct sampled {
 /// `reference<double>`.
 template <class T = float> struct logprobs {
   per_token<const T> values{};  ///< `[tokens]` or `[rows, width]`
-  sampled how{1.0};
+  sampled how{1.0};             ///< temperature and mask that the values were computed with
 
   HENCE_FN constexpr logprobs() {}
   HENCE_FN constexpr logprobs(per_token<const T> v, sampled s) : values(v), how(s) {}

@@ -120,13 +120,13 @@ template <class T, class Isa = native_isa> struct num {
   /// What a comparison gives: a bool whose `&`, `|` and `!` are spelt like those of a pack's mask,
   /// and that finds `select` for two plain numbers too.
   struct mask {
-    bool m;
+    bool m;  ///< the condition
     HENCE_FN constexpr operator bool() const { return m; }
     friend HENCE_FN constexpr mask operator&(mask a, mask b) { return {a.m && b.m}; }
     friend HENCE_FN constexpr mask operator|(mask a, mask b) { return {a.m || b.m}; }
     friend HENCE_FN constexpr mask operator!(mask a) { return {!a.m}; }
   };
-  T v;
+  T v;  ///< the number
 
   num() = default;
   HENCE_FN constexpr num(T x) : v(x) {}

@@ -116,12 +116,14 @@ template <class T, class V> HENCE_FN V greater_lanes(V a, V b) {
 template <class T, class Isa = native_isa> struct pack {
   using scalar = T;
   static constexpr int lanes = detail::register_bytes<Isa> / int(sizeof(T));
+  /// The compiler's vector of `lanes` numbers.
   using vector = typename detail::vector_of<T, detail::register_bytes<Isa>>::type;
+  /// Integers of the same width, as comparisons give.
   using ints = typename detail::vector_of<typename detail::lane_int<T>::type,
                                           detail::register_bytes<Isa>>::type;
   /// All ones in the lanes where a comparison holds.
   struct mask {
-    ints m;
+    ints m;  ///< all bits set where the condition holds
     friend HENCE_FN mask operator&(mask a, mask b) { return {a.m & b.m}; }
     friend HENCE_FN mask operator|(mask a, mask b) { return {a.m | b.m}; }
     friend HENCE_FN mask operator!(mask a) { return {~a.m}; }
@@ -135,7 +137,7 @@ template <class T, class Isa = native_isa> struct pack {
       return {};
     }
   };
-  vector v;
+  vector v;  ///< the numbers, one a lane
 
   pack() = default;
   HENCE_FN pack(vector x) : v(x) {}
@@ -145,11 +147,13 @@ template <class T, class Isa = native_isa> struct pack {
     requires(!std::same_as<N, T> && (std::integral<N> || std::floating_point<N>))
   HENCE_FN pack(N x) : pack(num<T, Isa>(x)) {}
 
+  /// `lanes` numbers from p on, of any alignment.
   static HENCE_FN pack load(const T* p) {
     pack r;
     __builtin_memcpy(&r.v, p, sizeof(vector));
     return r;
   }
+  /// `lanes` numbers to p on, of any alignment.
   HENCE_FN void store(T* p) const { __builtin_memcpy(p, &v, sizeof(vector)); }
 
   friend HENCE_FN pack operator+(pack a, pack b) { return {a.v + b.v}; }

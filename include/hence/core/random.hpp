@@ -18,7 +18,7 @@ struct draw {
 
 /// Four independent words of 32 random bits.
 struct random_words {
-  std::uint32_t word[4];
+  std::uint32_t word[4];  ///< 32 random bits each
 };
 
 namespace detail {

@@ -24,6 +24,7 @@ struct shared_prefix {
   offsets cu_prompts;    ///< `[groups + 1]`, prompt tokens, each prompt counted once
   offsets cu_responses;  ///< `[rows + 1]`, response tokens
 
+  /// Prompts.
   HENCE_FN std::int64_t groups() const { return cu_groups.rows(); }
   HENCE_FN std::int64_t rows() const { return cu_responses.rows(); }
   /// Tokens stored.
@@ -38,9 +39,11 @@ struct shared_prefix {
   HENCE_FN std::int64_t response_begin(std::int64_t g, std::int64_t i) const {
     return cu_prompts[g + 1] + cu_responses[i];
   }
+  /// Tokens of group g's prompt.
   HENCE_FN std::int64_t prompt_length(std::int64_t g) const {
     return cu_prompts[g + 1] - cu_prompts[g];
   }
+  /// Tokens of response i.
   HENCE_FN std::int64_t response_length(std::int64_t i) const {
     return cu_responses[i + 1] - cu_responses[i];
   }

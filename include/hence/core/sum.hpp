@@ -21,7 +21,8 @@ namespace hence::inline v0 {
 /// \tparam Isa keeps translation units apart.
 template <class Isa> class basic_exact_sum {
  public:
-  static constexpr int limbs = 13;
+  static constexpr int limbs = 13;  ///< words that hold the sum
+  /// All words: the sum's, and counts of infinities and NaN.
   static constexpr int words_count = 16;
   static constexpr int lowest = 224;  ///< the lowest bit is 2^-224
 
@@ -36,8 +37,8 @@ template <class Isa> class basic_exact_sum {
 
   /// What a term adds to three neighbouring words.
   struct parts {
-    int first;
-    std::int64_t word[3];
+    int first;             ///< the word that the first of them is added to
+    std::int64_t word[3];  ///< what is added
   };
   HENCE_FN constexpr void add(const parts& p) {
     for (int i = 0; i < 3; ++i) words_[p.first + i] += p.word[i];
@@ -161,12 +162,14 @@ template <class Isa> class basic_exact_sum {
   std::int32_t pending_ = 0;
 };
 
+/// The one for the instruction set of this translation unit.
 using exact_sum = basic_exact_sum<native_isa>;
 
 /// The sum for oracle types: compensated (Neumaier) in T itself; its bits depend on the order.
 template <class T> class plain_sum {
  public:
   HENCE_FN constexpr plain_sum() : sum_(0), lost_(0) {}
+  /// Adds x, in the order of the calls.
   HENCE_FN void add(T x) {
     const T t = sum_ + x;
     const bool sum_is_larger = (sum_ < 0 ? -sum_ : sum_) >= (x < 0 ? -x : x);
@@ -178,6 +181,7 @@ template <class T> class plain_sum {
     lost_ += other.lost_;
     return *this;
   }
+  /// The sum so far.
   HENCE_FN T value() const {
     const T t = sum_ + lost_;
     return t == t ? t : sum_;

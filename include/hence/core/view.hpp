@@ -54,8 +54,10 @@ concept mdspan_like = requires(C& c) {
 
 /// A strided array of T. Offsets and products of extents are 64-bit. The default view is absent.
 template <class T, int Rank = 1> struct view {
-  T* data = nullptr;
+  T* data = nullptr;  ///< of the first element; null is an address like any other
+  /// Elements along each dimension.
   std::int64_t extent[static_cast<unsigned>(Rank)] = {};
+  /// Elements from one to the next, along each dimension.
   std::int64_t stride[static_cast<unsigned>(Rank)] = {};
 
   HENCE_FN constexpr view() {}

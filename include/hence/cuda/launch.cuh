@@ -35,6 +35,7 @@ class cuda_error : public std::runtime_error {
         call_(call),
         where_(where) {}
 
+  /// What CUDA said.
   cudaError_t code() const noexcept { return code_; }
   /// E.g. "cudaErrorInvalidValue".
   const char* name() const noexcept { return cudaGetErrorName(code_); }

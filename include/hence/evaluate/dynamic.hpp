@@ -18,7 +18,9 @@ struct refill {
   std::int64_t constant = 0;   ///< constant elsewhere
   std::int64_t broken = 0;     ///< a metric that is NaN or infinite
 
+  /// Groups still wanted.
   HENCE_FN constexpr std::int64_t missing() const { return kept < wanted ? wanted - kept : 0; }
+  /// Groups beyond those wanted.
   HENCE_FN constexpr std::int64_t surplus() const { return kept > wanted ? kept - wanted : 0; }
   /// Groups to draw next so that the missing ones come, at the rate so far: ceil(missing x
   /// generated / kept), at most `limit` and at least 1; `limit` where none was kept yet; 0 when
@@ -33,7 +35,7 @@ struct refill {
 
 /// The metric's range, so that too hard and too easy are told apart.
 struct metric_range {
-  float lowest, highest;
+  float lowest, highest;  ///< of all samples there may be, e.g. 0 and 1
 };
 
 namespace detail {

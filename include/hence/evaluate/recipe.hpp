@@ -10,7 +10,7 @@ namespace hence::inline v0::recipe {
 
 /// How a benchmark's samples are drawn and counted.
 struct evaluation {
-  double temperature, top_p;
+  double temperature, top_p;       ///< of the sampling
   std::int64_t longest;            ///< tokens
   std::int64_t samples;            ///< per prompt, for `pass@1` = (1/k) sum p_i
   std::int64_t consensus_samples;  ///< for `cons@k`; 0: not reported

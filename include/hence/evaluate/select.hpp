@@ -18,22 +18,23 @@ enum class rejection : std::uint8_t {
   duplicate,  ///< an earlier kept candidate of the prompt has the same key
   not_among_best,
 };
+/// How many fates there are.
 inline constexpr int rejections = 7;
 
 /// What is known of the samples, filled by the reward headers or otherwise. Absent columns hold for
 /// every sample. All // [samples]
 struct candidates {
-  view<const std::uint8_t> correct;
-  view<const std::uint8_t> readable;
-  view<const std::uint8_t> one_language;
-  view<const std::uint8_t> without_repetition;
-  view<const std::uint64_t> key;  ///< equal for duplicates, e.g. `reward::hash_text`
-  view<const float> score;        ///< the best have the highest; a tie goes to the lower index
+  view<const std::uint8_t> correct;       ///< nonzero: the answer is right
+  view<const std::uint8_t> readable;      ///< nonzero: as the format wants it, no long paragraphs
+  view<const std::uint8_t> one_language;  ///< nonzero: languages are not mixed
+  view<const std::uint8_t> without_repetition;  ///< nonzero: nothing is said again and again
+  view<const std::uint64_t> key;                ///< equal for duplicates, e.g. `reward::hash_text`
+  view<const float> score;  ///< the best have the highest; a tie goes to the lower index
 };
 
 /// How many samples met each fate.
 struct selection_counts {
-  std::int64_t number[rejections];
+  std::int64_t number[rejections];  ///< by `rejection`
   HENCE_FN constexpr std::int64_t of(rejection r) const { return number[static_cast<unsigned>(r)]; }
 };
 

@@ -21,8 +21,8 @@ namespace hence::inline v0::dlpack {
 
 /// Where the memory will be read or written.
 struct place {
-  bool host;
-  std::int32_t device_id;
+  bool host;               ///< whether the CPU uses it
+  std::int32_t device_id;  ///< of CUDA, where the CPU does not
 };
 /// By the CPU: CPU, pinned and managed memory.
 inline constexpr place on_host{true, 0};

@@ -20,7 +20,7 @@ struct pack_version {
 
 /// DLDevice: the kind of memory and the number of the device.
 struct device {
-  std::int32_t device_type, device_id;
+  std::int32_t device_type, device_id;  ///< the kind, and the number among its kind
 };
 /// Kinds of memory that hence knows (DLDeviceType).
 enum : std::int32_t {
@@ -34,8 +34,8 @@ enum : std::int32_t {
 
 /// DLDataType: the kind of number, its bits, and how many of them an element has.
 struct data_type {
-  std::uint8_t code, bits;
-  std::uint16_t lanes;
+  std::uint8_t code, bits;  ///< the kind, and the bits of one number
+  std::uint16_t lanes;      ///< numbers in an element: 1 but for vectors
 };
 /// Kinds of numbers that hence knows (DLDataTypeCode).
 enum : std::uint8_t {
@@ -48,29 +48,29 @@ enum : std::uint8_t {
 
 /// DLTensor: borrowed memory.
 struct tensor {
-  void* data;
-  dlpack::device device;
-  std::int32_t ndim;
-  data_type dtype;
-  std::int64_t* shape;    // [ndim]
-  std::int64_t* strides;  // [ndim], in elements; null: compact and row-major
-  std::uint64_t byte_offset;
+  void* data;                 ///< where `byte_offset` counts from
+  dlpack::device device;      ///< where the memory is
+  std::int32_t ndim;          ///< dimensions
+  data_type dtype;            ///< of the elements
+  std::int64_t* shape;        ///< `[ndim]`
+  std::int64_t* strides;      ///< `[ndim]`, in elements; null: compact and row-major
+  std::uint64_t byte_offset;  ///< of the first element behind `data`
 };
 
 /// DLManagedTensor: the capsule "dltensor".
 struct managed_tensor {
-  tensor dl_tensor;
-  void* manager_ctx;
+  tensor dl_tensor;                       ///< the memory
+  void* manager_ctx;                      ///< the producer's, for its deleter
   void (*deleter)(managed_tensor* self);  ///< may be null
 };
 
 /// DLManagedTensorVersioned: the capsule "dltensor_versioned".
 struct managed_tensor_versioned {
-  pack_version version;
-  void* manager_ctx;
+  pack_version version;                             ///< comes first in every version
+  void* manager_ctx;                                ///< the producer's, for its deleter
   void (*deleter)(managed_tensor_versioned* self);  ///< may be null
-  std::uint64_t flags;
-  tensor dl_tensor;
+  std::uint64_t flags;                              ///< bits, see below
+  tensor dl_tensor;                                 ///< the memory
 };
 /// Bits of managed_tensor_versioned::flags.
 enum : std::uint64_t {

@@ -11,20 +11,22 @@
 
 namespace hence::inline v0 {
 
+/// How the distributions are made.
 struct distill_rule {
   double temperature;  ///< above 0, of both
 };
 /// An absent bound is an infinity.
 struct distill_top_k_rule {
   double temperature;  ///< above 0, of the student; the teacher's log-probs are given
-  double log_prob_min = -__builtin_inf();
-  double clamp_min = -__builtin_inf(), clamp_max = __builtin_inf();
+  double log_prob_min = -__builtin_inf();  ///< the teacher's log-probs below count as this
+  double clamp_min = -__builtin_inf(), clamp_max = __builtin_inf();  ///< ends of what a term may be
 };
 /// \tparam S the executor's scalar.
 template <class S> struct distill_inputs {
   view<const std::uint8_t> mask{};  ///< `[tokens]`, nonzero = live; absent: all
   view<const S> cotangent{};        ///< `[tokens]`, d loss / d per_token; absent: 1
 };
+/// Where the results go, each absent or of the tokens' number.
 template <class S> struct distill_results {
   view<S> per_token{};    ///< `[tokens]`
   view<S, 2> gradient{};  ///< `[tokens, vocabulary]`, or absent; may be the student's logits

@@ -33,10 +33,10 @@ struct penalty_rule {
 
 /// What each row has seen, as ragged lists of token ids.
 struct token_history {
-  view<const std::int64_t> prompt{};  ///< or absent, with its boundaries
-  offsets cu_prompt{};                ///< `[rows + 1]`
-  view<const std::int64_t> response{};
-  offsets cu_response{};  ///< `[rows + 1]`
+  view<const std::int64_t> prompt{};    ///< or absent, with its boundaries
+  offsets cu_prompt{};                  ///< `[rows + 1]`
+  view<const std::int64_t> response{};  ///< tokens drawn so far
+  offsets cu_response{};                ///< `[rows + 1]`
 };
 
 namespace detail {

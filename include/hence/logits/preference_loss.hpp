@@ -23,8 +23,8 @@ namespace hence::inline v0 {
 
 /// Log-probs of the responses, `[pairs]` each; the reference's are absent for a rule without one.
 template <class S> struct preference_pairs {
-  view<const S> chosen, rejected, ref_chosen{}, ref_rejected{};
-  view<const S> cotangent{};  ///< d loss / d per_pair; absent: 1
+  view<const S> chosen, rejected, ref_chosen{}, ref_rejected{};  ///< the policy's, the reference's
+  view<const S> cotangent{};                                     ///< d loss / d per_pair; absent: 1
 };
 /// `[pairs]` each; any may be absent.
 template <class S> struct preference_results {
@@ -33,21 +33,24 @@ template <class S> struct preference_results {
 };
 /// Single responses for KTO, `[responses]` each.
 template <class S> struct preference_singles {
-  view<const S> logp, ref;
-  view<const std::uint8_t> desirable;
-  view<const S> cotangent{};  ///< absent: 1
+  view<const S> logp, ref;             ///< the policy's and the reference's log-probs
+  view<const std::uint8_t> desirable;  ///< nonzero: a response to be liked
+  view<const S> cotangent{};           ///< absent: 1
 };
 
 /// Implicit rewards beta (log pi - log ref), TRL's `rewards/chosen`, `rewards/rejected`,
 /// `rewards/accuracies` and `rewards/margins`. Merges over batches and ranks to the bit.
 template <class S> struct preference_metrics {
-  std::int64_t chosen_count = 0, rejected_count = 0;
+  std::int64_t chosen_count = 0, rejected_count = 0;  ///< responses of each kind
   std::int64_t correct = 0;  ///< pairs whose chosen response has the larger reward
   sum_of<S> chosen{}, rejected{};
-  status found = status::ok;
+  status found = status::ok;  ///< of all pairs together
 
+  /// TRL's `rewards/chosen`; 0 without one.
   double mean_chosen() const { return mean(chosen, chosen_count); }
+  /// TRL's `rewards/rejected`; 0 without one.
   double mean_rejected() const { return mean(rejected, rejected_count); }
+  /// TRL's `rewards/margins`.
   double margin() const { return mean_chosen() - mean_rejected(); }
   /// Of pairs; singles have none.
   double accuracy() const {

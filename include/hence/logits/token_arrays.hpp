@@ -21,6 +21,7 @@ class token_labels {
   [[gnu::always_inline]] constexpr token_labels(C&& c) : narrow_(c) {}
 
   HENCE_FN constexpr bool present() const { return wide_.present() || narrow_.present(); }
+  /// Labels given.
   HENCE_FN constexpr std::int64_t size() const {
     return wide_.present() ? wide_.extent[0] : narrow_.extent[0];
   }

@@ -25,7 +25,7 @@ struct balance_is_k {};
 /// \tparam AtBalance `balance_is_one` or `balance_is_k`: frameworks differ by the factor k.
 template <class AtBalance> struct switch_loss {
   double coef;
-  AtBalance at_balance;
+  AtBalance at_balance;  ///< `balance_is_one` or `balance_is_k`
   /// coef E/(k T^2), or without k.
   HENCE_FN double factor(std::int64_t experts, std::int64_t k, std::int64_t rows) const {
     const double t = static_cast<double>(rows),
@@ -45,6 +45,7 @@ template <> struct switch_loss<unsaid_balance> {
   }
 };
 
+/// coef/T sum_t (ln sum_e e^z_te)^2. ST-MoE, arXiv:2202.08906, eq. 5.
 struct z_loss {
   double coef;
 };

@@ -36,6 +36,7 @@ template <class Step> struct centred {
 };
 template <class Step> centred(Step) -> centred<Step>;
 
+/// Whether a step keeps the biases' mean.
 template <class Step> constexpr bool is_centred = false;
 template <class Step> constexpr bool is_centred<centred<Step>> = true;
 
@@ -103,9 +104,13 @@ template <class Step, class S = float, class Isa = native_isa> class balancer {
   /// Forgets the step's load and leaves the bias alone.
   HENCE_FN void skip() { clear(); }
 
+  /// From here on `update` is refused.
   HENCE_FN void freeze() { frozen_ = true; }
+  /// Ends `freeze`.
   HENCE_FN void thaw() { frozen_ = false; }
+  /// Between `freeze` and `thaw`.
   HENCE_FN bool is_frozen() const { return frozen_; }
+  /// Whether rows of this step had their ids given.
   HENCE_FN bool is_replaying() const { return replayed_ > 0; }
   /// The step's load, to be all-reduced over ranks before `update`.
   HENCE_FN view<std::int64_t> load() const { return load_; }

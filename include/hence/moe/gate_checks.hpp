@@ -63,6 +63,7 @@ struct route_counts {
     if (range_rows + repeated_rows > 0) s |= status::malformed;
     return s;
   }
+  /// Adds a row with these bits of `row_fault`.
   HENCE_FN void note(std::uint8_t faults) {
     nan_rows += (faults & row_fault::nan_logit) != 0;
     infinite_rows += (faults & row_fault::infinite_logit) != 0;

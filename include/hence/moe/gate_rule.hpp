@@ -39,7 +39,7 @@ struct all_experts {};
 template <class Score> struct grouped {
   std::int64_t count;
   std::int64_t kept;
-  Score score;
+  Score score;  ///< of a group: `max_score`, `top2_sum`, `top_k_over_m_sum`
 };
 template <class Score> grouped(std::int64_t, std::int64_t, Score) -> grouped<Score>;
 

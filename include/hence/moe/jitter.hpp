@@ -15,7 +15,7 @@ namespace hence::inline v0::moe {
 
 /// Where a row's random numbers come from.
 struct jitter_place {
-  std::uint64_t seed;
+  std::uint64_t seed;           ///< of the run
   std::uint64_t first_row = 0;  ///< identity of row 0; row t has first_row + t, on any rank
   std::uint32_t step = 0;       ///< training step, layer or both
 };

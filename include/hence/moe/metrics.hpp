@@ -11,14 +11,15 @@ namespace moe {
 
 /// Metrics of one load. Bits: the same on every machine (own logarithm, sums in expert order).
 struct load_metrics {
-  std::int64_t experts = 0;
-  std::int64_t slots = 0;  ///< sum of the load
-  std::int64_t most = 0, least = 0;
-  std::int64_t dead = 0;  ///< experts without a token
-  double entropy = 0;     ///< -sum f ln f, f = load/slots; ln(experts) at balance, 0 without slots
+  std::int64_t experts = 0;          ///< of the layer
+  std::int64_t slots = 0;            ///< sum of the load
+  std::int64_t most = 0, least = 0;  ///< slots of the fullest and the emptiest expert
+  std::int64_t dead = 0;             ///< experts without a token
+  double entropy = 0;  ///< -sum f ln f, f = load/slots; ln(experts) at balance, 0 without slots
 
   // written out, since an implicit one would be shared by differently compiled translation units
   HENCE_FN load_metrics() {}
+  /// Slots of an expert on average.
   HENCE_FN double mean() const {
     return experts > 0 ? static_cast<double>(slots) / static_cast<double>(experts) : 0.0;
   }

@@ -37,6 +37,7 @@ struct record_counts {
   std::int64_t empty_rows = 0;     ///< without an expert; no fault: such a row is skipped
   // written out, since an implicit one would be shared by differently compiled translation units
   HENCE_FN record_counts() {}
+  /// Nothing was found.
   HENCE_FN bool is_sound() const { return stale_rows + range_rows + repeated_rows == 0; }
 };
 
@@ -60,6 +61,7 @@ struct disagreement {
   HENCE_FN double share_of_slots() const {
     return slots > 0 ? static_cast<double>(slots_apart) / static_cast<double>(slots) : 0.0;
   }
+  /// Rows that chose other experts, of all.
   HENCE_FN double share_of_rows() const {
     return rows > 0 ? static_cast<double>(rows_apart) / static_cast<double>(rows) : 0.0;
   }

@@ -67,11 +67,11 @@ struct softmax_after {};
 
 /// What an expert is selected by: its score plus the selection bias. Not made back into a score.
 template <class V> struct selection_value {
-  V v;
+  V v;  ///< the score with the bias
 };
 /// The score of an expert: what weights are made of.
 template <class V> struct score_value {
-  V v;
+  V v;  ///< the score without the bias
   score_value() = default;
   HENCE_FN score_value(V x) : v(x) {}
   template <class U> HENCE_FN score_value(selection_value<U>) {

@@ -14,7 +14,7 @@ namespace advantage {
 /// sum_k |weights_k| |r_k - mu_k|/(sigma_k + eps). arXiv:2601.05242, eq. 4 to 6.
 /// \tparam K rewards per row.
 template <int K, class Singleton> struct gdpo {
-  double weights[static_cast<unsigned>(K)];
+  double weights[static_cast<unsigned>(K)];  ///< of the rewards, in their order
   double eps, batch_eps;
   Singleton singleton;  ///< of S; `singleton_raw` has sum weights_k r_k/(1 + eps)
 };

@@ -24,7 +24,7 @@ template <class ZeroVariance, class Singleton> struct leave_one_out {
   static constexpr bool by_group = true;
   std::int64_t ddof;
   double eps;
-  ZeroVariance zero_variance;
+  ZeroVariance zero_variance;  ///< what equal rewards of the others give
   Singleton singleton;
 
   template <class Isa = native_isa> void check(std::int64_t, hence::detail::byte_range) const {

@@ -10,7 +10,7 @@ namespace hence::inline v0::advantage {
 
 /// What a token hands to the one before it. \tparam V `num<double>`.
 template <class V> struct token_state {
-  V advantage, value;
+  V advantage, value;  ///< of the next token
 };
 
 /// A dead position between live tokens does not exist: "next" is the next live token (verl, NeMo-RL

@@ -33,7 +33,7 @@ template <class V> struct moments {
   V mean;     ///< mu
   V squares;  ///< sum (r - mu)^2; exactly 0 if and only if all rewards are equal
   V unit;     ///< a power of two; 1 but for float64 rewards, whose squares it keeps in range
-  batch_moments batch;
+  batch_moments batch;  ///< of all groups of the call
 };
 
 /// A group of one gets A = 0: its mean is its reward.

@@ -12,7 +12,7 @@ namespace hence::inline v0::advantage {
 /// \tparam Rule a `group_baseline` that does not read the batch.
 template <class Rule> struct drop_unscored {
   static constexpr bool by_group = true;
-  Rule rule;
+  Rule rule;  ///< for the rewards that are there
 
   template <class Isa = native_isa> void check(std::int64_t, hence::detail::byte_range) const {
     static_assert(hence::detail::check_advantage_rule<Rule>() && !hence::detail::reads_batch<Rule>,

@@ -83,11 +83,12 @@ struct ranks {};   ///< all micro-batches on all ranks
 /// The number that a sum of an `Aggregation` is divided by. Make one with `over_window` or
 /// `over_all_ranks`, or pass `over_this_call`.
 template <class Aggregation, class Scope> struct denominator {
-  double value;
+  double value;  ///< what the sum is divided by
 };
 
 /// The denominator is counted from this call's own batch. Right only if one call is the whole step.
 struct over_this_call_t {};
+/// The argument: this call's own counts divide.
 inline constexpr over_this_call_t over_this_call{};
 
 namespace detail {

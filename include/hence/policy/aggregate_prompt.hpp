@@ -55,6 +55,7 @@ template <class Prompts, class Rows> struct prompt_mean_sequence_mean {
     return size > 0 ? static_cast<double>(n) * static_cast<double>(size)
                     : static_cast<double>(__builtin_nanf(""));
   }
+  /// What a prompt's size counts.
   static HENCE_FN constexpr std::int64_t size_of(const counts& prompt) {
     return std::same_as<Rows, all_rows> ? prompt.rows : prompt.non_empty_rows;
   }

@@ -31,6 +31,7 @@ template <int Window = 16> class format_alarm {
     format_[at] = format_reward, length_[at] = length;
     return sounds();
   }
+  /// Whether it does now.
   HENCE_FN bool sounds() const {
     if (steps_ < 2 * Window) return false;
     double format[2] = {}, length[2] = {};  // before, now

@@ -91,7 +91,7 @@ template <class S> reject(S, S) -> reject<S>;
 /// the row.
 template <class Level, class Mode, class Scope, class Clamp = ratio::unclamped> struct rollout {
   using scalar = typename Mode::scalar;
-  Level level;
+  Level level;  ///< `token_level`, `sequence_level` or `geometric_level`
   Mode mode;
   Scope scope;
   Clamp clamp{};

@@ -14,8 +14,8 @@ namespace hence::inline v0 {
 /// Counts that add up over micro-batches and ranks that share no prompt. Groups without a row count
 /// nowhere; a group with a reward that is not finite is no dead one.
 struct dead_group_metrics {
-  std::int64_t groups = 0, dead_groups = 0;
-  std::int64_t rows = 0, dead_rows = 0;  ///< rows of all groups, of the dead ones
+  std::int64_t groups = 0, dead_groups = 0;  ///< all, and those whose rewards do not vary
+  std::int64_t rows = 0, dead_rows = 0;      ///< rows of all groups, of the dead ones
 
   // written out, since an implicit one would be shared by differently compiled translation units
   HENCE_FN dead_group_metrics() {}

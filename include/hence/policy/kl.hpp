@@ -120,8 +120,10 @@ template <class S, class G, class L> k2(S, G, L) -> k2<S, G, L>;
 template <class S, class G, class L> k3(S, G, L) -> k3<S, G, L>;
 template <class S, class G, class L> absolute(S, G, L) -> absolute<S, G, L>;
 
+/// Whether a gradient policy weighs with the capped ratio.
 template <class G> constexpr bool is_importance = false;
 template <class S> inline constexpr bool is_importance<as_k2_importance<S>> = true;
+/// The gradient policy of an estimator.
 template <class Estimator>
 using gradient_of = std::remove_cvref_t<decltype(std::declval<const Estimator&>().gradient)>;
 /// Whether the term multiplies the value by the loss's ratio.

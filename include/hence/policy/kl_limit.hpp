@@ -25,7 +25,7 @@ template <class S>
 /// u limited before the estimator, its value limited after; gradient 0 outside either. An absent
 /// bound is an infinity. verl, NeMo-RL, ms-swift: u +-20, value +-10; OpenRLHF, AReaL: value +-10.
 template <class S = float> struct clamped {
-  S input_low, input_high, output_low, output_high;
+  S input_low, input_high, output_low, output_high;  ///< of u, and of the estimator's value
   HENCE_FN constexpr auto input(const auto& u) const {
     return hence::clamp(u, input_low, input_high);
   }

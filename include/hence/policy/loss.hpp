@@ -30,6 +30,7 @@ namespace hence::inline v0 {
 /// Asks for the metrics of the pass, as the argument after the gradient; they cost about half as
 /// much again.
 struct with_metrics_t {};
+/// The argument: metrics of the same pass.
 inline constexpr with_metrics_t with_metrics{};
 struct without_metrics_t {};
 

@@ -22,9 +22,9 @@ template <class S> struct policy_metrics {
   std::int64_t clipped_low = 0;   ///< r < low and A < 0
   std::int64_t clipped_high = 0;  ///< r > high and A > 0
   S max_ratio = 0;                ///< of pi/pi_old; 0 without tokens
-  sum_of<S> ratios;
-  sum_of<S> kls;
-  sum_of<S> entropies;  ///< over `tokens`; only with an entropy bonus
+  sum_of<S> ratios;               ///< of the policy tokens
+  sum_of<S> kls;                  ///< of the tokens with a KL term
+  sum_of<S> entropies;            ///< over `tokens`; only with an entropy bonus
 
   HENCE_FN policy_metrics() {}
 

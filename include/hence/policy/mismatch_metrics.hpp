@@ -12,6 +12,7 @@ namespace hence::inline v0 {
 template <class S> struct mismatch_metrics {
   std::int64_t tokens = 0, weights = 0;  ///< how many e there are, and how many ratios
   sum_of<S> ratios, differences;         ///< of rho or the weights made of it, of |e|
+  /// Over all tokens so far.
   S min_ratio = static_cast<S>(__builtin_inff()), max_ratio = 0, max_difference = 0;
 
   HENCE_FN mismatch_metrics() {}
@@ -22,10 +23,12 @@ template <class S> struct mismatch_metrics {
     lower(min_ratio, o.min_ratio);
     return *this;
   }
+  /// Takes a token's absolute difference of log-probs.
   HENCE_FN void note_difference(S difference) {
     ++tokens;
     differences.add(difference), raise(max_difference, difference);
   }
+  /// Takes a token's ratio or weight.
   HENCE_FN void note_ratio(S ratio) {
     ++weights;
     ratios.add(ratio), raise(max_ratio, ratio), lower(min_ratio, ratio);
@@ -33,12 +36,15 @@ template <class S> struct mismatch_metrics {
   /// sampling/importance_sampling_ratio/mean, /min and /max; 0 without tokens. TRL logs them of the
   /// weights, after truncation or masking.
   HENCE_FN double importance_sampling_ratio_mean() const { return mean(ratios, weights); }
+  /// As TRL's .../min; 0 without a token.
   HENCE_FN double importance_sampling_ratio_min() const {
     return weights > 0 ? static_cast<double>(min_ratio) : 0;
   }
+  /// As TRL's .../max; 0 without a token.
   HENCE_FN double importance_sampling_ratio_max() const { return static_cast<double>(max_ratio); }
   /// sampling/sampling_logp_difference/mean and /max, of the absolute values.
   HENCE_FN double sampling_logp_difference_mean() const { return mean(differences, tokens); }
+  /// As TRL's .../max; 0 without a token.
   HENCE_FN double sampling_logp_difference_max() const {
     return static_cast<double>(max_difference);
   }

@@ -41,8 +41,11 @@ struct schedule {
   int steps = 0;                ///< 0: not stated
   int preference_steps = 0;     ///< the last steps, in which preference rewards count
 };
+/// DeepSeek-R1-Zero, arXiv:2501.12948v2, 2.1.
 inline constexpr schedule deepseek_r1_zero_schedule{.steps = 10400};
+/// DeepSeek-R1, first RL stage, arXiv:2501.12948v2, 3.2.1; its steps are not stated.
 inline constexpr schedule deepseek_r1_stage1_schedule{};
+/// DeepSeek-R1, second RL stage, arXiv:2501.12948v2, 3.2.2.
 inline constexpr schedule deepseek_r1_stage2_schedule{
     .temperature = 0.7, .steps = 1700, .preference_steps = 400};
 

@@ -63,11 +63,13 @@ template <class S, class Aggregation, class Scope, class Metrics> class loss_res
   HENCE_FN double loss() const {
     return denominator_ == 0 ? 0.0 : static_cast<double>(sums_.numerator.value()) / denominator_;
   }
+  /// Rows and tokens that were summed over.
   HENCE_FN const hence::counts& counts() const { return sums_.counts; }
   /// `status::empty` if no token was live, `status::non_finite` if the loss or its inputs were.
   HENCE_FN status conditions() const {
     return sums_.counts.tokens > 0 ? sums_.conditions : sums_.conditions | status::empty;
   }
+  /// Of the same pass, if asked for.
   HENCE_FN const Metrics& metrics() const { return sums_.metrics; }
   /// The un-normalised state, to be merged by an integer all-reduce.
   HENCE_FN detail::sums<S, Metrics>& state() { return sums_; }

@@ -31,6 +31,7 @@ struct through_ratio {
   [[gnu::always_inline]] void check() const {}
 };
 
+/// Refuses negative thresholds and NaN.
 template <class S>
 [[gnu::always_inline]] inline void check_deltas(const char* rule, S low, S high) {
   if (!(low >= S(0) && high >= S(0)))
@@ -44,7 +45,7 @@ template <class S, class Form> struct dppo_tv {
   static_assert(!std::integral<S>, "hence: deltas are floating-point numbers: write 0.2f");
   using scalar = S;
   S delta_low, delta_high;
-  Form form;
+  Form form;  ///< how the kept tokens are weighted
   static constexpr bool vanishes_with_advantage = true, gradient_follows_value = true;
   HENCE_FN constexpr auto operator()(const auto& t) const {
     using V = std::remove_cvref_t<decltype(t.advantage)>;
@@ -66,7 +67,7 @@ template <class S, class Form> struct dppo_kl {
   static_assert(!std::integral<S>, "hence: deltas are floating-point numbers: write 0.05f");
   using scalar = S;
   S delta_low, delta_high;
-  Form form;
+  Form form;  ///< how the kept tokens are weighted
   static constexpr bool vanishes_with_advantage = true, gradient_follows_value = true;
   HENCE_FN constexpr auto operator()(const auto& t) const {
     using V = std::remove_cvref_t<decltype(t.advantage)>;

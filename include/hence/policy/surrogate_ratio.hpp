@@ -60,7 +60,7 @@ struct none {
 /// (tau_neg at 0). arXiv:2511.20347.
 template <class S = float> struct sapo {
   static_assert(!std::integral<S>, "hence: temperatures are floating-point numbers: write 1.0f");
-  S tau_pos, tau_neg;
+  S tau_pos, tau_neg;  ///< the temperatures for A > 0 and for A <= 0
   static constexpr bool vanishes_with_advantage = true, gradient_follows_value = true;
   HENCE_FN constexpr auto operator()(const auto& ratio, const auto& advantage) const {
     using V = std::remove_cvref_t<decltype(advantage)>;
@@ -87,7 +87,7 @@ template <class S> sapo(S, S) -> sapo<S>;
 template <class S = float> struct gmpo {
   static_assert(!std::integral<S>,
                 "hence: bounds of a log-ratio are floating-point numbers: write 0.4f");
-  S log_low, log_high;
+  S log_low, log_high;  ///< ends of the log-ratio's interval
   static constexpr bool vanishes_with_advantage = true, gradient_follows_value = true,
                         needs_sequence_ratio = true;
   /// d <- min(d, log_high) where A > 0, max(d, log_low) where A < 0; at a bound the gradient

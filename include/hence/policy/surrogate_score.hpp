@@ -57,14 +57,15 @@ template <class S> topr(S, S) -> topr<S>;
 template <class S = float> struct vespo {
   static_assert(!std::integral<S>, "hence: VESPO's numbers are floating-point: write 2.0f");
   using scalar = S;
-  S k_pos, lambda_pos, k_neg, lambda_neg;
+  S k_pos, lambda_pos, k_neg, lambda_neg;  ///< k and lambda for A >= 0 and for A < 0
   static constexpr bool vanishes_with_advantage = true, gradient_follows_value = true,
                         absorbs_correction = true;
-  static constexpr double log_least = -18.420680743952367;  // ln 1e-8
+  static constexpr double log_least = -18.420680743952367;  ///< ln 1e-8: W is at least this
   /// What a token adds to W: its log-ratio and the logarithm of its correction weight.
   template <class V> HENCE_FN constexpr V prepass(V log_ratio) const {
     return clamp(log_ratio, S(-20), S(20));
   }
+  /// The logarithm of a correction weight, limited.
   template <class V> HENCE_FN constexpr V prepass_of_weight(V log_weight) const {
     return clamp(log_weight, S(log_least), S(20));
   }

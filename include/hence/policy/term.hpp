@@ -24,7 +24,7 @@ struct policy_loss {
   Ratio ratio;
   Surrogate surrogate;
   Kl kl;
-  Aggregation aggregation;
+  Aggregation aggregation;  ///< what the sum is divided by
   Correction correction{};
   Gate gate{};
   Entropy entropy{};

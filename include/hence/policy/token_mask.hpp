@@ -14,7 +14,7 @@ namespace hence::inline v0 {
 
 /// Where the random choice of `clip_cov_mask` comes from: Philox at (token, step, sequence).
 struct token_draws {
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 0;  ///< of the run
   std::uint32_t step = 0;
   std::uint64_t first_sequence = 0;  ///< identity of the batch's first row; the next ones follow
 };

@@ -38,10 +38,10 @@ enum class lists : std::uint8_t {
 
 /// What counts as equal. No default: the checkers that exist disagree about each.
 struct answer_rules {
-  percents percent;
-  units unit;
-  unevaluated sums;
-  lists order;
+  percents percent;  ///< what 50% is
+  units unit;        ///< whether 5 may be 5 cm
+  unevaluated sums;  ///< whether 2+3 may be 5
+  lists order;       ///< whether 2, 1 may be 1, 2
 };
 
 namespace answer {
@@ -65,6 +65,7 @@ enum class match : std::uint8_t {
   same_parts,    ///< the same set, list, tuple, interval or union
   same_form,     ///< the same normalised text
 };
+/// Whether the answers are equal, in whatever way.
 HENCE_FN constexpr bool is_match(match m) { return m >= match::same_choice; }
 
 namespace detail {

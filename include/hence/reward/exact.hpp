@@ -10,7 +10,9 @@
 
 namespace hence::inline v0::reward {
 
+/// 128 bits, for products of two numbers of 64.
 __extension__ typedef __int128 wide;
+/// The same without a sign.
 __extension__ typedef unsigned __int128 unsigned_wide;
 
 /// Why a text or an operation has no exact value.
@@ -88,7 +90,9 @@ struct exact {
   exact_fault fault;
 
   HENCE_FN constexpr bool ok() const { return fault == exact_fault::none; }
+  /// Without a root and without pi.
   HENCE_FN constexpr bool rational() const { return ok() && root == 1 && pi == 0; }
+  /// A whole number.
   HENCE_FN constexpr bool integer() const { return rational() && den == 1; }
   /// Whether both have a value and it is the same one.
   friend HENCE_FN constexpr bool operator==(const exact& a, const exact& b) {
@@ -123,15 +127,18 @@ template <class Isa> constexpr exact reduced(exact x) {
 
 }  // namespace detail
 
+/// num/den in lowest terms; a fault if den is 0.
 template <class Isa = native_isa> constexpr exact exact_ratio(wide num, wide den) {
   return detail::reduced<Isa>({num, den, 1, 0, exact_fault::none});
 }
 
+/// -x.
 HENCE_FN constexpr exact negated(exact x) {
   x.num = -x.num;
   return x;
 }
 
+/// a + b, where both have the same root and power of pi; else a fault.
 template <class Isa = native_isa> constexpr exact add(exact a, exact b) {
   if (!a.ok()) return a;
   if (!b.ok()) return b;
@@ -146,6 +153,7 @@ template <class Isa = native_isa> constexpr exact add(exact a, exact b) {
   return detail::reduced<Isa>(a);
 }
 
+/// a b in lowest terms; a fault if it does not fit.
 template <class Isa = native_isa> constexpr exact multiply(exact a, exact b) {
   if (!a.ok()) return a;
   if (!b.ok()) return b;
@@ -171,6 +179,7 @@ template <class Isa = native_isa> constexpr exact inverse(exact x) {
     return detail::fail(exact_fault::overflow);
   return detail::reduced<Isa>(y);
 }
+/// a/b in lowest terms; a fault if it does not fit or b is 0.
 template <class Isa = native_isa> constexpr exact divide(exact a, exact b) {
   return multiply<Isa>(a, inverse<Isa>(b));
 }

@@ -8,20 +8,23 @@
 
 namespace hence::inline v0::reward {
 
+/// Terms that a sum holds; a ninth is a fault.
 inline constexpr int most_terms = 8;
 
 /// At most eight terms q sqrt(root) pi^pi, none of them zero, by ascending pi, then root. The sum
 /// of no terms is 0.
 struct exact_sum {
-  exact term[most_terms];
+  exact term[most_terms];  ///< by ascending pi, then root
   int terms;
-  exact_fault fault;
+  exact_fault fault;  ///< why this is no number
 
   // NOLINTNEXTLINE: a number is a sum
   HENCE_FN constexpr exact_sum(const exact& x)
       : term{x}, terms(x.ok() && x.num != 0), fault(x.fault) {}
   HENCE_FN constexpr bool ok() const { return fault == exact_fault::none; }
+  /// One term without root and pi, a whole number.
   HENCE_FN constexpr bool integer() const { return single().integer(); }
+  /// One term without root and pi.
   HENCE_FN constexpr bool rational() const { return single().rational(); }
   /// The one term; `not_exact` where there are more.
   HENCE_FN constexpr exact single() const {
@@ -37,11 +40,13 @@ struct exact_sum {
   }
 };
 
+/// -x.
 HENCE_FN constexpr exact_sum negated(exact_sum x) {
   for (int i = 0; i < x.terms; ++i) x.term[i] = negated(x.term[i]);
   return x;
 }
 
+/// a + b; a fault if it has too many terms or one does not fit.
 template <class Isa = native_isa> constexpr exact_sum add(const exact_sum& a, const exact_sum& b) {
   if (!a.ok()) return a;
   if (!b.ok()) return b;
@@ -62,6 +67,7 @@ template <class Isa = native_isa> constexpr exact_sum add(const exact_sum& a, co
   return sum;
 }
 
+/// a b; a fault if it has too many terms or one does not fit.
 template <class Isa = native_isa>
 constexpr exact_sum multiply(const exact_sum& a, const exact_sum& b) {
   if (!a.ok()) return a;
@@ -82,6 +88,7 @@ template <class Isa = native_isa> constexpr exact_sum inverse(const exact_sum& x
   const exact_sum conjugate = add<Isa>(exact_sum(s), exact_sum(negated(t)));
   return multiply<Isa>(conjugate, exact_sum(inverse<Isa>(norm)));
 }
+/// a/b; a fault if it does not fit, or b is 0 or has more terms than two.
 template <class Isa = native_isa>
 constexpr exact_sum divide(const exact_sum& a, const exact_sum& b) {
   return multiply<Isa>(a, inverse<Isa>(b));

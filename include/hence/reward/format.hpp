@@ -41,9 +41,9 @@ template <class Isa = native_isa> constexpr const char* name_of(format_fault f) 
 /// A response taken apart. Where the template does not hold, both parts are empty: nothing that a
 /// malformed response says is an answer.
 struct response {
-  text thought;  ///< between `<think>` and `</think>`, trimmed
-  text answer;   ///< in the `<answer>` tag, or what follows `</think>`, trimmed
-  format_fault fault;
+  text thought;        ///< between `<think>` and `</think>`, trimmed
+  text answer;         ///< in the `<answer>` tag, or what follows `</think>`, trimmed
+  format_fault fault;  ///< the first reason that is true
   HENCE_FN constexpr bool ok() const { return fault == format_fault::none; }
 };
 
@@ -61,16 +61,16 @@ namespace format {
 
 /// R1-Zero: `<think>thought</think><answer>answer</answer>`.
 struct r1_zero {
-  matching how;
+  matching how;  ///< `matching::strict` or `matching::lenient`
 };
 /// R1 and its chat template written in full: `<think>thought</think>summary`.
 struct r1 {
-  matching how;
+  matching how;  ///< `matching::strict` or `matching::lenient`
 };
 /// The distilled models' form: the prompt ended with `<think>`, so the response is
 /// `thought</think>summary`. Lenient also takes a response that repeats the `<think>`.
 struct opened_by_prompt {
-  matching how;
+  matching how;  ///< `matching::strict` or `matching::lenient`
 };
 
 }  // namespace format

@@ -24,7 +24,7 @@ namespace language {
 /// Words whose letters are of the given scripts: Chinese is han, Japanese han | kana, Russian
 /// cyrillic. Tells no two languages of one script apart.
 struct scripts {
-  script set;
+  script set;  ///< the scripts of the language, joined by |
   HENCE_FN constexpr bool operator()(text, script of) const { return has(set, of); }
 };
 

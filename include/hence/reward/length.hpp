@@ -35,7 +35,7 @@ struct open_rlhf_overlong {
 
 /// AReaL's: as OpenRLHF's without the bound below.
 struct areal_overlong {
-  std::int64_t longest, cache;
+  std::int64_t longest, cache;  ///< the limit, and how far before it the penalty begins
   double factor;
   HENCE_FN constexpr double operator()(std::int64_t tokens) const {
     const std::int64_t exceed = tokens - (longest - cache);
@@ -99,6 +99,7 @@ template <class Isa = native_isa> constexpr double cos_pi(double x) {
 /// cos(pi t / T)) / 2, with values of their own for correct and wrong responses, and a penalty for
 /// one that reaches the longest.
 struct cosine {
+  /// Values at length 0 and at the longest.
   double correct_at_zero, correct_at_longest, wrong_at_zero, wrong_at_longest;
   double exceeded;       ///< the value of length >= longest
   std::int64_t longest;  ///< above 0
@@ -107,6 +108,7 @@ struct cosine {
   }
 
  protected:
+  /// The cosine, wherever it is asked.
   template <class Isa = native_isa>
   constexpr double curve(bool correct, std::int64_t tokens) const {
     using V = num<double, Isa>;

@@ -10,14 +10,15 @@ namespace hence::inline v0::reward {
 
 /// An exact number, what stands behind it, and whether there is one at all.
 template <class Value> struct basic_quantity {
-  Value value;
-  bool percent;
+  Value value;     ///< the number
+  bool percent;    ///< whether a percent sign followed
   unit_code unit;  ///< 0: none
   /// The unit is one letter right behind the number, which might be a variable: 3m, 6s^2.
   bool letter;
   int operations;  ///< what is left to compute: 0 for 3/4, 1 for 17*23
   HENCE_FN constexpr bool ok() const { return value.ok(); }
 };
+/// The quantity of one exact number.
 using quantity = basic_quantity<exact>;
 
 namespace detail {

@@ -14,7 +14,7 @@ namespace repetition {
 
 /// What counting finds.
 struct ngram_counts {
-  std::int64_t distinct, total;
+  std::int64_t distinct, total;  ///< different n-grams, and all
   /// 1 - distinct / total, 0 where there is no n-gram.
   HENCE_FN constexpr double repeated_share() const {
     return total == 0 ? 0 : 1 - static_cast<double>(distinct) / static_cast<double>(total);

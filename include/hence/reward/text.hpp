@@ -20,13 +20,19 @@ using text = std::string_view;
 /// Where nothing was found.
 inline constexpr std::size_t npos = static_cast<std::size_t>(-1);
 
+/// 0 to 9.
 HENCE_FN constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+/// A to Z.
 HENCE_FN constexpr bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
+/// a to z.
 HENCE_FN constexpr bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
+/// A to Z, a to z.
 HENCE_FN constexpr bool is_letter(char c) { return is_upper(c) || is_lower(c); }
 /// The six bytes that C calls white space. U+00A0 and its kin are not: they make a text differ.
 HENCE_FN constexpr bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+/// Below 0x80.
 HENCE_FN constexpr bool is_ascii(char c) { return static_cast<unsigned char>(c) < 0x80; }
+/// The small letter of a capital one; others stay.
 HENCE_FN constexpr char lowered(char c) { return is_upper(c) ? static_cast<char>(c + 32) : c; }
 
 /// s[from, to), cut to the text; empty where that is empty.
@@ -42,6 +48,7 @@ HENCE_FN constexpr text trimmed(text s) {
   while (to > from && is_space(s[to - 1])) --to;
   return slice(s, from, to);
 }
+/// Whether it is white space alone, or empty.
 HENCE_FN constexpr bool is_blank(text s) {
   for (const char c : s)
     if (!is_space(c)) return false;
@@ -55,10 +62,13 @@ HENCE_FN constexpr bool stands_at(text s, std::size_t at, text part) {
     if (s[at + i] != part[i]) return false;
   return true;
 }
+/// Whether s begins with part.
 HENCE_FN constexpr bool starts_with(text s, text part) { return stands_at(s, 0, part); }
+/// Whether s ends with part.
 HENCE_FN constexpr bool ends_with(text s, text part) {
   return s.size() >= part.size() && stands_at(s, s.size() - part.size(), part);
 }
+/// Byte by byte.
 HENCE_FN constexpr bool equal(text a, text b) { return a.size() == b.size() && stands_at(a, 0, b); }
 
 /// The first place at or after `from` where `part` stands, or npos. O(size) for the short parts

@@ -29,6 +29,7 @@ struct basic_openmp_pool {
   }
 };
 
+/// The one for this translation unit.
 using openmp_pool = basic_openmp_pool<>;
 
 }  // namespace hence::inline v0

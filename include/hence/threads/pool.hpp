@@ -122,6 +122,7 @@ class basic_thread_pool {
   std::atomic<bool> busy_{false};
 };
 
+/// The one for the exceptions and the instruction set of this translation unit.
 using thread_pool = basic_thread_pool<>;
 
 }  // namespace hence::inline v0

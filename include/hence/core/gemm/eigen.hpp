@@ -47,6 +47,7 @@ template <class Isa = native_isa> struct eigen_on {
           Eigen::Stride<Dynamic, Dynamic>(m.stride[1], m.stride[0])));
   }
 };
+/// The one for the instruction set of this translation unit.
 using eigen = eigen_on<>;
 
 }  // namespace hence::inline v0::gemm

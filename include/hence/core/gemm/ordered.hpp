@@ -144,7 +144,7 @@ namespace gemm {
 
 /// See the top of the file. \tparam Isa as in `pack`.
 template <class Isa = native_isa> struct ordered_on {
-  using tiles = detail::gemm_tiles<Isa>;
+  using tiles = detail::gemm_tiles<Isa>;  ///< the register tiles of this instruction set
   static constexpr std::int64_t scratch_floats =
       std::int64_t{tiles::depth} * (tiles::block_rows + tiles::block_columns);
 
@@ -187,6 +187,7 @@ template <class Isa = native_isa> struct ordered_on {
  private:
   static HENCE_FN int smaller(std::int64_t a, int b) { return a < b ? static_cast<int>(a) : b; }
 };
+/// The one for the instruction set of this translation unit.
 using ordered = ordered_on<>;
 
 }  // namespace gemm
