@@ -34,22 +34,15 @@ def plain(node):
 
 
 def inline(node):
-    """The running text of a paragraph, as RST."""
-    out = escaped(node.text)
-    for child in node:
-        if child.tag == "computeroutput":
-            code = re.sub(r"\s+", " ", plain(child)).strip()
-            out += f"\\ ``{code}``\\ " if code else ""
-        elif child.tag in ("ref", "emphasis", "bold", "ulink"):
-            out += inline(child)
-        elif child.tag == "sp":
-            out += " "
-        elif child.tag in ("ndash", "mdash"):
-            out += "-"
-        elif child.tag not in BLOCKS:
-            out += inline(child)
-        out += escaped(child.tail)
-    return out
+    """The running text below a node, as RST."""
+    if node.tag == "computeroutput":
+        code = re.sub(r"\s+", " ", plain(node)).strip()
+        return f"\\ ``{code}``\\ " if code else ""
+    if node.tag == "sp":
+        return " "
+    if node.tag in ("ndash", "mdash"):
+        return "-"
+    return escaped(node.text) + "".join(inline(child) + escaped(child.tail) for child in node)
 
 
 BLOCKS = {"verbatim", "programlisting", "parameterlist", "simplesect", "itemizedlist", "orderedlist", "table", "sect1", "para", "title"}
@@ -57,58 +50,61 @@ BLOCKS = {"verbatim", "programlisting", "parameterlist", "simplesect", "itemized
 
 def preformatted(text):
     body = textwrap.dedent(text.strip("\n")).rstrip()
-    return ".. code-block:: text\n\n" + textwrap.indent(body, "   ") + "\n"
+    language = "cpp" if re.search(r";( *//.*)?$", body, re.M) else "text"
+    return f".. code-block:: {language}\n\n" + textwrap.indent(body, "   ") + "\n"
 
 
 def code_lines(node):
-    return "\n".join("".join(" " if part.tag == "sp" else part.text or "" for part in walk(line)) for line in node.iter("codeline"))
+    return "\n".join(code(line) for line in node.iter("codeline"))
 
 
-def walk(node):
-    """Every piece of text below node, as elements with a text, spaces among them."""
-    for part in node.iter():
-        yield part
-        for child in part:
-            if child.tail:
-                piece = xml.etree.ElementTree.Element("tail")
-                piece.text = child.tail
-                yield piece
+def code(node):
+    """The text below node, in its order, with the spaces that Doxygen makes elements of."""
+    return (" " if node.tag == "sp" else node.text or "") + "".join(code(child) + (child.tail or "") for child in node)
 
 
 def blocks(node):
-    """A description as a list of RST blocks."""
-    out = []
+    """A description as a list of RST blocks, in the order of the comment."""
     if node is None:
-        return out
-    if node.tag in ("para", "parameterdescription", "listitem"):
-        text = inline(node).strip()
-        if text:
-            out.append(text + "\n")
+        return []
+    out, running = [], escaped(node.text)
     for child in node:
-        if child.tag == "verbatim":
-            out.append(preformatted(plain(child)))
-        elif child.tag == "programlisting":
-            out.append(preformatted(code_lines(child)))
-        elif child.tag == "parameterlist":
-            for item in child.iter("parameteritem"):
-                names = ", ".join(plain(n).strip() for n in item.iter("parametername"))
-                text = " ".join(b.strip() for b in blocks(item.find("parameterdescription")))
-                out.append(f"- ``{names}``: {text}\n")
-        elif child.tag == "simplesect":
-            text = " ".join(b.strip() for b in sum((blocks(p) for p in child), []))
-            out.append(f"*{child.get('kind').capitalize()}*: {text}\n")
-        elif child.tag in ("itemizedlist", "orderedlist"):
-            for item in child:
-                text = " ".join(b.strip() for b in sum((blocks(p) for p in item), []))
-                out.append(f"- {text}\n")
-        elif child.tag == "table":
-            rows = [" | ".join(re.sub(r"\s+", " ", plain(e)).strip() for e in row.iter("entry")) for row in child.iter("row")]
-            out.append(preformatted("\n".join(rows)))
-        elif child.tag == "title":
-            out.append(f"**{escaped(plain(child)).strip()}**\n")
-        else:
-            out += blocks(child)
-    return out
+        if child.tag not in BLOCKS:
+            running += inline(child) + escaped(child.tail)
+            continue
+        out += [running.strip() + "\n"] if running.strip() else []
+        out += block(child)
+        running = escaped(child.tail)
+    return out + ([running.strip() + "\n"] if running.strip() else [])
+
+
+def block(node):
+    """One part of a description that does not run in the text."""
+    if node.tag == "verbatim":
+        return [preformatted(plain(node))]
+    if node.tag == "programlisting":
+        return [preformatted(code_lines(node))]
+    if node.tag == "parameterlist":
+        out = []
+        for item in node.iter("parameteritem"):
+            names = ", ".join(plain(n).strip() for n in item.iter("parametername"))
+            out.append(f"- ``{names}``: {flat(item.find('parameterdescription'))}\n")
+        return out
+    if node.tag == "simplesect":
+        return [f"*{node.get('kind').capitalize()}*: {flat(node)}\n"]
+    if node.tag in ("itemizedlist", "orderedlist"):
+        return [f"- {flat(item)}\n" for item in node]
+    if node.tag == "table":
+        rows = [" | ".join(re.sub(r"\s+", " ", plain(e)).strip() for e in row.iter("entry")) for row in node.iter("row")]
+        return [preformatted("\n".join(rows))]
+    if node.tag == "title":
+        return [f"**{escaped(plain(node)).strip()}**\n"]
+    return blocks(node)
+
+
+def flat(node):
+    """A description in one paragraph."""
+    return " ".join(b.strip() for b in blocks(node))
 
 
 def description(node):
@@ -220,4 +216,14 @@ def main(folder, out):
     print(f"note: {sum(len(e[1]) for e in headers.values())} declarations on {len(pages)} pages")
 
 
+def self_test():
+    para = xml.etree.ElementTree.fromstring(
+        "<detaileddescription><para>before <computeroutput>a</computeroutput> it"
+        "<programlisting><codeline><highlight>f(<sp/><ref>x</ref>, y)</highlight>;</codeline></programlisting>behind"
+        "</para><para>last</para></detaileddescription>"
+    )
+    assert [b.strip() for b in blocks(para)] == ["before \\ ``a``\\  it", ".. code-block:: cpp\n\n   f( x, y);", "behind", "last"], blocks(para)
+
+
+self_test()
 main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
