@@ -14,16 +14,11 @@ install(TARGETS hence_cuda EXPORT hence-cuda-targets)
 install(EXPORT hence-targets NAMESPACE hence:: DESTINATION "${hence_package_dir}")
 install(EXPORT hence-cuda-targets NAMESPACE hence:: DESTINATION "${hence_package_dir}")
 
-configure_package_config_file(
-  "${PROJECT_SOURCE_DIR}/cmake/hence-config.cmake.in"
-  "${PROJECT_BINARY_DIR}/hence-config.cmake"
-  INSTALL_DESTINATION "${hence_package_dir}"
-  NO_SET_AND_CHECK_MACRO)
 write_basic_package_version_file(
   "${PROJECT_BINARY_DIR}/hence-config-version.cmake"
   COMPATIBILITY SameMinorVersion # 0.x: a new minor version may break the interface
   ARCH_INDEPENDENT)
-install(FILES "${PROJECT_BINARY_DIR}/hence-config.cmake"
+install(FILES "${PROJECT_SOURCE_DIR}/cmake/hence-config.cmake"
               "${PROJECT_BINARY_DIR}/hence-config-version.cmake"
         DESTINATION "${hence_package_dir}")
 

@@ -30,6 +30,7 @@ fi
 build "$here/fetch_content" fetch_content consumer "-DFETCHCONTENT_SOURCE_DIR_HENCE=$root"
 build "$here/add_subdirectory" add_subdirectory consumer "-DHENCE_SOURCE=$root"
 build "$here/leaks" leaks "" "-DHENCE_SOURCE=$root"
+build "$here/leaks" "leaks of find_package" "" "-DCMAKE_PREFIX_PATH=$prefix"
 cmake --install "$work/build leaks" --prefix "$work/leaked" >/dev/null
 if [ -n "$(find "$work/leaked" -type f 2>/dev/null)" ]; then
   echo "hence installs itself with its parent project" >&2

@@ -1,5 +1,3 @@
-@PACKAGE_INIT@
-
 # find_package(hence)                          gives hence::hence, which needs nothing else
 # find_package(hence COMPONENTS cuda)          gives hence::cuda too, and needs the CUDA toolkit
 # find_package(hence OPTIONAL_COMPONENTS cuda) gives hence::cuda where there is a CUDA toolkit
