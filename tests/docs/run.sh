@@ -2,7 +2,8 @@
 # Compiles every C++ and CUDA block of README and docs/ and configures every CMake block; programs are run. A block
 # that is no program is the inside of a function after context.hpp, or stands outside of one if it begins
 # with a template, a struct or a namespace. Then the examples in the headers' comments (comments.awk), after
-# comments.hpp. With files as arguments: those files alone.
+# comments.hpp. Names of the library and files of the repository that a text mentions are looked up. With files as
+# arguments: those files alone.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d)
@@ -101,6 +102,36 @@ int main() {}' >"$work/project/main.cpp"
       "-DFETCHCONTENT_SOURCE_DIR_HENCE=$root" >"$work/log" 2>&1 || bad "$file:$line"
   done
 done
+# Commands: their syntax; those of the pages that say how to install and to begin are run, in a copy of the sources.
+for file in "${pages[@]}"; do
+  blocks sh "$file"
+  for block in "$work"/block.*; do
+    [ -e "$block" ] || continue
+    line=$(cat "$work/line.${block##*.}")
+    number=$((number + 1))
+    bash -n "$block" >"$work/log" 2>&1 || bad "$file:$line"
+    case $file in docs/install.md | docs/tour.md) ;; *) continue ;; esac
+    rm -rf "$work/a copy"
+    mkdir "$work/a copy"
+    git ls-files -z -co --exclude-standard CMakeLists.txt LICENSE cmake include | xargs -0 cp --parents -t "$work/a copy"
+    awk '/^```cpp$/ { on = 1; next } /^```$/ { if (on) exit } on' "$file" >"$work/a copy/first.cpp"
+    (cd "$work/a copy" && HOME="$work/a home" bash -e "$block") >"$work/log" 2>&1 || bad "$file:$line"
+  done
+done
+
+# Names in the text: what is written with :: is in the headers, and a file of the repository is there.
+if [ ${#pages[@]} -gt 0 ]; then
+  grep -rhoE '[A-Za-z_][A-Za-z_0-9]*' include | sort -u >"$work/words"
+  grep -noHE '\b[a-z_0-9]+(::[A-Za-z_0-9]+)+' "${pages[@]}" | awk -F: -v words="$work/words" '
+    BEGIN { while ((getline word < words) > 0) known[word] = 1 }
+    { name = $0; sub(/^[^:]*:[0-9]*:/, "", name) }
+    name ~ /^(std|at|torch|hence::hence$|hence::cuda$)/ { next }
+    { parts = split(name, part, "::"); for (i = 1; i <= parts; i++) if (!(part[i] in known)) print $1 ":" $2 ": " name " is in no header" }' >"$work/log"
+  grep -noHE '`(tests|scripts|bench|examples|docs|cmake|packaging|include)/[A-Za-z_0-9./-]+`' "${pages[@]}" | tr -d '`' |
+    while IFS=: read -r file line path; do [ -e "$path" ] || echo "$file:$line: there is no $path"; done >>"$work/log"
+  [ ! -s "$work/log" ] || bad "names"
+fi
+
 if [ ${#headers[@]} -gt 0 ]; then
   { echo '#include "comments.hpp"' && awk -f tests/docs/comments.awk "${headers[@]}"; } >"$work/comments.cpp"
   found=$(grep -c '^void example_' "$work/comments.cpp" || true)
