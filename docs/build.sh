@@ -29,7 +29,9 @@ fi
 mapfile -t packages <docs/requirements.txt
 if venv=$(scripts/venv.sh docs "${packages[@]}"); then
   mkdir build/docs/source
+  mkdir build/docs/source/static
   cp docs/conf.py docs/*.md build/docs/source/
+  cp docs/style.css build/docs/source/static/
   "$venv/bin/python" docs/declarations.py build/docs/xml build/docs/source/declarations
   "$venv/bin/sphinx-build" -q -W --keep-going -b html -d build/docs/doctrees build/docs/source build/docs/site
   "$venv/bin/python" docs/offline.py build/docs/site build/docs/html

@@ -18,5 +18,7 @@ myst_heading_anchors = 3
 highlight_language = "text"
 html_theme = "furo"
 html_title = f"hence {release}"
+html_static_path = ["static"]
+html_css_files = ["style.css"]
 html_copy_source = False
 html_show_copyright = False

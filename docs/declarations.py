@@ -163,8 +163,28 @@ def members_of(compound):
     return "\n".join(lines)
 
 
+def lines_of(text):
+    """A declaration's line, if it is long with a parameter on each."""
+    if len(text) <= 96 or text.lstrip().startswith("//") or "(" not in text:
+        return [text]
+    start = next((m.end() for m in re.finditer(r"\w\(", text)), 0)
+    parts, depth, at = [], 0, start
+    for i in range(start, len(text)):
+        depth += text[i] in "(<[{"
+        depth -= text[i] in ")>]}"
+        if depth < 0:
+            break
+        if depth == 0 and text[i] == ",":
+            parts.append(text[at : i + 1].strip())
+            at = i + 1
+    if not parts:
+        return [text]
+    indent = " " * (len(text) - len(text.lstrip()) + 4)
+    return [text[:start], *(indent + part for part in parts), indent + text[at:].strip()]
+
+
 def entry(title, code, text, under):
-    out = [title, under * len(title), "", ".. code-block:: cpp", "", textwrap.indent(code, "   "), ""]
+    out = [title, under * len(title), "", ".. code-block:: cpp", "", textwrap.indent("\n".join(line for text in code.split("\n") for line in lines_of(text)), "   "), ""]
     return "\n".join(out) + "\n" + "\n".join(text) + "\n"
 
 
@@ -209,7 +229,7 @@ def main(folder, out):
     out.mkdir(parents=True)
     for topic, bodies in pages.items():
         title = TITLES.get(topic, topic)
-        text = [title, "=" * len(title), "", "Made from the comments of the headers.", "", ".. contents::", "   :local:", "   :depth: 1", ""]
+        text = [title, "=" * len(title), "", "Made from the comments of the headers.", ""]
         (out / f"{topic}.rst").write_text("\n".join(text) + "\n" + "\n".join(bodies))
     index = ["Declarations", "=" * 12, "", ".. toctree::", "   :maxdepth: 2", "", *(f"   {topic}" for topic in TITLES if topic in pages), *(f"   {topic}" for topic in pages if topic not in TITLES)]
     (out / "index.rst").write_text("\n".join(index) + "\n")
