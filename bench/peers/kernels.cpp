@@ -40,6 +40,30 @@ float peers_bound_read(const float* a, std::int64_t n) {
   return probe::read_stream(a, static_cast<std::size_t>(n));
 }
 
+/// The three matrix products of a log-prob from hidden states and its gradients, by hence's backend
+/// in hence's tiles of 256 rows: logits = hidden head^T, d_hidden = logits head, d_head += logits^T
+/// hidden.
+void peers_bound_products(const float* hidden, const float* head, float* d_hidden, float* d_head,
+                          std::int64_t rows, std::int64_t width, std::int64_t vocabulary) {
+  using gemm = hence::gemm::ordered;
+  const std::int64_t tile = 256, stride = hence::detail::rounded_up(vocabulary);
+  static thread_local std::vector<float> logits, scratch;
+  logits.resize(static_cast<std::size_t>(tile * stride));
+  scratch.resize(static_cast<std::size_t>(gemm::scratch_floats));
+  const view<const float, 2> h(hidden, rows, width), w(head, vocabulary, width);
+  const view<float, 2> dh(d_hidden, rows, width), dw(d_head, vocabulary, width);
+  for (std::int64_t t = 0; t < rows; t += tile) {
+    const std::int64_t n = std::min(tile, rows - t);
+    const view<float, 2> z(logits.data(), n, vocabulary, stride);
+    const view<const float, 2> read = z;
+    const auto how = t == 0 ? hence::update::overwrite : hence::update::accumulate;
+    gemm{}(hence::rows_of(h, t, n), hence::transposed(w), z, hence::update::overwrite,
+           scratch.data());
+    gemm{}(read, w, hence::rows_of(dh, t, n), hence::update::overwrite, scratch.data());
+    gemm{}(hence::transposed(read), hence::rows_of(h, t, n), dw, how, scratch.data());
+  }
+}
+
 /// Two-sided clip 0.8, 1.2 with 0.04 k3, token mean: value, and gradient for logp.
 double peers_policy(const float* logp, const float* old_logp, const float* ref_logp,
                     const float* advantages, float* gradient, std::int64_t rows,

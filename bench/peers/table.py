@@ -208,12 +208,14 @@ def token_logprob_gradient():
 
 @row
 def linear_logprob():
-    """log p from hidden states and the head, gradients of both; no bound here (bench/linear_logprob_bench.cpp)"""
+    """log p from hidden states and the head, gradients of both; bound: the three matrix products by hence's backend"""
     rows, width, vocabulary = (16, 64, 512) if options.quick else (256, 576, 49152)
     hidden, head = Array(rows, width, seed=8), Array(vocabulary, width, seed=9, low=-0.1, high=0.1)
     labels, cotangent, logp = label_array(rows, vocabulary), Array(rows, seed=10), Array(rows)
     d_hidden, d_head = Array(rows, width), Array(vocabulary, width)
+    spare_hidden, spare_head = Array(rows, width), Array(vocabulary, width)
     result = {
+        "bound": call(hence.peers_bound_products, hidden, head, spare_hidden, spare_head, rows, width, vocabulary),
         "hence": call(hence.peers_linear_logprob, hidden, head, labels, cotangent, logp, d_hidden, d_head, rows, width, vocabulary),
         "results": lambda: [d_hidden, d_head],
     }
