@@ -131,3 +131,22 @@ TEST_CASE("given numbers are positive and finite") {
   CHECK(hence::over_window(aggregate::sequence_mean_token_sum{aggregate::non_empty_rows{}}, c)
             .value == 5);
 }
+
+TEST_CASE("results over a number of rows that the caller knows add up, whatever the rows") {
+  fixture::dice random(5);
+  const auto d = fixture::random_batch(random, {3, 4, 2});
+  const auto check = [&](const auto& a) {
+    fixture::arrays<float> x(d, fixture::form::ragged);
+    const auto window = hence::over_window(a, hence::counts{});
+    auto once = hence::loss_and_gradient(hence::cpu{}, loss_with(a), x.ragged(), x.inputs(), window,
+                                         x.output());
+    const double alone = once.loss();
+    once += hence::loss_and_gradient(hence::cpu{}, loss_with(a), x.ragged(), x.inputs(), window,
+                                     x.output());
+    CHECK(once.loss() == 2 * alone);
+    CHECK(alone != 0);
+  };
+  check(aggregate::sequence_mean_token_mean_over{4});  // 6 rows in all
+  check(aggregate::sequence_mean_token_sum_over{4});
+  check(aggregate::constant{4});
+}

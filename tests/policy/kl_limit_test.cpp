@@ -209,6 +209,11 @@ TEST_CASE("what is just accepted, and what is just refused") {
     }
     return true;
   };
+  const kl::saturated limit{10.0, 4.0};  // of a number without a slope
+  CHECK(limit.output(hence::num<double>(3.0)).v == 3);
+  CHECK(limit.output(hence::num<double>(-3.0)).v == -3);
+  CHECK(limit.output(hence::num<double>(30.0)).v == 10);
+  CHECK(limit.output(hence::num<double>(-30.0)).v == -10);
   CHECK(accepts(kl::clamped{0.0, 1.0, 0.0, 1.0}));
   CHECK(accepts(kl::clamped{-1.0, 0.0, -1.0, 0.0}));
   CHECK(!accepts(kl::clamped{0.5, 1.0, -1.0, 1.0}));

@@ -94,6 +94,13 @@ TEST_CASE("what is not finite is reported, what does not fit refused") {
         }) == "hence: rewards has 1 entries, the batch has 2 rows");
   CHECK(refusal([&] { hence::subtract_kl(hence::cpu{}, k, a.ragged(), a.inputs(), {}); }) ==
         "hence: rewards is null, expected 2 rows");
+  const std::vector<std::int64_t> none{0};
+  const std::vector<float> empty;
+  const hence::policy_inputs<float> nothing{.logp = {empty, {.temperature = 1.0}},
+                                            .ref = {empty, {.temperature = 1.0}}};
+  CHECK(refusal([&] {
+          hence::subtract_kl(hence::cpu{}, k, hence::ragged{.cu_seqlens = none}, nothing, {});
+        }) == "accepted");
   auto in = a.inputs();
   in.ref.how.temperature = 0.5;
   CHECK(refusal([&] {
