@@ -180,3 +180,35 @@ TEST_CASE("random arithmetic against long double") {
     CHECK(divide(multiply(a, b), b) == a);
   }
 }
+
+TEST_CASE("bits of wide numbers") {
+  for (int i = 0; i < 128; ++i) {
+    const auto one = reward::unsigned_wide{1} << i;
+    CHECK(reward::detail::trailing_zeros(one) == i);
+    CHECK(reward::detail::trailing_zeros(~reward::unsigned_wide{0} << i) == i);
+    CHECK(reward::detail::bit_width(one) == i + 1);
+    CHECK(reward::detail::bit_width(one - 1) == i);
+  }
+}
+
+TEST_CASE("square roots against the largest square by trial, and near the limit") {
+  const auto root_of = [](std::uint64_t n) {
+    return reward::root_of(exact{static_cast<reward::wide>(n), 1, 1, 0, exact_fault::none}, 2);
+  };
+  for (std::uint64_t n = 1; n < 20000; ++n) {
+    std::uint64_t side = 1;
+    for (std::uint64_t d = 2; d * d <= n; ++d)
+      if (n % (d * d) == 0) side = d;
+    const exact x = root_of(n);
+    CHECK(x.num == static_cast<reward::wide>(side));
+    CHECK(x.root == n / (side * side));
+  }
+  const std::uint64_t p = 1048573, q = 10303, r = 10313;  // primes
+  CHECK(root_of(p * p).num == static_cast<reward::wide>(p));
+  CHECK(root_of(q * q * r).num == static_cast<reward::wide>(q));
+  CHECK(root_of(q * q * r).root == r);
+  CHECK(root_of(q * r * r).num == static_cast<reward::wide>(r));
+  CHECK(root_of(q * 103 * r * 7).root == q * 103 * r * 7);
+  CHECK(root_of(4 * p * 9).num == 6);
+  CHECK(root_of((std::uint64_t{1} << 40) - 87).root == (std::uint64_t{1} << 40) - 87);  // a prime
+}

@@ -221,10 +221,13 @@ template <class Isa = native_isa> constexpr exact root_of(exact x, int k) {
   if (detail::bit_width(num) + detail::bit_width(den) > 64 || num * den >> 40 != 0)
     return detail::fail(exact_fault::overflow);
   std::uint64_t rest = static_cast<std::uint64_t>(num * den), square = 1, free = 1;
-  for (std::uint64_t p = 2; p * p * p <= rest; p += 1 + (p & 1)) {
+  const auto take = [&](std::uint64_t p) {
+    if (rest % p != 0) return;
     while (rest % (p * p) == 0) rest /= p * p, square *= p;
     if (rest % p == 0) rest /= p, free *= p;
-  }
+  };
+  take(2), take(3);
+  for (std::uint64_t p = 5; p * p * p <= rest; p += 6) take(p), take(p + 2);  // 6k -+ 1
   // what is left is 1, a prime, two primes or the square of one
   const auto r = static_cast<std::uint64_t>(detail::integer_root<Isa>(rest, 2));
   if (r * r == rest)

@@ -18,6 +18,8 @@ struct exact_sum {
   int terms;
   exact_fault fault;  ///< why this is no number
 
+  /// 0
+  HENCE_FN constexpr exact_sum() : term{}, terms(0), fault(exact_fault::none) {}
   // NOLINTNEXTLINE: a number is a sum
   HENCE_FN constexpr exact_sum(const exact& x)
       : term{x}, terms(x.ok() && x.num != 0), fault(x.fault) {}
