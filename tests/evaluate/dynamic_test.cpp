@@ -82,6 +82,17 @@ TEST_CASE("what does not fit is refused") {
   CHECK_THROWS_WITH(
       evaluate::keep_informative(metric, two, infinity - infinity, {0, 1}, keep, state),
       "hence: tolerance is nan, expected 0 or more");
+  CHECK_THROWS_WITH(evaluate::keep_informative(metric, two, 0, {1, 0}, keep, state),
+                    "hence: range.lowest is 1, expected at most range.highest, which is 0");
+  CHECK_THROWS_WITH(
+      evaluate::keep_informative(metric, two, 0, {infinity - infinity, 0}, keep, state),
+      "hence: range.lowest is nan, expected at most range.highest, which is 0");
+  CHECK_THROWS_WITH((evaluate::difficulty_filter{0.9, 0.1}(1, 2)),
+                    "hence: low is 0.9, expected at most high, which is 0.1");
+  CHECK_THROWS_WITH((evaluate::difficulty_filter{0.1, 0.9}(3, 2)),
+                    "hence: correct is 3, expected 0 to samples, which is 2");
+  CHECK_THROWS_WITH((evaluate::difficulty_filter{0.1, 0.9}(-1, 2)),
+                    "hence: correct is -1, expected 0 to samples, which is 2");
   CHECK(keep[0] == 7);
   CHECK(state.generated == 0);
 }

@@ -95,7 +95,9 @@ TEST_CASE("what does not fit is refused before anything is written") {
   CHECK_THROWS_WITH(evaluate::pack_chunks(good, (std::int64_t{1} << 40) + 1, 1, two, room),
                     "hence: capacity is 1099511627777, expected 1 to 2^40");
   CHECK_THROWS_WITH(evaluate::pack_chunks(good, 10, 0, two, room),
-                    "hence: ranks is 0, expected 1 or more");
+                    "hence: ranks is 0, expected 1 to 2^31");
+  CHECK_THROWS_WITH(evaluate::pack_chunks(good, 10, (std::int64_t{1} << 31) + 1, two, room),
+                    "hence: ranks is 2147483649, expected 1 to 2^31");
   CHECK_THROWS_WITH(evaluate::pack_chunks(good, 10, 1, chunk, room),
                     "hence: chunk has 1 entries, lengths has 2");
   CHECK_THROWS_WITH(evaluate::pack_chunks(good, 1000, 1, two, room),

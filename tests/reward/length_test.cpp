@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <cmath>
+#include <string>
 #include <vector>
 
 namespace length = hence::reward::length;
@@ -85,4 +86,49 @@ TEST_CASE("the cosine reward") {
             doctest::Approx(low + 0.5 * (high - low) * (1 + std::cos(n * std::acos(-1.0) / 1000)))
                 .epsilon(1e-14));
     }
+}
+
+TEST_CASE("constants and lengths that do not fit are refused by name") {
+  const double nan = std::nan(""), inf = HUGE_VAL;
+  CHECK_THROWS_WITH((length::soft_overlong{100, -1}(5)),
+                    "hence: cache is -1, expected 0 to longest, which is 100");
+  CHECK_THROWS_WITH((length::soft_overlong{100, 101}(5)),
+                    "hence: cache is 101, expected 0 to longest, which is 100");
+  CHECK_THROWS_WITH((length::soft_overlong{100, 20}(-1)),
+                    "hence: tokens is -1, expected 0 or more");
+  CHECK(length::soft_overlong{100, 100}(0) == 0);
+  CHECK(length::soft_overlong{0, 0}(1) == -1);
+  CHECK_THROWS_WITH((length::open_rlhf_overlong{100, -1, 1}(5)),
+                    "hence: cache is -1, expected 0 to longest, which is 100");
+  CHECK_THROWS_WITH((length::open_rlhf_overlong{100, 1, nan}(5)),
+                    "hence: factor is nan, expected a finite number");
+  CHECK_THROWS_WITH((length::areal_overlong{100, -1, 1}(5)),
+                    "hence: cache is -1, expected 0 to longest, which is 100");
+  CHECK_THROWS_WITH((length::areal_overlong{100, 1, inf}(5)),
+                    "hence: factor is inf, expected a finite number");
+  CHECK_THROWS_WITH(length::stop_properly{nan}(1, false),
+                    "hence: coef is nan, expected a finite number");
+  const length::cosine good{1.0, 0.5, -1.0, -0.5, -10.0, 1000};
+  CHECK_THROWS_WITH(good(true, -1), "hence: tokens is -1, expected 0 or more");
+  CHECK_THROWS_WITH((length::open_r1_cosine{good}(true, -1)),
+                    "hence: tokens is -1, expected 0 or more");
+  length::cosine bad = good;
+  bad.longest = 0;
+  CHECK_THROWS_WITH(bad(true, 5), "hence: longest is 0, expected 1 or more");
+  CHECK_THROWS_WITH((length::open_r1_cosine{bad}(true, 5)),
+                    "hence: longest is 0, expected 1 or more");
+  double length::cosine::* const members[] = {
+      &length::cosine::correct_at_zero, &length::cosine::correct_at_longest,
+      &length::cosine::wrong_at_zero, &length::cosine::wrong_at_longest, &length::cosine::exceeded};
+  const char* const names[] = {"correct_at_zero", "correct_at_longest", "wrong_at_zero",
+                               "wrong_at_longest", "exceeded"};
+  for (int i = 0; i < 5; ++i) {
+    bad = good;
+    bad.*members[i] = nan;
+    const std::string sentence =
+        std::string("hence: ") + names[i] + " is nan, expected a finite number";
+    CHECK_THROWS_WITH(bad(true, 5), sentence.c_str());
+  }
+  static_assert(length::soft_overlong{20480, 4096}(18432) == -0.5);
+  static_assert(length::cosine{1.0, 0.5, -1.0, -0.5, -10.0, 1000}(true, 0) == 1.0);
 }

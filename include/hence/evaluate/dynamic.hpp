@@ -96,14 +96,28 @@ template <class Isa = native_isa>
   if (!(tolerance >= 0 && tolerance - tolerance == 0))
     hence::detail::refuse(message{} << "hence: tolerance is " << static_cast<double>(tolerance)
                                     << ", expected 0 or more");
+  if (!(range.lowest <= range.highest))
+    hence::detail::refuse(message{} << "hence: range.lowest is "
+                                    << static_cast<double>(range.lowest)
+                                    << ", expected at most range.highest, which is "
+                                    << static_cast<double>(range.highest));
   detail::judge_groups<Isa>(metric, cu_groups, tolerance, range, keep, state);
 }
 
 /// Whether a prompt is neither too hard nor too easy: low samples <= correct <= high samples.
 struct difficulty_filter {
-  double low, high;  ///< shares of correct samples, e.g. 0.1 and 0.9
-  HENCE_FN constexpr bool operator()(std::int64_t correct, std::int64_t samples) const {
-    if (samples <= 0) return false;
+  double low, high;  ///< shares of correct samples, low <= high, e.g. 0.1 and 0.9
+  /// \param correct 0 to samples. \param samples of the prompt; without one it is not kept.
+  [[gnu::always_inline]] constexpr bool operator()(std::int64_t correct,
+                                                   std::int64_t samples) const {
+    using hence::detail::message;
+    if (!(low <= high))
+      hence::detail::refuse(message{} << "hence: low is " << low
+                                      << ", expected at most high, which is " << high);
+    if (correct < 0 || correct > samples)
+      hence::detail::refuse(message{} << "hence: correct is " << correct
+                                      << ", expected 0 to samples, which is " << samples);
+    if (samples == 0) return false;
     const double share = static_cast<double>(correct) / static_cast<double>(samples);
     return share >= low && share <= high;
   }

@@ -116,7 +116,7 @@ packing best_fit(view<const std::int64_t> lengths, std::int64_t capacity, std::i
 /// O((n + capacity) log).
 /// \param lengths each 0 to capacity // [sequences]
 /// \param capacity tokens of a chunk, 1 to 2^40.
-/// \param ranks 1 or more.
+/// \param ranks 1 to 2^31.
 /// \param chunk // [sequences]
 /// \param workspace at least `packing_workspace_size` entries; overwritten.
 template <class Isa = native_isa>
@@ -127,8 +127,8 @@ template <class Isa = native_isa>
   using hence::detail::message;
   if (capacity < 1 || capacity > std::int64_t{1} << 40)
     hence::detail::refuse(message{} << "hence: capacity is " << capacity << ", expected 1 to 2^40");
-  if (ranks < 1)
-    hence::detail::refuse(message{} << "hence: ranks is " << ranks << ", expected 1 or more");
+  if (ranks < 1 || ranks > std::int64_t{1} << 31)
+    hence::detail::refuse(message{} << "hence: ranks is " << ranks << ", expected 1 to 2^31");
   if (chunk.extent[0] != lengths.extent[0])
     hence::detail::refuse(message{} << "hence: chunk has " << chunk.extent[0]
                                     << " entries, lengths has " << lengths.extent[0]);

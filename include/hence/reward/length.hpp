@@ -1,5 +1,6 @@
 /// \file
-/// Rewards of a response's length and of how it ended. Lengths are in tokens.
+/// Rewards of a response's length and of how it ended. Lengths are in tokens, 0 or more; constants
+/// that do not fit are refused with their names.
 #pragma once
 
 #include <hence/core/num.hpp>
@@ -7,12 +8,36 @@
 
 namespace hence::inline v0::reward::length {
 
+namespace detail {
+
+using hence::detail::message;
+
+[[gnu::always_inline]] constexpr void check_tokens(std::int64_t tokens) {
+  if (tokens < 0)
+    hence::detail::refuse(message{} << "hence: tokens is " << tokens << ", expected 0 or more");
+}
+[[gnu::always_inline]] constexpr void check_finite(const char* name, double x) {
+  if (!(x - x == 0))
+    hence::detail::refuse(message{} << "hence: " << name << " is " << x
+                                    << ", expected a finite number");
+}
+[[gnu::always_inline]] constexpr void check_band(std::int64_t tokens, std::int64_t longest,
+                                                 std::int64_t cache) {
+  check_tokens(tokens);
+  if (cache < 0 || cache > longest)
+    hence::detail::refuse(message{} << "hence: cache is " << cache
+                                    << ", expected 0 to longest, which is " << longest);
+}
+
+}  // namespace detail
+
 /// DAPO's soft overlong punishment: 0 up to longest - cache, ((longest - cache) - length) / cache
 /// up to longest, -1 beyond. arXiv:2503.14476 eq. 13; there longest = 20480, cache = 4096. With
 /// cache 0 the band is empty.
 struct soft_overlong {
-  std::int64_t longest, cache;
-  HENCE_FN constexpr double operator()(std::int64_t tokens) const {
+  std::int64_t longest, cache;  ///< 0 <= cache <= longest
+  [[gnu::always_inline]] constexpr double operator()(std::int64_t tokens) const {
+    detail::check_band(tokens, longest, cache);
     if (tokens <= longest - cache) return 0;
     if (tokens > longest) return -1;
     return static_cast<double>(longest - cache - tokens) / static_cast<double>(cache);
@@ -22,9 +47,11 @@ struct soft_overlong {
 /// OpenRLHF's: -factor min(exceed, cache) / cache, exceed = length - (longest - cache); 0 where
 /// cache is 0.
 struct open_rlhf_overlong {
-  std::int64_t longest, cache;
+  std::int64_t longest, cache;  ///< 0 <= cache <= longest
   double factor;
-  HENCE_FN constexpr double operator()(std::int64_t tokens) const {
+  [[gnu::always_inline]] constexpr double operator()(std::int64_t tokens) const {
+    detail::check_band(tokens, longest, cache);
+    detail::check_finite("factor", factor);
     const std::int64_t exceed = tokens - (longest - cache),
                        bounded = exceed < cache ? exceed : cache;
     if (bounded <= 0) return 0;
@@ -35,9 +62,11 @@ struct open_rlhf_overlong {
 
 /// AReaL's: as OpenRLHF's without the bound below.
 struct areal_overlong {
-  std::int64_t longest, cache;  ///< the limit, and how far before it the penalty begins
+  std::int64_t longest, cache;  ///< 0 <= cache <= longest
   double factor;
-  HENCE_FN constexpr double operator()(std::int64_t tokens) const {
+  [[gnu::always_inline]] constexpr double operator()(std::int64_t tokens) const {
+    detail::check_band(tokens, longest, cache);
+    detail::check_finite("factor", factor);
     const std::int64_t exceed = tokens - (longest - cache);
     if (exceed <= 0 || cache == 0) return 0;
     return hence::detail::arithmetic<double>::mul(
@@ -49,7 +78,8 @@ struct areal_overlong {
 /// if coef >= 0, coef itself if coef < 0. arXiv:2505.24864.
 struct stop_properly {
   double coef;
-  HENCE_FN constexpr double operator()(double reward, bool truncated) const {
+  [[gnu::always_inline]] constexpr double operator()(double reward, bool truncated) const {
+    detail::check_finite("coef", coef);
     if (!truncated) return reward;
     return coef < 0 ? coef : hence::detail::arithmetic<double>::mul(reward, coef);
   }
@@ -103,12 +133,23 @@ struct cosine {
   double correct_at_zero, correct_at_longest, wrong_at_zero, wrong_at_longest;
   double exceeded;       ///< the value of length >= longest
   std::int64_t longest;  ///< above 0
-  HENCE_FN constexpr double operator()(bool correct, std::int64_t tokens) const {
+  [[gnu::always_inline]] constexpr double operator()(bool correct, std::int64_t tokens) const {
+    check(tokens);
     return tokens >= longest ? exceeded : curve(correct, tokens);
   }
 
  protected:
-  /// The cosine, wherever it is asked.
+  [[gnu::always_inline]] constexpr void check(std::int64_t tokens) const {
+    detail::check_tokens(tokens);
+    if (longest < 1)
+      hence::detail::refuse(detail::message{} << "hence: longest is " << longest
+                                              << ", expected 1 or more");
+    detail::check_finite("correct_at_zero", correct_at_zero);
+    detail::check_finite("correct_at_longest", correct_at_longest);
+    detail::check_finite("wrong_at_zero", wrong_at_zero);
+    detail::check_finite("wrong_at_longest", wrong_at_longest);
+    detail::check_finite("exceeded", exceeded);
+  }
   template <class Isa = native_isa>
   constexpr double curve(bool correct, std::int64_t tokens) const {
     using V = num<double, Isa>;
@@ -122,7 +163,8 @@ struct cosine {
 /// open-r1's `cosine_scaled_reward`: the same curve without the penalty, and beyond the longest it
 /// rises again. Its lengths are in characters.
 struct open_r1_cosine : cosine {
-  HENCE_FN constexpr double operator()(bool correct, std::int64_t length) const {
+  [[gnu::always_inline]] constexpr double operator()(bool correct, std::int64_t length) const {
+    check(length);
     return curve(correct, length);
   }
 };
