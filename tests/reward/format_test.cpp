@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <string>
+#include <vector>
 
 namespace reward = hence::reward;
 namespace format = hence::reward::format;
@@ -131,4 +132,80 @@ TEST_CASE("one byte before the first tag, and no byte behind the text") {
   static constexpr char open[] = {'<', 't', 'h', 'i', 'n', 'k'};
   static_assert(reward::parse(reward::format::r1_zero{matching::lenient}, {open, 6}).fault ==
                 format_fault::no_think_open);
+}
+
+namespace {
+
+/// The fault by the words of `format_fault`, with the searches of std::string.
+format_fault plain_fault(bool strict_too, bool prompt_opens, bool answer_tag,
+                         const std::string& s) {
+  using enum format_fault;
+  const std::string tags[] = {"<think>", "</think>", "<answer>", "</answer>"};
+  std::vector<std::vector<std::size_t>> at(4);
+  for (std::size_t t = 0; t < 4; ++t)
+    for (std::size_t i = s.find(tags[t]); i != s.npos; i = s.find(tags[t], i + 1))
+      at[t].push_back(i);
+  const auto empty = [](const std::string& x) {
+    return x.find_first_not_of(" \t\n\v\f\r") == x.npos;
+  };
+  if (empty(s)) return blank;
+  if (!prompt_opens && at[0].empty()) return no_think_open;
+  if (at[1].empty()) return no_think_close;
+  if (answer_tag && at[2].empty()) return no_answer_open;
+  if (answer_tag && at[3].empty()) return no_answer_close;
+  if (strict_too) {
+    if (prompt_opens && !at[0].empty()) return unexpected_tag;
+    if (!answer_tag && !(at[2].empty() && at[3].empty())) return unexpected_tag;
+    for (const auto& places : at)
+      if (places.size() > 1) return repeated_tag;
+  }
+  const std::size_t open = prompt_opens ? 0 : at[0][0];
+  const std::size_t begin =
+      prompt_opens ? (s.rfind("<think>", s.find_first_not_of(" \n")) == s.find_first_not_of(" \n")
+                          ? s.find_first_not_of(" \n") + 7
+                          : 0)
+                   : open + 7;
+  const std::size_t close = s.find("</think>", open);
+  if (close == s.npos) return wrong_order;
+  std::string answer = s.substr(close + 8);
+  if (answer_tag) {
+    // the last </answer> that some <answer> opens after the thought
+    std::size_t end = s.npos, from = s.npos;
+    for (const std::size_t e : at[3])
+      for (const std::size_t b : at[2])
+        if (b > close && b < e && s.substr(b, e - b).find("</answer>") == s.npos) end = e, from = b;
+    if (end == s.npos) return wrong_order;
+    answer = s.substr(from + 8, end - from - 8);
+    if (strict_too && !empty(s.substr(0, open))) return text_before;
+    if (strict_too && !empty(s.substr(close + 8, from - close - 8))) return text_between;
+    if (strict_too && !empty(s.substr(end + 9))) return text_after;
+  } else if (strict_too && !prompt_opens && !empty(s.substr(0, open))) {
+    return text_before;
+  }
+  if (begin > close || empty(s.substr(begin, close - begin))) return blank_thought;
+  return empty(answer) ? blank_answer : none;
+}
+
+}  // namespace
+
+TEST_CASE("the fault is the first of the list that is true, in every sequence of tags and text") {
+  const char* const pieces[] = {"<think>", "</think>", "<answer>", "</answer>", "a", " \n"};
+  int seen[14] = {};
+  for (int code = 0; code < 6 * 6 * 6 * 6 * 6 * 6; ++code) {
+    std::string s;
+    for (int rest = code, i = 0; i < 6; ++i, rest /= 6) s += pieces[rest % 6];
+    if (code % 11 == 0) s = "<think>a</think>" + s;  // templates that nearly hold
+    for (const auto how : {matching::strict, matching::lenient}) {
+      const bool hard = how == matching::strict;
+      const format_fault zero = reward::parse(format::r1_zero{how}, s).fault,
+                         whole = reward::parse(format::r1{how}, s).fault,
+                         opened = reward::parse(format::opened_by_prompt{how}, s).fault;
+      REQUIRE_MESSAGE(zero == plain_fault(hard, false, true, s), s);
+      REQUIRE_MESSAGE(whole == plain_fault(hard, false, false, s), s);
+      REQUIRE_MESSAGE(opened == plain_fault(hard, true, false, s), s);
+      for (const format_fault f : {zero, whole, opened}) ++seen[static_cast<unsigned>(f)];
+    }
+  }
+  for (int f = 0; f < 14; ++f)
+    CHECK_MESSAGE(seen[f] > 0, std::string(reward::name_of(static_cast<format_fault>(f))));
 }

@@ -4,79 +4,25 @@
 /// (2.2.2) and is compared with the known one. What checkers disagree about is a named rule.
 #pragma once
 
+#include <hence/reward/answer_rules.hpp>
 #include <hence/reward/extract.hpp>
+#include <hence/reward/pairing.hpp>
 #include <hence/reward/structure.hpp>
 
 namespace hence::inline v0::reward {
-
-/// What 50% is.
-enum class percents : std::uint8_t {
-  hundredths,    ///< 0.5 and nothing else
-  sign_dropped,  ///< 50, as Hendrycks' MATH checker reads it
-  either,        ///< 50% where both have the sign, else 0.5 or 50 (math-verify)
-};
-/// Whether units count.
-enum class units : std::uint8_t {
-  must_agree,      ///< both have the same or none
-  may_be_missing,  ///< different ones differ, a missing one does not matter
-  dropped,         ///< known units are not looked at (Hendrycks' checker)
-};
-/// What is taken for a number.
-enum class unevaluated : std::uint8_t {
-  /// 17*23 is 391. Whoever asks for a product must not use this: the question itself is an answer.
-  accepted,
-  /// Sums, products, powers and quotients that come out whole are no number. 3/4, `2\sqrt{3}` and
-  /// `6.02 \times 10^{23}` are. Reference answers may be anything.
-  refused,
-};
-
-/// What a list without brackets is: 1, 2, 3.
-enum class lists : std::uint8_t {
-  sets,      ///< in any order: the solutions of an equation
-  in_order,  ///< as given: where a question asks to sort, the question itself is a permutation
-};
-
-/// What counts as equal. No default: the checkers that exist disagree about each.
-struct answer_rules {
-  percents percent;  ///< what 50% is
-  units unit;        ///< whether 5 may be 5 cm
-  unevaluated sums;  ///< whether 2+3 may be 5
-  lists order;       ///< whether 2, 1 may be 1, 2
-};
-
-namespace answer {
-
-/// Nothing is forgiven.
-inline constexpr answer_rules strict{percents::hundredths, units::must_agree, unevaluated::refused,
-                                     lists::in_order};
-/// In the manner of the MATH-500 checkers.
-inline constexpr answer_rules math{percents::either, units::may_be_missing, unevaluated::accepted,
-                                   lists::sets};
-
-}  // namespace answer
-
-/// How an answer and its reference were found to be equal, or why they are not.
-enum class match : std::uint8_t {
-  different,
-  no_answer,     ///< the answer is blank or nothing but wrappers
-  no_reference,  ///< the reference is: nothing equals it
-  same_choice,   ///< the same letter of a multiple choice
-  same_value,    ///< the same exact number
-  same_parts,    ///< the same set, list, tuple, interval or union
-  same_form,     ///< the same normalised text
-};
-/// Whether the answers are equal, in whatever way.
-HENCE_FN constexpr bool is_match(match m) { return m >= match::same_choice; }
 
 namespace detail {
 
 /// A to J out of `A`, `(A)`, `A)`, `[A]`, `A:` (a final stop came off before); 0 for anything else.
 /// \param s not empty.
 HENCE_FN constexpr char choice_letter(text s) {
-  if (s[0] == '(' || s[0] == '[') s = slice(s, 1);
+  const char open = s[0];
+  if (open == '(' || open == '[') s = slice(s, 1);
   if (s.empty() || s[0] < 'A' || s[0] > 'J') return '\0';
   const text rest = slice(s, 1);
-  const bool closed = rest.empty() || equal(rest, ")") || equal(rest, "]") || equal(rest, ":");
+  const bool closed = open == '('   ? equal(rest, ")")
+                      : open == '[' ? equal(rest, "]")
+                                    : rest.empty() || equal(rest, ")") || equal(rest, ":");
   return closed ? s[0] : '\0';
 }
 
@@ -103,19 +49,23 @@ constexpr bool same_quantity(const basic_quantity<Value>& a, const basic_quantit
 
 template <class> inline constexpr bool has_rules = false;
 
-inline constexpr int most_unordered = 64;
 inline constexpr std::size_t longest_unordered = 4096;  // bytes: each part meets each other
 
 /// An answer without its wrappers, and the number that it is.
 struct read_answer {
   text clean;
   quantity number;
-  char name;  ///< x of "x = 5"
+  char name;                                ///< x of "x = 5"
+  const basic_quantity<exact_sum>* as_sum;  ///< read already, or null
+  /// Whether it may be a sum of unlike terms: a number, or one that failed only for its terms.
+  HENCE_FN constexpr bool fits_sum() const {
+    return number.ok() || number.value.fault == exact_fault::not_exact;
+  }
 };
 template <class Isa> constexpr read_answer read(text s) {
   char name = '\0';
   s = cleaned<Isa>(s, name);
-  return {s, read_quantity<Isa>(s), name};
+  return {s, read_quantity<Isa>(s), name, nullptr};
 }
 
 template <class Isa>
@@ -150,29 +100,36 @@ template <class Isa> constexpr int names_of(const structure& s) {
   return found;
 }
 
-/// Pairs that the rules allow between the parts of two lists.
-template <class Isa> struct pairing {
-  int size;
-  std::uint64_t allowed[most_unordered];  // bit j: part i may be part j of the other
-  int partner[most_unordered];            // of j, -1: none yet
-
-  /// Finds i a partner, moving others where that helps (Kuhn): at most `size` deep.
-  constexpr bool place(int i, std::uint64_t& tried) {
-    for (int j = 0; j < size; ++j) {
-      const std::uint64_t bit = std::uint64_t{1} << j;
-      if ((allowed[i] & ~tried & bit) == 0) continue;
-      tried |= bit;
-      if (partner[j] < 0 || place(partner[j], tried)) {
-        partner[j] = i;
-        return true;
-      }
-    }
-    return false;
+/// Pairs the parts of a set with those of another. `Sums`: room for as many sums of unlike terms,
+/// so that these too are read once each; 1: there are none.
+template <class Isa, std::size_t Sums>
+constexpr bool pair_off(const structure& a, read_answer (&parts)[most_unordered], int size,
+                        answer_rules rules, int depth) {
+  basic_quantity<exact_sum> sums[Sums] = {}, own = {};
+  pairing<Isa> pairs{size, {}, {}};
+  for (int j = 0; j < size; ++j) {
+    pairs.partner[j] = -1;
+    if (Sums == 1 || !parts[j].fits_sum()) continue;
+    sums[j] = read_quantity<Isa, exact_sum>(parts[j].clean);
+    parts[j].as_sum = &sums[j];
   }
-};
+  part_reader<Isa> left(a.inside, a.form == shape::union_of);
+  text x;
+  for (int i = 0; left.next(x); ++i) {
+    read_answer part = read<Isa>(x);
+    if (Sums > 1 && part.fits_sum()) {
+      own = read_quantity<Isa, exact_sum>(part.clean);
+      part.as_sum = &own;
+    }
+    for (int j = 0; j < size; ++j)
+      if (is_match(compare<Isa>(part, parts[j], rules, depth + 1)))
+        pairs.allowed[i] |= std::uint64_t{1} << j;
+    if (std::uint64_t tried = 0; !pairs.place(i, tried)) return false;
+  }
+  return true;
+}
 
 /// Every part of one pairs with a part of the other: multisets of at most 64 parts and 4096 bytes.
-/// Equality that forgives is not transitive, so the first partner found need not be the right one.
 template <class Isa>
 constexpr bool same_set(const structure& a, const structure& b, answer_rules rules, int depth) {
   const bool unions = a.form == shape::union_of;
@@ -189,29 +146,30 @@ constexpr bool same_set(const structure& a, const structure& b, answer_rules rul
   // "x = 1, y = 2" without its names is in that order
   if (((names & 2) != 0 && (others & 1) != 0) || ((others & 2) != 0 && (names & 1) != 0))
     return same_sequence<Isa>(a, b, rules, depth);
-  part_reader<Isa> left(a.inside, unions), right(b.inside, unions);
+  part_reader<Isa> right(b.inside, unions);
   read_answer parts[most_unordered] = {};  // of b, each read once
-  pairing<Isa> pairs{size, {}, {}};
+  bool sums = false;                       // a part of a or b is a sum of unlike terms
   text x;
-  for (int j = 0; right.next(x); ++j) parts[j] = read<Isa>(x), pairs.partner[j] = -1;
-  for (int i = 0; left.next(x); ++i) {
-    const read_answer part = read<Isa>(x);
-    for (int j = 0; j < size; ++j)
-      if (is_match(compare<Isa>(part, parts[j], rules, depth + 1)))
-        pairs.allowed[i] |= std::uint64_t{1} << j;
-    if (std::uint64_t tried = 0; !pairs.place(i, tried)) return false;
+  for (int j = 0; right.next(x); ++j) {
+    parts[j] = read<Isa>(x);
+    sums |= parts[j].fits_sum() && !parts[j].number.ok();
   }
-  return true;
+  for (part_reader<Isa> left(a.inside, unions); !sums && left.next(x);) {
+    const quantity q = read<Isa>(x).number;
+    sums |= !q.ok() && q.value.fault == exact_fault::not_exact;
+  }
+  return sums ? pair_off<Isa, most_unordered>(a, parts, size, rules, depth)
+              : pair_off<Isa, 1>(a, parts, size, rules, depth);
 }
 
 /// Compares what is a sum of unlike terms: each a number or a sum. `no_answer`: they are no such.
 template <class Isa>
 constexpr match compare_sums(const read_answer& a, const read_answer& b, answer_rules rules) {
-  const auto fits = [](const quantity& q) {
-    return q.ok() || q.value.fault == exact_fault::not_exact;
+  if (!a.fits_sum() || !b.fits_sum()) return match::no_answer;
+  const auto sum_of = [](const read_answer& r) {
+    return r.as_sum != nullptr ? *r.as_sum : read_quantity<Isa, exact_sum>(r.clean);
   };
-  if (!fits(a.number) || !fits(b.number)) return match::no_answer;
-  const auto x = read_quantity<Isa, exact_sum>(a.clean), y = read_quantity<Isa, exact_sum>(b.clean);
+  const basic_quantity<exact_sum> x = sum_of(a), y = sum_of(b);
   if (!x.ok() || !y.ok()) return match::no_answer;
   if (same_quantity<Isa>(x, y, rules)) return match::same_value;
   // 2(1 + sqrt(3)) is left to compute but may be what was asked for: as a text

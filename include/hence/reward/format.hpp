@@ -18,8 +18,8 @@ enum class format_fault : std::uint8_t {
   no_think_close,   ///< there is no `</think>`
   no_answer_open,   ///< there is no `<answer>`
   no_answer_close,  ///< there is no `</answer>`
-  repeated_tag,     ///< strict: one of the tags stands twice
   unexpected_tag,   ///< strict: a tag that this template does not have
+  repeated_tag,     ///< strict: one of the tags stands twice
   wrong_order,      ///< the tags are there, in another order
   text_before,      ///< strict: text before the first tag
   text_between,     ///< strict: text between `</think>` and `<answer>`
@@ -32,7 +32,7 @@ enum class format_fault : std::uint8_t {
 template <class Isa = native_isa> constexpr const char* name_of(format_fault f) {
   constexpr const char* names[] = {"none",           "blank",          "no_think_open",
                                    "no_think_close", "no_answer_open", "no_answer_close",
-                                   "repeated_tag",   "unexpected_tag", "wrong_order",
+                                   "unexpected_tag", "repeated_tag",   "wrong_order",
                                    "text_before",    "text_between",   "text_after",
                                    "blank_thought",  "blank_answer"};
   return names[static_cast<unsigned>(f)];
@@ -57,20 +57,37 @@ enum class matching : std::uint8_t {
   lenient,
 };
 
+namespace detail {
+
+template <class> inline constexpr bool says_how = false;
+
+/// A template with its matching. Without one: does not compile, since the paper states none.
+struct matched {
+  template <class Unstated = void> constexpr matched() : how{} {
+    static_assert(says_how<Unstated>,
+                  "hence: say how strictly the template is matched: matching::strict or "
+                  "matching::lenient");
+  }
+  HENCE_FN constexpr explicit matched(matching strictness) : how(strictness) {}
+  matching how;
+};
+
+}  // namespace detail
+
 namespace format {
 
 /// R1-Zero: `<think>thought</think><answer>answer</answer>`.
-struct r1_zero {
-  matching how;  ///< `matching::strict` or `matching::lenient`
+struct r1_zero : detail::matched {
+  using matched::matched;
 };
 /// R1 and its chat template written in full: `<think>thought</think>summary`.
-struct r1 {
-  matching how;  ///< `matching::strict` or `matching::lenient`
+struct r1 : detail::matched {
+  using matched::matched;
 };
 /// The distilled models' form: the prompt ended with `<think>`, so the response is
 /// `thought</think>summary`. Lenient also takes a response that repeats the `<think>`.
-struct opened_by_prompt {
-  matching how;  ///< `matching::strict` or `matching::lenient`
+struct opened_by_prompt : detail::matched {
+  using matched::matched;
 };
 
 }  // namespace format

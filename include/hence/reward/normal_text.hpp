@@ -4,9 +4,10 @@
 ///
 /// What is left out: white space (but where it keeps two numbers apart: 1 2, 1, 234 and 1. 5),
 /// TeX's spaces, `\left` and `\right`, dollars of formulas, the braces of `\text{}` and of fonts.
-/// What is rewritten: `\dfrac` and `\tfrac`, `\frac12` and `\sqrt2`, x^{2}, .5, operators and
-/// relations in LaTeX, Unicode or ASCII. Words of three ASCII letters or more are lowered, and
-/// capitalised ones of two (No); single letters and AB keep their case.
+/// What is rewritten: +`\infty` at the beginning of a term, `\dfrac` and `\tfrac`, `\frac12` and
+/// `\sqrt2`, x^{2}, .5, operators and relations in LaTeX, Unicode or ASCII. Words of three ASCII
+/// letters or more are lowered, and capitalised ones of two (No); single letters and AB keep their
+/// case.
 #pragma once
 
 #include <hence/reward/tokens.hpp>
@@ -151,9 +152,18 @@ template <class Isa> class normal_reader {
     ++at_;
   }
 
+  /// Whether what is said next begins a term: a plus before infinity says nothing there.
+  constexpr bool begins_term() const {
+    return last_ == '\0' || last_ == '(' || last_ == '[' || last_ == ',';
+  }
+  constexpr bool infinity_follows() const {
+    return command_at(s_, at_, "\\infty") || stands_at(s_, at_, "\u221E");
+  }
+
   constexpr void operation(symbol x) {
     switch (x) {
       case symbol::plus:
+        if (begins_term() && infinity_follows()) return;
         return emit('+');
       case symbol::minus:
         return emit('-');
