@@ -14,29 +14,30 @@ template <class Isa, class Value>
 constexpr Value expression_reader<Isa, Value>::literal_value(bool extended) {
   wide value = 0;
   int places = 0;
-  if (!digits(value, places)) return refuse(exact_fault::overflow);
+  if (!in_.digits(value, places)) return refuse(exact_fault::overflow);
   bool has_digits = places > 0;
   const auto separator = [&] {
-    return parentheses_ > 0 && next_is(',') ? 0 : separator_at<Isa>(s_, at_);
+    return parentheses_ > 0 && in_.next_is(',') ? 0 : separator_at<Isa>(in_.s, in_.at);
   };
   // separators of thousands: one to three digits, then groups of exactly three
   const auto is_group = [&](std::size_t at) {
     for (std::size_t i = 0; i < 3; ++i)
-      if (at + i >= s_.size() || !is_digit(s_[at + i])) return false;
-    return at + 3 >= s_.size() || !is_digit(s_[at + 3]);
+      if (at + i >= in_.s.size() || !is_digit(in_.s[at + i])) return false;
+    return at + 3 >= in_.s.size() || !is_digit(in_.s[at + 3]);
   };
   if (extended && has_digits && places <= 3 && value != 0)
-    for (std::size_t n = separator(); n != 0 && is_group(at_ + n); n = separator()) {
-      at_ += n;
-      for (int i = 0; i < 3; ++i, ++at_)
-        if (!append(value, s_[at_])) return refuse(exact_fault::overflow);
+    for (std::size_t n = separator(); n != 0 && is_group(in_.at + n); n = separator()) {
+      in_.at += n;
+      for (int i = 0; i < 3; ++i, ++in_.at)
+        if (!in_.append(value, in_.s[in_.at])) return refuse(exact_fault::overflow);
     }
   exact x{value, 1, 1, 0, exact_fault::none};
   bool is_decimal = false;
-  if (extended && next_is('.') && (has_digits || (at_ + 1 < s_.size() && is_digit(s_[at_ + 1])))) {
+  if (extended && in_.next_is('.') &&
+      (has_digits || (in_.at + 1 < in_.s.size() && is_digit(in_.s[in_.at + 1])))) {
     is_decimal = true;
-    ++at_;
-    if (!digits(value, places)) return refuse(exact_fault::overflow);
+    ++in_.at;
+    if (!in_.digits(value, places)) return refuse(exact_fault::overflow);
     has_digits |= places > 0;
     if (places > 37) return refuse(exact_fault::overflow);
     wide scale = 1;
@@ -44,14 +45,14 @@ constexpr Value expression_reader<Isa, Value>::literal_value(bool extended) {
     x = exact_ratio<Isa>(value, scale);
   }
   if (!has_digits) return refuse(exact_fault::syntax);
-  if (extended && (next_is('e') || next_is('E'))) {
-    std::size_t at = at_ + 1;
-    const bool negative = at < s_.size() && s_[at] == '-';
-    if (at < s_.size() && (s_[at] == '-' || s_[at] == '+')) ++at;
-    if (at < s_.size() && is_digit(s_[at])) {
-      at_ = at;
+  if (extended && (in_.next_is('e') || in_.next_is('E'))) {
+    std::size_t at = in_.at + 1;
+    const bool negative = at < in_.s.size() && in_.s[at] == '-';
+    if (at < in_.s.size() && (in_.s[at] == '-' || in_.s[at] == '+')) ++at;
+    if (at < in_.s.size() && is_digit(in_.s[at])) {
+      in_.at = at;
       wide n = 0;
-      if (!digits(n, places)) return refuse(exact_fault::overflow);
+      if (!in_.digits(n, places)) return refuse(exact_fault::overflow);
       if (x.num == 0) return x;
       return checked(
           multiply<Isa>(x, power<Isa>(exact{10, 1, 1, 0, exact_fault::none}, negative ? -n : n)));
@@ -66,40 +67,40 @@ constexpr Value expression_reader<Isa, Value>::literal_value(bool extended) {
 /// a proper fraction of plain integers; anything else is a product or left alone.
 template <class Isa, class Value>
 constexpr Value expression_reader<Isa, Value>::fraction_part(exact whole) {
-  if (at_ == s_.size()) return whole;
-  const std::size_t before = at_;
-  skip();
-  const bool spaced = at_ != before;
-  if (at_ < s_.size() && !is_ascii(s_[at_]))
+  if (in_.ends()) return whole;
+  const std::size_t before = in_.at;
+  in_.skip();
+  const bool spaced = in_.at != before;
+  if (in_.at < in_.s.size() && !is_ascii(in_.s[in_.at]))
     for (const vulgar& v : vulgar_fractions)
-      if (stands_at(s_, at_, v.form)) return checked(add<Isa>(whole, vulgar_value(v)));
+      if (stands_at(in_.s, in_.at, v.form)) return checked(add<Isa>(whole, vulgar_value(v)));
   std::size_t size = 0;
   wide num = 0, den = 0;
   int places = 0;
   const auto number = [&](wide& n) {
-    return digits(n, places) && places > 0 && bit_width(magnitude(n)) < 62;
+    return in_.digits(n, places) && places > 0 && bit_width(magnitude(n)) < 62;
   };
   bool found = false;
-  if (symbol_at<Isa>(s_, at_, size) == symbol::fraction) {
-    at_ += size;
+  if (symbol_at<Isa>(in_.s, in_.at, size) == symbol::fraction) {
+    in_.at += size;
     const auto group = [&](wide& n) {
-      skip();
-      if (at_ < s_.size() && is_digit(s_[at_])) {  // \frac12
-        n = s_[at_++] - '0';
+      in_.skip();
+      if (in_.next_is_digit()) {  // \frac12
+        n = in_.s[in_.at++] - '0';
         return true;
       }
-      if (!take('{')) return false;
-      skip();
+      if (!in_.take('{')) return false;
+      in_.skip();
       if (!number(n)) return false;
-      skip();
-      return take('}');
+      in_.skip();
+      return in_.take('}');
     };
     found = group(num) && group(den);
-  } else if (spaced && number(num) && take('/')) {
+  } else if (spaced && number(num) && in_.take('/')) {
     found = number(den);
   }
   if (found && num > 0 && num < den) return checked(add<Isa>(whole, exact_ratio<Isa>(num, den)));
-  at_ = before;
+  in_.at = before;
   return whole;
 }
 
