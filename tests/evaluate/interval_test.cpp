@@ -116,3 +116,22 @@ TEST_CASE("what lies behind the values is none of them") {
   const hence::view<const double> two(more.data(), 2);
   CHECK(evaluate::bootstrap(two, 0.9, 1, means).high <= 2);
 }
+
+TEST_CASE("each resample draws as many values as there are, odd or even") {
+  for (std::size_t size = 1; size < 8; ++size) {
+    const std::vector<double> same(size, 0.375);
+    std::vector<double> means(20);
+    const auto i = evaluate::bootstrap(same, 0.9, 3, means);
+    CHECK(i.low == 0.375);
+    CHECK(i.high == 0.375);
+  }
+  // of three values one is 1: 0 to 3 of the draws are, with the chances C(3, k) 2^(3 - k) / 27
+  const std::vector<double> values{0, 0, 1};
+  std::vector<double> means(27000);
+  evaluate::bootstrap(values, 0.9, 4, means);
+  const double expected[] = {8000, 12000, 6000, 1000};
+  double seen[4] = {};
+  for (const double m : means) seen[std::lround(3 * m)] += 1;
+  for (int k = 0; k < 4; ++k)  // five standard deviations
+    CHECK(std::abs(seen[k] - expected[k]) < 5 * std::sqrt(expected[k] * (1 - expected[k] / 27000)));
+}

@@ -57,6 +57,24 @@ TEST_CASE("prompts do not see each other; absent columns hold; ties go to the lo
   CHECK(evaluate::select({}, zero, 1, none).of(rejection::kept) == 0);
 }
 
+TEST_CASE("whatever the output held before, and the next prompt's better sample, do not matter") {
+  const std::vector<float> score{1, 2, 9};
+  const std::vector<std::uint64_t> key{1, 2, 2};
+  const std::vector<std::int64_t> groups{0, 2, 3};
+  for (int r = 0; r < evaluate::rejections; ++r) {
+    std::vector<rejection> out(3, static_cast<rejection>(r));
+    evaluate::select({.correct = {},
+                      .readable = {},
+                      .one_language = {},
+                      .without_repetition = {},
+                      .key = key,
+                      .score = score},
+                     groups, 1, out);
+    CHECK(out ==
+          std::vector<rejection>{rejection::not_among_best, rejection::kept, rejection::kept});
+  }
+}
+
 TEST_CASE("what does not fit is refused before anything is written") {
   std::vector<rejection> out(2, rejection::repetitive);
   const std::vector<std::int64_t> good{0, 2}, short_of{0, 1}, falling{0, 2, 1, 2};

@@ -1,6 +1,7 @@
 #include <hence/reward/combine.hpp>
 
 #include <doctest/doctest.h>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -53,4 +54,13 @@ TEST_CASE("R1's sums") {
   CHECK(recipe::deepseek_r1_zero_reward(1, 1) == 2);
   CHECK(recipe::deepseek_r1_stage1_reward(1, 1, 0.5) == 2.5);
   CHECK(recipe::deepseek_r1_stage2_reward(0, 0.75, 1, 0.5) == 2.25);
+}
+
+TEST_CASE("a weight behind the last is not looked at") {
+  const std::vector<double> weights{1, 2, std::nan("")};
+  const std::vector<float> columns{1, 10};
+  std::vector<float> out(1);
+  hence::reward::weighted_sum(hence::view<const float, 2>(columns.data(), 1, 2),
+                              hence::view<const double>(weights.data(), 2), out);
+  CHECK(out[0] == 21.0f);
 }

@@ -65,3 +65,15 @@ TEST_CASE("what begins like a box is none") {
   CHECK(find_answer(extract::last_boxed{}, "\\boxed  {5} \\boxedx{6}").answer == "5");
   CHECK(find_answer(extract::last_boxed{}, "\\\\boxed{5}").answer == "5");
 }
+
+TEST_CASE("nothing behind the end of a text is read") {
+  // the compiler lets nothing behind an array be read
+  static constexpr char box[] = {'5', '\\', 'b', 'o', 'x', 'e', 'd'};
+  static_assert(reward::find_answer(reward::extract::last_boxed{}, {box, 7}).fault ==
+                reward::extract_fault::missing);
+  static_assert(reward::find_answer(reward::extract::only_boxed{}, {box, 7}).fault ==
+                reward::extract_fault::missing);
+  static_assert(reward::find_answer(reward::extract::only_boxed{}, {box, 1}).fault ==
+                reward::extract_fault::missing);
+  static_assert(reward::find_answer(reward::extract::boxed_or_whole{}, {box, 1}).answer == "5");
+}

@@ -97,3 +97,13 @@ TEST_CASE("the letter of a definition") {
   CHECK(name("5") == '-');
   CHECK(name("x = y = 5") == '-');
 }
+
+TEST_CASE("eight wrappers come off, a ninth stays") {
+  const auto boxed = [](int layers) {
+    std::string s = "5";
+    for (int i = 0; i < layers; ++i) s = "\\boxed{" + s + "}";
+    return s;
+  };
+  CHECK(reward::parse_quantity(boxed(8)).ok());
+  CHECK_FALSE(reward::parse_quantity(boxed(9)).ok());
+}

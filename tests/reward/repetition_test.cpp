@@ -1,8 +1,10 @@
 #include <hence/reward/repetition.hpp>
 
 #include <doctest/doctest.h>
+#include <algorithm>
 #include <random>
 #include <set>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -105,4 +107,14 @@ TEST_CASE("bad arguments are refused") {
   CHECK_THROWS_WITH(reward::find_loop(t, 1, small), "hence: times is 1, expected 2 or more");
   CHECK_THROWS_WITH(reward::find_loop(t, 2, small),
                     "hence: workspace has 1 entries, expected at least 3");
+}
+
+TEST_CASE("different words have different ids") {
+  std::string s;
+  for (int i = 0; i < 1000; ++i) s += "w" + std::to_string(i) + " ";
+  ids found(1000);
+  CHECK(reward::word_ids(s, found) == 1000);
+  std::sort(found.begin(), found.end());
+  CHECK(std::unique(found.begin(), found.end()) == found.end());
+  CHECK(found[0] >= 0);
 }

@@ -62,3 +62,11 @@ TEST_CASE("a million brackets") {
     CHECK(detail::structure_of<isa>(s).form == shape::single);
   }
 }
+
+TEST_CASE("nothing behind the end of a text is read") {
+  static constexpr char list[] = {'(', '1', ',', '2', ')', '\\'};
+  static_assert(detail::structure_of<isa>({list, 5}).form == shape::ordered);
+  static_assert(detail::structure_of<isa>({list, 4}).form == shape::single);
+  static_assert(detail::structure_of<isa>({list, 6}).form == shape::single);
+  static_assert(detail::structure_of<isa>({list, 0}).form == shape::single);
+}

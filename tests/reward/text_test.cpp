@@ -93,3 +93,19 @@ TEST_CASE("the empty part stands everywhere") {
   CHECK(reward::find("ab", "", 2) == 2);
   CHECK(reward::find("ab", "", 3) == reward::npos);
 }
+
+TEST_CASE("classes of bytes, all 256") {
+  for (int i = 0; i < 256; ++i) {
+    const char c = static_cast<char>(i);
+    const std::string_view digits = "0123456789", small = "abcdefghijklmnopqrstuvwxyz",
+                           large = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", spaces = " \t\n\v\f\r";
+    const auto in = [&](std::string_view set) { return set.find(c) != set.npos; };
+    CHECK(reward::is_digit(c) == in(digits));
+    CHECK(reward::is_lower(c) == in(small));
+    CHECK(reward::is_upper(c) == in(large));
+    CHECK(reward::is_letter(c) == (in(small) || in(large)));
+    CHECK(reward::is_space(c) == in(spaces));
+    CHECK(reward::is_ascii(c) == (i < 128));
+    CHECK(reward::lowered(c) == (in(large) ? small[large.find(c)] : c));
+  }
+}
