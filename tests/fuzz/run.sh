@@ -14,20 +14,31 @@ flags=("$@")
 work=${HENCE_FUZZ_WORK:-$(mktemp -d)}
 [ -n "${HENCE_FUZZ_WORK:-}" ] || trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"
-failed=0
-for source in "$here"/*_fuzz.cpp; do
-  name=$(basename "$source" .cpp)
-  # optimised: the properties are worth little if few inputs are tried
-  "$compiler" -std=c++20 -O2 -g1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -w \
-    -I"$here/../../include" "$source" -o "$work/$name"
+# run_one SOURCE: builds and runs it; one line, and the log's end if it failed.
+run_one() {
+  local name
+  name=$(basename "$1" .cpp)
   mkdir -p "$work/corpus/$name"
-  if (cd "$work" && "./$name" -dict="$here/latex.dict" -max_len=512 -timeout=5 -print_final_stats=1 "${flags[@]}" \
-    "corpus/$name" "$here/corpus/$name") >"$work/$name.log" 2>&1; then
+  # optimised: the properties are worth little if few inputs are tried
+  if "$compiler" -std=c++20 -O2 -g1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -w \
+    -I"$here/../../include" "$1" -o "$work/$name" >"$work/$name.log" 2>&1 &&
+    (cd "$work" && "./$name" -dict="$here/latex.dict" -max_len=512 -timeout=5 -print_final_stats=1 "${flags[@]}" \
+      "corpus/$name" "$here/corpus/$name") >"$work/$name.log" 2>&1; then
     echo "$name: $(grep -o 'number_of_executed_units: *[0-9]*' "$work/$name.log" | grep -o '[0-9]*$') executions, no finding"
   else
     echo "$name: FAILED"
     tail -n 40 "$work/$name.log"
-    failed=1
   fi
+}
+for source in "$here"/*_fuzz.cpp; do
+  while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+  run_one "$source" >"$work/$(basename "$source" .cpp).line" &
+done
+wait
+failed=0
+for source in "$here"/*_fuzz.cpp; do
+  line=$work/$(basename "$source" .cpp).line
+  cat "$line"
+  if grep -q FAILED "$line"; then failed=1; fi
 done
 exit $failed

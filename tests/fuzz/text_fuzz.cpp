@@ -1,11 +1,13 @@
-// Words, scripts, hashes and repetition.
+// Words, scripts, hashes, repetition, and the lines of JSON of the verifier.
 
+#include "../../examples/07_verify/json_line.hpp"
 #include "demand.hpp"
 
 #include <hence/reward/language.hpp>
 #include <hence/reward/normal_text.hpp>
 #include <hence/reward/repetition.hpp>
 
+#include <string>
 #include <vector>
 
 namespace reward = hence::reward;
@@ -52,5 +54,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     demand(data[size - 1 - static_cast<std::size_t>(i)] ==
                data[size - 1 - static_cast<std::size_t>(i + loop.period)],
            "loops repeat");
+
+  (void)json_line::read(s);
+  std::string line = "{\"n\": [1, {\"}\": 2}], \"t\": \"";
+  for (const char c : s) {
+    if (c == '"' || c == '\\') line += '\\';
+    line += c;
+  }
+  const auto object = json_line::read(line + "\"}");
+  demand(object.has_value(), "an object of strings is read");
+  demand(object->find("t") != nullptr && *object->find("t") == s, "what is quoted is read back");
+  demand(object->find("n") == nullptr, "other values are skipped");
   return 0;
 }
