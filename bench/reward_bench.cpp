@@ -75,6 +75,11 @@ void compare_lists(benchmark::State& state) {
     return reward::compare_answers(s, s, reward::answer::math);
   });
 }
+void compare_roots(benchmark::State& state) {  // the dearest numbers: a prime near 2^40 to factor
+  over_sizes(state, repeated("\\sqrt{1099511627689}, ", state.range(0)), [](const std::string& s) {
+    return reward::compare_answers(s, s, reward::answer::math);
+  });
+}
 void compare_braces(benchmark::State& state) {
   over_sizes(state, repeated("{", state.range(0)), [](const std::string& s) {
     return reward::compare_answers(s, s, reward::answer::math);
@@ -109,6 +114,7 @@ HENCE_BENCH_SIZES(format_of_tags);
 HENCE_BENCH_SIZES(boxes);
 HENCE_BENCH_SIZES(compare_texts);
 HENCE_BENCH_SIZES(compare_lists);
+HENCE_BENCH_SIZES(compare_roots);
 HENCE_BENCH_SIZES(compare_braces);
 HENCE_BENCH_SIZES(words);
 HENCE_BENCH_SIZES(unclosed);

@@ -12,6 +12,7 @@ CI: the peers change.
 """
 import json
 import re
+import statistics
 import subprocess
 import sys
 import time
@@ -47,7 +48,7 @@ def compare_reasoning_gym():
         print("reasoning-gym is not installed: left out")
         return
     judged = agreed = 0
-    spent = 0.0
+    spent = {}  # seconds a verdict, by data set
     for name in sorted(DATASETS):
         try:
             data = reasoning_gym.create_dataset(name, size=ENTRIES, seed=42)
@@ -71,7 +72,7 @@ def compare_reasoning_gym():
                 theirs.append(data.score_answer(answer, entry) == 1.0)
             except Exception:
                 theirs.append(False)
-        spent += time.process_time() - started
+        spent[name] = (time.process_time() - started) / len(trials)
         both = [v == t for v, t in zip(verdicts, theirs)]
         judged, agreed = judged + len(both), agreed + sum(both)
         text = ""
@@ -79,7 +80,10 @@ def compare_reasoning_gym():
             i = both.index(False)
             text = f"  e.g. {trials[i][1]!r:.40} for {trials[i][0]['answer']!r:.40}: hence {verdicts[i]}"
         print(f"{name:32} {sum(both):4} of {len(both):4}{text}")
-    print(f"reasoning-gym: {agreed} of {judged} verdicts agree; its rate {judged / spent:.0f} a second")
+    slowest = max(spent, key=spent.get)
+    print(f"reasoning-gym: {agreed} of {judged} verdicts agree; its rate {1 / statistics.median(spent.values()):.0f} "
+          f"a second in the median data set, {1 / statistics.mean(spent.values()):.0f} over all, "
+          f"{1 / spent[slowest]:.1f} in {slowest}")
 
 
 def read_cases(table):
