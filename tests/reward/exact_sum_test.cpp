@@ -143,3 +143,19 @@ TEST_CASE("random sums against long double, and the laws of a field") {
   }
   CHECK(judged > 8000);
 }
+
+TEST_CASE("terms ascend by the power of pi, then by the root") {
+  const auto term = [](std::uint64_t root, int pi) {
+    return reward::exact_sum(reward::exact{1, 1, root, pi, reward::exact_fault::none});
+  };
+  reward::exact_sum sum = term(2, 1);
+  for (const auto& t : {term(3, -1), term(5, 0), term(1, 0), term(1, 1), term(2, -1)})
+    sum = reward::add(sum, t);
+  const std::uint64_t roots[] = {2, 3, 1, 5, 1, 2};
+  const int powers[] = {-1, -1, 0, 0, 1, 1};
+  CHECK(sum.terms == 6);
+  for (int i = 0; i < 6; ++i) {
+    CHECK(sum.term[i].root == roots[i]);
+    CHECK(sum.term[i].pi == powers[i]);
+  }
+}

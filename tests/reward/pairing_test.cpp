@@ -58,3 +58,13 @@ TEST_CASE("64 parts, each of which moves the one before") {
   CHECK_FALSE(pairs_off(allowed));
   CHECK(pairs_off({}));
 }
+
+TEST_CASE("no partner beyond the last is tried") {
+  // the compiler refuses a shift by 64
+  static_assert([] {
+    pairing p{64, {}, {}};
+    for (int& j : p.partner) j = -1;
+    std::uint64_t tried = 0;
+    return !p.place(0, tried) && tried == 0;
+  }());
+}

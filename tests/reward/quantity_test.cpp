@@ -107,3 +107,16 @@ TEST_CASE("eight wrappers come off, a ninth stays") {
   CHECK(reward::parse_quantity(boxed(8)).ok());
   CHECK_FALSE(reward::parse_quantity(boxed(9)).ok());
 }
+
+TEST_CASE("nothing behind the end of a text is read") {
+  // the compiler lets nothing behind an array be read
+  static constexpr char open[] = {'\\', 't', 'e', 'x', 't', '{', '{', '5', '}'};
+  static_assert(!parse_quantity({open, 9}).ok());
+  static_assert(!parse_quantity({open, 5}).ok());
+  static constexpr char name[] = {'x', '='};
+  static_assert(!parse_quantity({name, 1}).ok());
+  static_assert(!parse_quantity({name, 2}).ok());
+  static constexpr char five[] = {'5', '.', '5', '%'};
+  static_assert(parse_quantity({five, 1}).ok() && parse_quantity({five, 2}).ok());
+  static_assert(parse_quantity({five, 4}).percent);
+}

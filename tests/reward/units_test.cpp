@@ -56,3 +56,17 @@ TEST_CASE("the table's names are different and its ids fit") {
   }
   CHECK(twice == 0);
 }
+
+TEST_CASE("64 bytes are read, to the last and not beyond") {
+  static_assert([] {
+    char s[64] = {};
+    for (char& c : s) c = ' ';
+    s[0] = 'm', s[63] = '^';
+    reward::unit_code c = 0;
+    const bool dangling = reward::detail::read_unit<hence::native_isa>({s, 64}, c);
+    s[63] = '/';
+    const bool divided = reward::detail::read_unit<hence::native_isa>({s, 64}, c);
+    s[63] = 's';
+    return !dangling && !divided && reward::detail::read_unit<hence::native_isa>({s, 64}, c);
+  }());
+}

@@ -23,12 +23,15 @@ template <class Isa = native_isa, class Passed>
   if (cases < 1)
     hence::detail::refuse(hence::detail::message{} << "hence: cases is " << cases
                                                    << ", expected 1 or more");
+  constexpr bool is_verdict = requires { passed(cases) ? 1 : 0; };
+  static_assert(is_verdict, "hence: verdicts are a callable (index of the case) -> bool");
   std::int64_t good = 0;
-  for (std::int64_t i = 0; i < cases; ++i) {
-    const bool ok = passed(i);
-    if (!ok && rule == verdicts::all_passed) return 0;
-    good += ok ? 1 : 0;
-  }
+  if constexpr (is_verdict)
+    for (std::int64_t i = 0; i < cases; ++i) {
+      const bool ok = passed(i) ? true : false;
+      if (!ok && rule == verdicts::all_passed) return 0;
+      good += ok ? 1 : 0;
+    }
   return static_cast<double>(good) / static_cast<double>(cases);
 }
 

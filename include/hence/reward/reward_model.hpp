@@ -23,9 +23,19 @@ enum class shown : std::uint8_t {
 template <class Isa = native_isa, class Format, class Model>
 constexpr double model_reward(shown what, const Format& how, text prompt, text whole,
                               double unreadable, Model&& model) {
-  if (what == shown::whole_response) return static_cast<double>(model(prompt, whole));
-  const response r = parse(how, whole);
-  return r.ok() ? static_cast<double>(model(prompt, r.answer)) : unreadable;
+  constexpr bool is_format = requires { static_cast<bool>(parse(how, whole).ok()); };
+  constexpr bool is_model = requires { static_cast<double>(model(prompt, whole)); };
+  static_assert(is_format,
+                "hence: a format is one of reward::format with its matching, e.g. "
+                "format::r1{matching::lenient}, or a type with a parse(format, text) of its own");
+  static_assert(is_model, "hence: a reward model is a callable (text prompt, text part) -> double");
+  if constexpr (is_format && is_model) {
+    if (what == shown::whole_response) return static_cast<double>(model(prompt, whole));
+    const auto r = parse(how, whole);
+    return r.ok() ? static_cast<double>(model(prompt, r.answer)) : unreadable;
+  } else {
+    return unreadable;
+  }
 }
 
 }  // namespace hence::inline v0::reward
