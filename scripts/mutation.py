@@ -7,8 +7,8 @@ judged by the tests that mirror its header.
   scripts/mutation.py --per 10 kl clip    of the headers whose names contain kl or clip
   scripts/mutation.py --list              what there would be, without building anything
 
-A mutant is killed if a test fails, ends badly or runs for more than a minute. One that does not
-compile does not count. Survivors that docs/mutation.md proves equivalent do not count either; any
+A mutant is killed if a test fails, a static_assert in it too, ends badly or runs for more than a
+minute. One that does not compile otherwise does not count. Survivors that docs/mutation.md proves equivalent do not count either; any
 other survivor is printed, and the exit status is 1. Needs g++ (or CXX) and doctest. Runs niced, one
 compiler at a time, in a folder of its own under the system's temporary one. mutation_switch.py puts
 all mutants of a header into one program; what does not fit there is compiled and judged alone.
@@ -145,6 +145,9 @@ RULES = [
 SKIP = re.compile(r"^\s*(//|#|template|requires|concept|using|static_assert|namespace|friend)"
                   r"|refuse|<<|message|static_assert|\brequires\b|constexpr bool \w+ ="
                   r"|\"|std::(same_as|convertible_to|is_same)")
+
+# A static_assert of a test that no longer holds, or is no constant because it reads behind an array.
+BY_ASSERTION = re.compile(r"tests/\S+: error: (static assertion failed|non-constant condition)")
 
 
 def mutants_of(header):

@@ -78,6 +78,7 @@ TEST_CASE("the order of equal lengths does not matter to the chunks' sizes, and 
   const auto r = pack({4, 4, 4}, 10, 4);
   CHECK(r.p.chunks == 4);
   CHECK(r.p.empty == 1);
+  CHECK(pack({4, 4, 4}, 10, 1).chunk == ids{0, 0, 1});  // of equal ones the first is packed first
   CHECK(pack({}, 10, 4).p.chunks == 0);
   CHECK(pack({10, 10, 0}, 10, 1).p.chunks == 2);
   CHECK(pack({0, 0}, 10, 1).p.chunks == 1);  // a chunk that is all room takes more

@@ -118,3 +118,10 @@ TEST_CASE("different words have different ids") {
   CHECK(std::unique(found.begin(), found.end()) == found.end());
   CHECK(found[0] >= 0);
 }
+
+TEST_CASE("words beyond the room are counted and not written") {
+  ids room(3, -7);
+  CHECK(reward::word_ids("a b c d", hence::view<std::int64_t>(room.data(), 2)) == 4);
+  CHECK(room[1] >= 0);
+  CHECK(room[2] == -7);
+}
