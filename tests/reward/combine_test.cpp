@@ -1,3 +1,4 @@
+#include <hence/policy/advantage_gdpo.hpp>
 #include <hence/reward/combine.hpp>
 
 #include <doctest/doctest.h>
@@ -63,4 +64,22 @@ TEST_CASE("a weight behind the last is not looked at") {
   hence::reward::weighted_sum(hence::view<const float, 2>(columns.data(), 1, 2),
                               hence::view<const double>(weights.data(), 2), out);
   CHECK(out[0] == 21.0f);
+}
+
+TEST_CASE("the same columns go into GDPO, which tells apart what the sum does not") {
+  // accuracy is rare and format is common: right without format, wrong with format, three of these
+  const std::vector<float> columns{1, 0, 0, 1, 0, 1, 0, 1};
+  const hence::view<const float, 2> both(columns.data(), 4, 2);
+  const std::vector<double> equal{1, 1};
+  std::vector<float> sums(4), advantages(4);
+  reward::weighted_sum(both, equal, sums);
+  CHECK(sums == std::vector<float>{1, 1, 1, 1});
+  const std::vector<std::int64_t> cu{0, 4};
+  const hence::advantage::gdpo rule{{2.0, 1.0}, 0.0, 0.0, hence::advantage::singleton_zero{}};
+  hence::advantages(hence::reference<float>{}, rule, hence::groups{.cu_groups = cu}, both,
+                    advantages);
+  // each column is +-3/2 for the rare one and -+1/2 for the others: 3 - 3/2 and -1 + 1/2
+  CHECK(advantages[0] == doctest::Approx(1.5));
+  for (int i = 1; i < 4; ++i)
+    CHECK(advantages[static_cast<std::size_t>(i)] == doctest::Approx(-0.5));
 }
