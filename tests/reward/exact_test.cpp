@@ -61,9 +61,8 @@ TEST_CASE("roots and pi") {
   CHECK(add(surd(1, 1, 2), integer(0)) == surd(1, 1, 2));
   // the square of a large prime, two large primes, and what is too long to look into
   CHECK(root_of(integer(reward::wide{1048573} * 1048573), 2) == integer(1048573));
-  CHECK(root_of(integer(reward::wide{1048573} * 1048571), 2) ==
-        surd(1, 1, 1048573ull * 1048571ull));
-  CHECK(root_of(integer((reward::wide{1} << 41) - 1), 2).fault == exact_fault::overflow);
+  CHECK(root_of(integer(reward::wide{65521} * 65519), 2) == surd(1, 1, 65521ull * 65519ull));
+  CHECK(root_of(integer((reward::wide{1} << 33) - 1), 2).fault == exact_fault::overflow);
   CHECK(root_of(integer(reward::wide{1} << 100), 2) == integer(reward::wide{1} << 50));
 }
 
@@ -203,12 +202,24 @@ TEST_CASE("square roots against the largest square by trial, and near the limit"
     CHECK(x.num == static_cast<reward::wide>(side));
     CHECK(x.root == n / (side * side));
   }
-  const std::uint64_t p = 1048573, q = 10303, r = 10313;  // primes
-  CHECK(root_of(p * p).num == static_cast<reward::wide>(p));
-  CHECK(root_of(q * q * r).num == static_cast<reward::wide>(q));
-  CHECK(root_of(q * q * r).root == r);
-  CHECK(root_of(q * r * r).num == static_cast<reward::wide>(r));
-  CHECK(root_of(q * 103 * r * 7).root == q * 103 * r * 7);
-  CHECK(root_of(4 * p * 9).num == 6);
-  CHECK(root_of((std::uint64_t{1} << 40) - 87).root == (std::uint64_t{1} << 40) - 87);  // a prime
+  const auto ratio = [](std::uint64_t a, std::uint64_t b) {
+    return reward::root_of(
+        reward::exact_ratio(static_cast<reward::wide>(a), static_cast<reward::wide>(b)), 2);
+  };
+  const std::uint64_t p = 65521, q = 1621, r = 1627, last = 4294967291;  // primes
+  CHECK(root_of(p * p) == exact{65521, 1, 1, 0, exact_fault::none});
+  CHECK(root_of(q * q * r) == exact{1621, 1, r, 0, exact_fault::none});
+  CHECK(root_of(q * 7 * r * 11) == exact{1, 1, q * 7 * r * 11, 0, exact_fault::none});
+  CHECK(root_of(4 * p * 9) == exact{6, 1, p, 0, exact_fault::none});
+  CHECK(root_of(last) == exact{1, 1, last, 0, exact_fault::none});
+  CHECK(root_of(last * last) == exact{4294967291, 1, 1, 0, exact_fault::none});
+  CHECK(root_of(std::uint64_t{1} << 31) == exact{32768, 1, 2, 0, exact_fault::none});
+  CHECK(root_of(std::uint64_t{1} << 32) == exact{65536, 1, 1, 0, exact_fault::none});
+  CHECK(root_of((std::uint64_t{1} << 32) + 1).fault == exact_fault::overflow);
+  // the parts of a fraction apart
+  CHECK(ratio(12 * 25, 7 * 9) == exact{10, 21, 21, 0, exact_fault::none});
+  CHECK(ratio(1, last) == exact{1, 4294967291, last, 0, exact_fault::none});
+  CHECK(ratio(2, (std::uint64_t{1} << 32) + 1).fault == exact_fault::overflow);
+  CHECK(ratio(last, 1073741789) == exact{1, 1073741789, last * 1073741789, 0, exact_fault::none});
+  CHECK(ratio(last, 2147483647).fault == exact_fault::overflow);  // a root beyond 2^62
 }

@@ -108,3 +108,18 @@ TEST_CASE("the form of a normal form, equality and the hash agree") {
   }
   CHECK(equal > 100);
 }
+
+TEST_CASE("a plus before infinity is left out where a term begins, and nowhere else") {
+  for (const char* before : {"", "(", "[", ",", "x,"}) {
+    const std::string b = before;
+    CHECK(reward::same_text(b + "+\\infty", b + "\\infty"));
+    CHECK(reward::same_text(b + "+ \\,\u221E)", b + "\\infty)"));
+    CHECK(reward::same_text(b + "+\u221E)", b + "\\infty)"));
+    CHECK_FALSE(reward::same_text(b + "+\\inftyx", b + "\\inftyx"));
+    CHECK_FALSE(reward::same_text(b + "-\\infty", b + "\\infty"));
+    CHECK_FALSE(reward::same_text(b + "+x", b + "x"));
+  }
+  for (const char* before : {"x", "5", ")", "]", "+", "-", "\\pi", "="})
+    CHECK_FALSE(
+        reward::same_text(before + std::string("+\\infty"), before + std::string("\\infty")));
+}

@@ -110,6 +110,14 @@ struct difficulty_filter {
   /// \param correct 0 to samples. \param samples of the prompt; without one it is not kept.
   [[gnu::always_inline]] constexpr bool operator()(std::int64_t correct,
                                                    std::int64_t samples) const {
+    check(correct, samples);
+    if (samples == 0) return false;
+    const double share = static_cast<double>(correct) / static_cast<double>(samples);
+    return share >= low && share <= high;
+  }
+
+ private:
+  [[gnu::always_inline]] constexpr void check(std::int64_t correct, std::int64_t samples) const {
     using hence::detail::message;
     if (!(low <= high))
       hence::detail::refuse(message{} << "hence: low is " << low
@@ -117,9 +125,6 @@ struct difficulty_filter {
     if (correct < 0 || correct > samples)
       hence::detail::refuse(message{} << "hence: correct is " << correct
                                       << ", expected 0 to samples, which is " << samples);
-    if (samples == 0) return false;
-    const double share = static_cast<double>(correct) / static_cast<double>(samples);
-    return share >= low && share <= high;
   }
 };
 

@@ -107,20 +107,20 @@ constexpr bool pair_off(const structure& a, read_answer (&parts)[most_unordered]
                         answer_rules rules, int depth) {
   basic_quantity<exact_sum> sums[Sums] = {}, own = {};
   pairing<Isa> pairs{size, {}, {}};
+  const auto add_sum = [](read_answer& r, basic_quantity<exact_sum>& sum) {
+    if (!r.fits_sum()) return;
+    sum = read_quantity<Isa, exact_sum>(r.clean);
+    r.as_sum = &sum;
+  };
   for (int j = 0; j < size; ++j) {
     pairs.partner[j] = -1;
-    if (Sums == 1 || !parts[j].fits_sum()) continue;
-    sums[j] = read_quantity<Isa, exact_sum>(parts[j].clean);
-    parts[j].as_sum = &sums[j];
+    if constexpr (Sums > 1) add_sum(parts[j], sums[j]);
   }
   part_reader<Isa> left(a.inside, a.form == shape::union_of);
   text x;
   for (int i = 0; left.next(x); ++i) {
     read_answer part = read<Isa>(x);
-    if (Sums > 1 && part.fits_sum()) {
-      own = read_quantity<Isa, exact_sum>(part.clean);
-      part.as_sum = &own;
-    }
+    if constexpr (Sums > 1) add_sum(part, own);
     for (int j = 0; j < size; ++j)
       if (is_match(compare<Isa>(part, parts[j], rules, depth + 1)))
         pairs.allowed[i] |= std::uint64_t{1} << j;

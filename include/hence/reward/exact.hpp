@@ -197,8 +197,35 @@ template <class Isa = native_isa> constexpr exact power(exact x, wide n) {
   return y;
 }
 
-/// The k-th root of a rational, k >= 2. Square roots have a value where num * den is a square or
-/// below 2^40, roots of higher order where num and den are powers.
+namespace detail {
+
+/// n = side^2 free, free without squares.
+struct square_parts {
+  std::uint32_t side, free;
+};
+/// Divides by the numbers up to the cube root, at most 1625, that 2 and 3 do not divide.
+template <class Isa> constexpr square_parts split_square(std::uint32_t n) {
+  square_parts parts{1, 1};
+  const auto take = [&](std::uint32_t p) {
+    if (n % p != 0) return;
+    while (n % (p * p) == 0) n /= p * p, parts.side *= p;
+    if (n % p == 0) n /= p, parts.free *= p;
+  };
+  take(2), take(3);
+  for (std::uint32_t p = 5; std::uint64_t{p} * p * p <= n; p += 6) take(p), take(p + 2);
+  // what is left is 1, a prime, two primes or the square of one
+  const auto r = static_cast<std::uint32_t>(integer_root<Isa>(n, 2));
+  if (r * r == n)
+    parts.side *= r;
+  else
+    parts.free *= n;
+  return parts;
+}
+
+}  // namespace detail
+
+/// The k-th root of a rational, k >= 2. Square roots have a value where num and den are squares or
+/// below 2^32, roots of higher order where they are powers.
 template <class Isa = native_isa> constexpr exact root_of(exact x, int k) {
   if (!x.ok()) return x;
   if (!x.rational() || k < 2 || k > 126) return detail::fail(exact_fault::not_exact);
@@ -217,25 +244,14 @@ template <class Isa = native_isa> constexpr exact root_of(exact x, int k) {
     return exact_ratio<Isa>(negative ? -static_cast<wide>(a) : static_cast<wide>(a),
                             static_cast<wide>(b));
   if (k != 2) return detail::fail(exact_fault::not_exact);
-  // sqrt(num / den) = sqrt(num den) / den
-  if (detail::bit_width(num) + detail::bit_width(den) > 64 || num * den >> 40 != 0)
-    return detail::fail(exact_fault::overflow);
-  std::uint64_t rest = static_cast<std::uint64_t>(num * den), square = 1, free = 1;
-  const auto take = [&](std::uint64_t p) {
-    if (rest % p != 0) return;
-    while (rest % (p * p) == 0) rest /= p * p, square *= p;
-    if (rest % p == 0) rest /= p, free *= p;
-  };
-  take(2), take(3);
-  for (std::uint64_t p = 5; p * p * p <= rest; p += 6) take(p), take(p + 2);  // 6k -+ 1
-  // what is left is 1, a prime, two primes or the square of one
-  const auto r = static_cast<std::uint64_t>(detail::integer_root<Isa>(rest, 2));
-  if (r * r == rest)
-    square *= r;
-  else
-    free *= rest;
-  return detail::reduced<Isa>(
-      {static_cast<wide>(square), static_cast<wide>(den), free, 0, exact_fault::none});
+  // sqrt(num / den) = sqrt(num den) / den; num and den have no common factor
+  if ((num | den) >> 32 != 0) return detail::fail(exact_fault::overflow);
+  const auto above = detail::split_square<Isa>(static_cast<std::uint32_t>(num));
+  const auto below = detail::split_square<Isa>(static_cast<std::uint32_t>(den));
+  const std::uint64_t free = std::uint64_t{above.free} * below.free;
+  if (free >> 62 != 0) return detail::fail(exact_fault::overflow);
+  return detail::reduced<Isa>({static_cast<wide>(above.side) * below.side, static_cast<wide>(den),
+                               free, 0, exact_fault::none});
 }
 
 }  // namespace hence::inline v0::reward

@@ -157,7 +157,9 @@ template <class Isa> class normal_reader {
     return last_ == '\0' || last_ == '(' || last_ == '[' || last_ == ',';
   }
   constexpr bool infinity_follows() const {
-    return command_at(s_, at_, "\\infty") || stands_at(s_, at_, "\u221E");
+    std::size_t at = at_;
+    for (std::size_t n = layout_at<Isa>(s_, at); n != 0; n = layout_at<Isa>(s_, at)) at += n;
+    return command_at(s_, at, "\\infty") || stands_at(s_, at, "\u221E");
   }
 
   constexpr void operation(symbol x) {
