@@ -45,6 +45,7 @@ double judge(const settings& how, const std::string& line, std::size_t number) {
     std::fprintf(stderr,
                  "verify: line %zu is no object with the strings \"response\" and \"reference\"\n",
                  number);
+    std::printf("{\"error\": \"no object with the strings response and reference\"}\n");
     return -1;
   }
   const reward::response r = take_apart(how, *response);
@@ -93,17 +94,19 @@ int main(int argc, char** argv) {
   if (argc == 1) return demonstrate();
   settings how;
   std::string file;
+  bool known = true;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     if (argument == "--strict")
       how.rules = reward::answer::strict;
     else if (argument == "--template" && i + 1 < argc)
       how.form = argv[++i];
-    else
+    else if (file.empty() && (argument == "-" || argument[0] != '-'))
       file = argument;
+    else
+      known = false;
   }
-  const bool known =
-      how.form == "r1_zero" || how.form == "r1" || how.form == "opened" || how.form == "none";
+  known &= how.form == "r1_zero" || how.form == "r1" || how.form == "opened" || how.form == "none";
   if (file.empty() || !known) {
     std::fprintf(stderr, "usage: verify [--strict] [--template r1_zero|r1|opened|none] FILE\n");
     return 2;
