@@ -117,6 +117,7 @@ struct difficulty_filter {
   }
 
  private:
+  template <class Isa = native_isa>
   [[gnu::always_inline]] constexpr void check(std::int64_t correct, std::int64_t samples) const {
     using hence::detail::message;
     if (!(low <= high))
