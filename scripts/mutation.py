@@ -204,8 +204,9 @@ class Judge:
         """'killed', 'alive' or 'does not compile'. overlay: a folder searched first, or None."""
         program = self.work / f"{name}.out"
         for test in tests:
-            if subprocess.run(self.command(overlay, test, program), capture_output=True).returncode:
-                return "does not compile"
+            built = subprocess.run(self.command(overlay, test, program), capture_output=True, text=True)
+            if built.returncode:
+                return "killed" if BY_ASSERTION.search(built.stderr) else "does not compile"
             if not self.passes(program, -1):
                 return "killed"
         return "alive"
