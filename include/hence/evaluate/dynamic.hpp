@@ -108,17 +108,9 @@ template <class Isa = native_isa>
 struct difficulty_filter {
   double low, high;  ///< shares of correct samples, low <= high, e.g. 0.1 and 0.9
   /// \param correct 0 to samples. \param samples of the prompt; without one it is not kept.
+  template <class Isa = native_isa>
   [[gnu::always_inline]] constexpr bool operator()(std::int64_t correct,
                                                    std::int64_t samples) const {
-    check(correct, samples);
-    if (samples == 0) return false;
-    const double share = static_cast<double>(correct) / static_cast<double>(samples);
-    return share >= low && share <= high;
-  }
-
- private:
-  template <class Isa = native_isa>
-  [[gnu::always_inline]] constexpr void check(std::int64_t correct, std::int64_t samples) const {
     using hence::detail::message;
     if (!(low <= high))
       hence::detail::refuse(message{} << "hence: low is " << low
@@ -126,6 +118,9 @@ struct difficulty_filter {
     if (correct < 0 || correct > samples)
       hence::detail::refuse(message{} << "hence: correct is " << correct
                                       << ", expected 0 to samples, which is " << samples);
+    if (samples == 0) return false;
+    const double share = static_cast<double>(correct) / static_cast<double>(samples);
+    return share >= low && share <= high;
   }
 };
 
