@@ -61,33 +61,37 @@ namespace detail {
 
 template <class> inline constexpr bool says_how = false;
 
-/// A template with its matching. Without one: does not compile, since the paper states none.
-struct matched {
-  template <class Unstated = void> constexpr matched() : how{} {
-    static_assert(says_how<Unstated>,
-                  "hence: say how strictly the template is matched: matching::strict or "
-                  "matching::lenient");
-  }
-  HENCE_FN constexpr explicit matched(matching strictness) : how(strictness) {}
-  matching how;
-};
+/// Without a matching: does not compile, since the paper states none.
+template <class Unstated> constexpr matching must_say_how() {
+  static_assert(says_how<Unstated>,
+                "hence: say how strictly the template is matched: matching::strict or "
+                "matching::lenient");
+  return matching::strict;
+}
 
 }  // namespace detail
 
 namespace format {
 
 /// R1-Zero: `<think>thought</think><answer>answer</answer>`.
-struct r1_zero : detail::matched {
-  using matched::matched;
+struct r1_zero {
+  template <class Unstated = void> constexpr r1_zero() : how(detail::must_say_how<Unstated>()) {}
+  HENCE_FN constexpr explicit r1_zero(matching strictness) : how(strictness) {}
+  matching how;
 };
 /// R1 and its chat template written in full: `<think>thought</think>summary`.
-struct r1 : detail::matched {
-  using matched::matched;
+struct r1 {
+  template <class Unstated = void> constexpr r1() : how(detail::must_say_how<Unstated>()) {}
+  HENCE_FN constexpr explicit r1(matching strictness) : how(strictness) {}
+  matching how;
 };
 /// The distilled models' form: the prompt ended with `<think>`, so the response is
 /// `thought</think>summary`. Lenient also takes a response that repeats the `<think>`.
-struct opened_by_prompt : detail::matched {
-  using matched::matched;
+struct opened_by_prompt {
+  template <class Unstated = void>
+  constexpr opened_by_prompt() : how(detail::must_say_how<Unstated>()) {}
+  HENCE_FN constexpr explicit opened_by_prompt(matching strictness) : how(strictness) {}
+  matching how;
 };
 
 }  // namespace format
