@@ -109,3 +109,12 @@ TEST_CASE("classes of bytes, all 256") {
     CHECK(reward::lowered(c) == (in(large) ? small[large.find(c)] : c));
   }
 }
+
+TEST_CASE("the empty part stands everywhere, and nothing stands before the first byte") {
+  CHECK(reward::stands_at("ab", 2, ""));
+  CHECK_FALSE(reward::stands_at("ab", 3, ""));
+  static constexpr char two[] = {' ', 'x'};  // the compiler lets nothing outside be read
+  static_assert(reward::trimmed({two, 0}).empty());
+  static_assert(reward::trimmed({two, 1}).empty());
+  static_assert(reward::trimmed({two, 2}).size() == 1);
+}
