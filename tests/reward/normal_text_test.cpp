@@ -123,3 +123,13 @@ TEST_CASE("a plus before infinity is left out where a term begins, and nowhere e
     CHECK_FALSE(
         reward::same_text(before + std::string("+\\infty"), before + std::string("\\infty")));
 }
+
+TEST_CASE("a word is no symbol because it begins with one") {
+  CHECK_FALSE(reward::same_text("pint", "\u03C0nt"));
+  CHECK_FALSE(reward::same_text("\\pix", "\\pi x"));
+  CHECK_FALSE(reward::same_text("\\timesx", "\\times x"));
+  CHECK_FALSE(reward::same_text("sqrtx", "\\sqrt{x}"));
+  CHECK(reward::same_text("\\piR", "\\pi R"));  // as in \piR^2: a capital begins another
+  CHECK(reward::same_text("pi", "\u03C0"));
+  CHECK(reward::same_text("2pi+x", "2\u03C0+x"));
+}
