@@ -82,8 +82,8 @@ double expect_majority(view<const std::int64_t> counts, std::int64_t reference,
 }  // namespace detail
 
 /// The expectation of `correct` when k of the samples are drawn without replacement and voted on.
-/// O(k^2 log(k) samples) at most. Under `first_seen` the order of the draw is random too, so that each
-/// tied answer wins as often: the same value as `fractional`.
+/// O(k^2 log(k) samples) at most. Under `first_seen` the order of the draw is random too, so that
+/// each tied answer wins as often: the same value as `fractional`.
 /// \param counts samples of each answer, by ascending id; their sum and `unanswered` at most 1000
 /// // [answers]
 /// \param reference the right answer's index in `counts`; negative: it was never given (value 0).
