@@ -43,17 +43,19 @@ template <class> inline constexpr bool names_rules = false;
 
 /// What counts as equal. No default: the checkers that exist disagree about each.
 struct answer_rules {
+  /// Does not compile: each rule is to be named.
   template <class Unstated = void> constexpr answer_rules() {
     static_assert(detail::names_rules<Unstated>,
                   "hence: name the rules: answer::strict, answer::math, or "
                   "answer_rules{percents::..., units::..., unevaluated::..., lists::...}");
   }
+  /// One of each.
   HENCE_FN constexpr answer_rules(percents p, units u, unevaluated s, lists l)
       : percent(p), unit(u), sums(s), order(l) {}
-  percents percent;
-  units unit;
-  unevaluated sums;
-  lists order;
+  percents percent;  ///< what 50% is
+  units unit;        ///< whether 5 may be 5 cm
+  unevaluated sums;  ///< whether 2+3 may be 5
+  lists order;       ///< whether 2, 1 may be 1, 2
 };
 
 namespace answer {
@@ -77,6 +79,7 @@ enum class match : std::uint8_t {
   same_parts,    ///< the same set, list, tuple, interval or union
   same_form,     ///< the same normalised text
 };
+/// Whether the answers are equal, in whatever way.
 HENCE_FN constexpr bool is_match(match m) { return m >= match::same_choice; }
 
 }  // namespace hence::inline v0::reward

@@ -75,23 +75,29 @@ namespace format {
 
 /// R1-Zero: `<think>thought</think><answer>answer</answer>`.
 struct r1_zero {
+  /// Does not compile: how strictly is to be said.
   template <class Unstated = void> constexpr r1_zero() : how(detail::must_say_how<Unstated>()) {}
+  /// Strict or lenient.
   HENCE_FN constexpr explicit r1_zero(matching strictness) : how(strictness) {}
-  matching how;
+  matching how;  ///< `matching::strict` or `matching::lenient`
 };
 /// R1 and its chat template written in full: `<think>thought</think>summary`.
 struct r1 {
+  /// Does not compile: how strictly is to be said.
   template <class Unstated = void> constexpr r1() : how(detail::must_say_how<Unstated>()) {}
+  /// Strict or lenient.
   HENCE_FN constexpr explicit r1(matching strictness) : how(strictness) {}
-  matching how;
+  matching how;  ///< `matching::strict` or `matching::lenient`
 };
 /// The distilled models' form: the prompt ended with `<think>`, so the response is
 /// `thought</think>summary`. Lenient also takes a response that repeats the `<think>`.
 struct opened_by_prompt {
+  /// Does not compile: how strictly is to be said.
   template <class Unstated = void>
   constexpr opened_by_prompt() : how(detail::must_say_how<Unstated>()) {}
+  /// Strict or lenient.
   HENCE_FN constexpr explicit opened_by_prompt(matching strictness) : how(strictness) {}
-  matching how;
+  matching how;  ///< `matching::strict` or `matching::lenient`
 };
 
 }  // namespace format

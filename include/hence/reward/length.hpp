@@ -139,6 +139,7 @@ struct cosine {
   }
 
  protected:
+  /// Refuses what has no curve.
   [[gnu::always_inline]] constexpr void check(std::int64_t tokens) const {
     detail::check_tokens(tokens);
     if (longest < 1)
@@ -150,6 +151,7 @@ struct cosine {
     detail::check_finite("wrong_at_longest", wrong_at_longest);
     detail::check_finite("exceeded", exceeded);
   }
+  /// The cosine, wherever it is asked.
   template <class Isa = native_isa>
   constexpr double curve(bool correct, std::int64_t tokens) const {
     using V = num<double, Isa>;
