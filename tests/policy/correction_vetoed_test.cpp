@@ -150,3 +150,23 @@ TEST_CASE("what a shrunk denominator leaves out: vetoed rows, and rejected token
   check(vetoed<float>(c::rollout{c::sequence_level{}, c::reject{0.5f, 1.0f}, c::policy_only{}}),
         [](const auto&, double product) { return 0.5 <= product && product <= 1.0; });
 }
+
+TEST_CASE("one outlier is enough") {
+  const std::vector<float> logp{-1, -1, -1, -1}, rollout{-1, -1, -3, -1}, advantages{1, 1};
+  const std::vector<std::int64_t> cu{0, 2, 4};
+  const hence::sampled how{.temperature = 1.0};
+  const hence::policy_inputs<float> in{.logp = {logp, how},
+                                       .old = {logp, how},
+                                       .ref = {logp, how},
+                                       .advantages = advantages,
+                                       .rollout = {rollout, how}};
+  const auto loss = with<float>(
+      vetoed<float>(c::rollout{c::token_level{}, c::truncate{0.0f, 2.0f}, c::policy_only{}}));
+  std::vector<float> packs(4), plain(4);
+  const hence::ragged batch{.cu_seqlens = cu};
+  hence::loss_and_gradient(hence::cpu{}, loss, batch, in, hence::over_this_call, packs);
+  hence::loss_and_gradient(hence::reference<float>{}, loss, batch, in, hence::over_this_call,
+                           plain);
+  CHECK(packs == std::vector<float>{-0.25f, -0.25f, 0, 0});
+  CHECK(plain == packs);
+}

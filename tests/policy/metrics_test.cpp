@@ -128,3 +128,14 @@ TEST_CASE("an overflowing ratio shows in the metrics") {
   CHECK(o.conditions == hence::status::ok);
   CHECK(same_bits(o, run(hence::reference<float>{}, loss, d)));
 }
+
+TEST_CASE("without a KL term the KL is 0") {
+  fixture::dice random(2);
+  const auto d = fixture::random_batch(random, {5, 20});
+  const hence::policy_loss loss{ratio::token{}, clip::two_sided{0.75f, 1.25f}, kl::none{},
+                                aggregate::token_mean{}};
+  for (const auto& o : {run(hence::cpu{}, loss, d), run(hence::reference<float>{}, loss, d)}) {
+    CHECK(o.kl_mean == 0);
+    CHECK(o.tokens == 25);
+  }
+}
