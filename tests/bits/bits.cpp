@@ -571,6 +571,7 @@ int main() {
   function("tanh", [](auto x) { return tanh(x); });
   function("log1mexp", [](auto x) { return log1mexp(x); });
   function("sqrt", [](auto x) { return sqrt(x); });
+  function("normal_cdf", [](auto x) { return normal_cdf(x); });
 
   const data d;
   using rule = std::variant<clip::two_sided<float>, clip::cispo<float>>;

@@ -195,6 +195,7 @@ void experts() {
   };
   each("experts swiglu, weights after down", moe::swiglu{}, moe::after_down{});
   each("experts geglu_tanh, weights before down", moe::geglu_tanh{}, moe::before_down{});
+  each("experts geglu, weights before down", moe::geglu{}, moe::before_down{});
 }
 
 void routing() {

@@ -94,5 +94,8 @@ int main(int n, char** names) {
   wrong += report(
       "log1mexp", n, names, [](auto x) { return log1mexp(x); },
       [](auto x) { return oracle::log1mexp(x); });
+  wrong += report(
+      "normal_cdf", n, names, [](auto x) { return normal_cdf(x); },
+      [](auto x) { return oracle::normal_cdf(x); });
   return wrong != 0;
 }

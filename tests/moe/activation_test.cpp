@@ -19,6 +19,8 @@ double gelu_tanh(double x) {
   return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
 }
 
+double gelu(double x) { return 0.5 * x * std::erfc(-x / std::sqrt(2.0)); }
+
 /// A user's own, with a clamp: the slope beyond it is 0.
 struct clamped {
   template <class G, class U> auto operator()(const G& gate, const U& up) const {
@@ -44,6 +46,9 @@ TEST_CASE("values and slopes in double") {
     CHECK(s.by_gate.v == 0);
     const auto g = hence::detail::activate<D>(moe::gelu_tanh{}, D(0.0), D(x));
     CHECK(std::abs(g.by_up.v - by(gelu_tanh, x)) < 1e-9);
+    CHECK(std::abs(moe::gelu{}(D(x)).v - gelu(x)) <= 1e-12 * std::abs(gelu(x)));
+    const auto exact = hence::detail::activate<D>(moe::gelu{}, D(0.0), D(x));
+    CHECK(std::abs(exact.by_up.v - by(gelu, x)) < 1e-9);
     for (const double u : {-2.0, 0.0, 1.5}) {
       const auto w = hence::detail::activate<D>(moe::swiglu{}, D(x), D(u));
       CHECK(w.h.v == doctest::Approx(silu(x) * u).epsilon(1e-14));
@@ -52,16 +57,25 @@ TEST_CASE("values and slopes in double") {
       const auto t = hence::detail::activate<D>(moe::geglu_tanh{}, D(x), D(u));
       CHECK(std::abs(t.h.v - gelu_tanh(x) * u) < 1e-14 * (1 + std::abs(x)));
       CHECK(std::abs(t.by_gate.v - u * by(gelu_tanh, x)) < 1e-8);
+      const auto v = hence::detail::activate<D>(moe::geglu{}, D(x), D(u));
+      CHECK(std::abs(v.h.v - gelu(x) * u) <= 1e-12 * std::abs(gelu(x) * u));
+      CHECK(std::abs(v.by_gate.v - u * by(gelu, x)) < 1e-8);
+      CHECK(std::abs(v.by_up.v - gelu(x)) <= 1e-12 * std::abs(gelu(x)));
     }
   }
 }
 
-TEST_CASE("fp32 stays within 3 ulp of silu, and packs have the bits of scalars") {
+TEST_CASE("fp32 stays within 3 ulp of silu, 8 of gelu, and packs have the bits of scalars") {
   for (int i = -3000; i <= 3000; ++i) {
     const float x = static_cast<float>(i) / 37.0f;
     const double exact = silu(static_cast<double>(x));
     const float y = moe::silu{}(F(x)).v;
     CHECK(std::abs(static_cast<double>(y) - exact) <= 3 * 0x1p-23 * std::abs(exact) + 1e-36);
+    const double exact_gelu = gelu(static_cast<double>(x));
+    CHECK(std::abs(static_cast<double>(moe::gelu{}(F(x)).v) - exact_gelu) <=
+          8 * 0x1p-24 * std::abs(exact_gelu) + 1e-36);
+    const P wide_gelu = moe::geglu{}(P(x), P(0.75f));
+    CHECK(std::bit_cast<int>(wide_gelu.v[0]) == std::bit_cast<int>(moe::geglu{}(F(x), F(0.75f)).v));
     const P wide = moe::swiglu{}(P(x), P(0.75f));
     float lanes[P::lanes];
     wide.store(lanes);
@@ -69,6 +83,8 @@ TEST_CASE("fp32 stays within 3 ulp of silu, and packs have the bits of scalars")
           std::bit_cast<int>(moe::swiglu{}(F(x), F(0.75f)).v));
   }
   CHECK(moe::silu{}(F(-200.0f)).v == 0);
+  CHECK(moe::gelu{}(F(-200.0f)).v == 0);
+  CHECK(moe::gelu{}(F(200.0f)).v == 200);
   CHECK(moe::gelu_tanh{}(F(-200.0f)).v == 0);
 }
 

@@ -1,8 +1,8 @@
 /// \file
 /// Activations of an expert's MLP: functors of numbers, whose slopes come from dual numbers.
 ///
-///     gated    h = f(gate, up)      swiglu, geglu_tanh; three matrices an expert
-///     plain    h = f(up)            silu, gelu_tanh; two
+///     gated    h = f(gate, up)      swiglu, geglu, geglu_tanh; three matrices an expert
+///     plain    h = f(up)            silu, gelu, gelu_tanh; two
 ///
 /// A functor of your own is as good: of two numbers for a gated MLP, of one for a plain one. GELU
 /// has two formulas that frameworks give one name; here they have two.
@@ -18,6 +18,11 @@ namespace moe {
 /// x sigmoid(x), within 3 ulp. Elfwing et al., arXiv:1702.03118, eq. 3.
 struct silu {
   HENCE_FN auto operator()(const auto& x) const { return x * sigmoid(x); }
+};
+/// x Phi(x) = x/2 (1 + erf(x/sqrt(2))), within 8 ulp; Phi does not cancel for negative x. Hendrycks
+/// and Gimpel, arXiv:1606.08415, section 2; PyTorch's `gelu`.
+struct gelu {
+  HENCE_FN auto operator()(const auto& x) const { return x * normal_cdf(x); }
 };
 /// x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))): the approximation of Hendrycks and Gimpel,
 /// arXiv:1606.08415, section 2; PyTorch's `gelu(approximate="tanh")`. Apart from x Phi(x) by up to
@@ -36,6 +41,10 @@ struct gelu_tanh {
 /// silu(gate) up. Shazeer, arXiv:2002.05202, eq. 6; the experts of DeepSeek-V3, arXiv:2412.19437.
 struct swiglu {
   HENCE_FN auto operator()(const auto& gate, const auto& up) const { return silu{}(gate)*up; }
+};
+/// gelu(gate) up. Shazeer, arXiv:2002.05202, eq. 5.
+struct geglu {
+  HENCE_FN auto operator()(const auto& gate, const auto& up) const { return gelu{}(gate)*up; }
 };
 /// gelu_tanh(gate) up.
 struct geglu_tanh {

@@ -46,8 +46,9 @@ template <class Executor, class Mlp, class Kept, class X, class W> constexpr boo
     constexpr bool activates =
         gated_activation<activation_t, V> || plain_activation<activation_t, V>;
     static_assert(activates,
-                  "hence: the activation of an expert is swiglu, geglu_tanh, silu, gelu_tanh or a "
-                  "functor of two numbers (gated) or one (plain) that returns the same kind");
+                  "hence: the activation of an expert is swiglu, geglu, geglu_tanh, silu, gelu, "
+                  "gelu_tanh or a functor of two numbers (gated) or one (plain) that returns the "
+                  "same kind");
     constexpr bool placed =
         std::same_as<weights_t, moe::after_down> || std::same_as<weights_t, moe::before_down>;
     static_assert(!activates || placed,

@@ -3,7 +3,7 @@
 /// no default.
 ///
 ///     product      gemm::ordered{} (the same bits everywhere), gemm::eigen{}, your own backend
-///     activation   swiglu, geglu_tanh, silu, gelu_tanh, a functor
+///     activation   swiglu, geglu, geglu_tanh, silu, gelu, gelu_tanh, a functor
 ///     weights      after_down, before_down
 ///     activations  saved_activations, recomputed
 #pragma once
