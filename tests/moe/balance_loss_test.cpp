@@ -312,6 +312,19 @@ TEST_CASE("bad arrays are refused before anything is written") {
                                 view<float, 2>(g.data(), 3, 4), moe::overwrite{});
         }) == "hence: count has 3 entries, expected 4");
   CHECK(g[0] == 77.0f);
+  top_k.resize(4);
+  const auto value = [&](double coef, std::int64_t k) {
+    return refusal([&] {
+      moe::balance_loss(moe::switch_loss{coef, moe::balance_is_one{}}, k, probability, {top_k, 3});
+    });
+  };
+  CHECK(value(1, 0) == "hence: gate.k is 0, expected 1 to the 4 experts");
+  CHECK(value(__builtin_nan(""), 2) == "hence: coef is nan, expected a finite number");
+  CHECK(refusal([&] {
+          moe::balance_gradient(hence::cpu{}, moe::z_loss{__builtin_inf()}, inputs(z, 4), 3,
+                                view<float, 2>(g.data(), 3, 4), moe::overwrite{});
+        }) == "hence: coef is inf, expected a finite number");
+  CHECK(g[0] == 77.0f);
 }
 
 }  // namespace

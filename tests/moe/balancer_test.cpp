@@ -93,6 +93,19 @@ TEST_CASE("no update while replaying or frozen") {
   CHECK(bias == std::vector<float>(2, 0.5f));
 }
 
+TEST_CASE("a speed that is no number is refused") {
+  std::vector<float> bias(2, 0.5f);
+  std::vector<std::int64_t> seen(2, 5);
+  const auto with = [&](auto step) {
+    return refusal(
+        [&] { moe::balancer(step, hence::view<float>(bias), hence::view<std::int64_t>(seen)); });
+  };
+  CHECK(with(moe::sign_step{__builtin_nan("")}) == "hence: speed is nan, expected a finite number");
+  CHECK(with(moe::centred{moe::proportional_step{__builtin_inf()}}) ==
+        "hence: speed is inf, expected a finite number");
+  CHECK(seen == std::vector<std::int64_t>(2, 5));
+}
+
 TEST_CASE("bad loads") {
   std::vector<float> bias(2, 0.5f);
   std::vector<std::int64_t> seen(2), three(3);

@@ -22,6 +22,32 @@ TEST_CASE("three roundings of one factor") {
   CHECK(moe::capacity_of_tokens{1.25}(10, 2, 8) == 4);  // 2 floor(1.25 2)
   CHECK(moe::capacity_ceil{1.0}(8, 2, 8) == 2);
   CHECK(moe::capacity_ceil{1.0}(0, 2, 8) == 0);
+  CHECK(moe::capacity_of_tokens{0.5}(9, 3, 4) == 3);  // 3 floor(0.5 3)
+  // megablocks divides first: int(factor * (top_k * tokens / num_experts))
+  CHECK(moe::capacity_floor{1.2}(155, 1, 6) == 30);
+}
+
+TEST_CASE("capacities that are no number of tokens are refused") {
+  const auto refusal = [](auto capacity, std::int64_t experts) -> std::string {
+    try {
+      capacity(10, 2, experts);
+    } catch (const std::invalid_argument& e) {
+      return e.what();
+    }
+    return "";
+  };
+  const auto each = [&](double factor, std::int64_t experts, const std::string& want) {
+    CHECK(refusal(moe::capacity_ceil{factor}, experts) == want);
+    CHECK(refusal(moe::capacity_floor{factor}, experts) == want);
+    CHECK(refusal(moe::capacity_of_tokens{factor}, experts) == want);
+  };
+  each(__builtin_nan(""), 8, "hence: capacity.factor is nan, expected 0 to 16777216");
+  each(-1, 8, "hence: capacity.factor is -1, expected 0 to 16777216");
+  each(__builtin_inf(), 8, "hence: capacity.factor is inf, expected 0 to 16777216");
+  each(1, 0,
+       "hence: capacity of 10 tokens, k = 2, experts = 0, expected 0 or more tokens and 1 or more "
+       "of the others");
+  each(1, 8, "");
 }
 
 struct dropped {
@@ -104,6 +130,42 @@ TEST_CASE("a dropped slot's cotangent is 0") {
   moe::capacity_backward(view<const std::int32_t, 2>(kept.data(), 2, 2),
                          view<float, 2>(grad.data(), 2, 2));
   CHECK(grad == std::vector<float>{1, 0, 3, 0});
+}
+
+TEST_CASE("no token; a permutation of other ids is refused") {
+  CHECK(run({}, {}, 2, 3, 4, moe::drop_by_weight{}).counts.kept == 0);
+  const std::vector<std::int32_t> ids{1, 0, -1, 1};
+  const std::vector<float> weights{1, 2, 0, 3};
+  std::vector<std::int64_t> offsets(3), order(4);
+  std::vector<std::int32_t> kept_ids(4, 77);
+  std::vector<float> kept(4, 77.0f);
+  moe::capacity_arrays<float> a;
+  a.ids = view<const std::int32_t, 2>(ids.data(), 2, 2);
+  a.weights = view<const float, 2>(weights.data(), 2, 2);
+  a.sorted.offsets = offsets;
+  a.sorted.order = order;
+  a.kept_ids = view<std::int32_t, 2>(kept_ids.data(), 2, 2);
+  a.kept_weights = view<float, 2>(kept.data(), 2, 2);
+  moe::permute(a.ids, 2, 1, a.sorted);
+  const auto refusal = [&]() -> std::string {
+    try {
+      moe::apply_capacity(1, moe::drop_by_position{}, a);
+    } catch (const std::invalid_argument& e) {
+      CHECK(kept_ids[0] == 77);
+      return e.what();
+    }
+    return "";
+  };
+  order[2] = 2;
+  CHECK(refusal() == "hence: order[2] is slot 2, which ids gives to expert -1, expected 1");
+  order[2] = 4;
+  CHECK(refusal() == "hence: order[2] is 4, expected 0 to 3");
+  order[2] = 3;
+  offsets[2] = 2;
+  CHECK(refusal() == "hence: sorted.offsets ends at 2, expected the 3 slots that ids fills");
+  offsets[2] = 3;
+  CHECK(refusal().empty());
+  CHECK(kept_ids == std::vector<std::int32_t>{1, 0, -1, -1});
 }
 
 TEST_CASE("refused") {

@@ -157,6 +157,23 @@ TEST_CASE("backward is the exact transpose: <gather(x), r> = <x, combine(r)>") {
   CHECK(a == b);
 }
 
+TEST_CASE("no token, one token without a slot") {
+  const slots none(0, 3, 2);
+  const view<const float, 2> nothing(nullptr, 0, 5);
+  moe::gather(hence::cpu{}, nothing, none.view_of(), view<float, 2>(nullptr, 0, 5));
+  moe::combine(hence::cpu{}, nothing, none.view_of(), {}, view<float, 2>(nullptr, 0, 5));
+  const std::vector<std::int64_t> empty{-1, -1};
+  const moe::slot_positions at(empty.data(), 1, 2);
+  const std::vector<float> weights(2, __builtin_nanf(""));
+  const view<const float, 2> w(weights.data(), 1, 2);
+  std::vector<float> y(5, 77.0f), dots(2, 77.0f);
+  moe::combine(hence::cpu{}, nothing, at, w, view<float, 2>(y.data(), 1, 5));
+  CHECK(y == std::vector<float>(5, 0.0f));
+  moe::dot_rows(hence::cpu{}, view<const float, 2>(y.data(), 1, 5), at, nothing,
+                view<float, 2>(dots.data(), 1, 2));
+  CHECK(dots == std::vector<float>(2, 0.0f));
+}
+
 TEST_CASE("positions out of range are refused") {
   std::vector<float> x(4), rows(4, 77.0f);
   const std::vector<std::int64_t> position{0, 2};

@@ -113,6 +113,35 @@ TEST_CASE("what is refused, before anything is written") {
         "hence: out has 7 entries, expected 8");
   CHECK(refusal([&] { moe::row_tokens(s.p, 2, view<std::int64_t>(out.data(), 4)); }) ==
         "hence: out has 4 entries, expected 5");
+  // a permutation that permute did not write
+  CHECK(refusal([&] { moe::row_experts(moe::permutation{}, view<std::int64_t>(out.data(), 0)); }) ==
+        "hence: offsets has 0 entries, expected one more than the experts");
+  CHECK(refusal([&] { moe::row_tokens(moe::permutation{}, 2, view<std::int64_t>(out)); }) ==
+        "hence: offsets has 0 entries, expected one more than the experts");
+  CHECK(refusal([&] { moe::masked_positions(moe::permutation{}, 3, view<std::int64_t, 2>()); }) ==
+        "hence: offsets has 0 entries, expected one more than the experts");
+  auto other = s.p;
+  std::vector<std::int64_t> order = s.order;
+  other.order = order;
+  order[1] = 6;
+  CHECK(refusal([&] {
+          moe::masked_positions(other, 3, view<std::int64_t, 2>(out.data(), 3, 2));
+        }) == "hence: order[1] is 6, expected 0 to 5");
+  order[1] = -1;
+  CHECK(refusal([&] {
+          moe::row_tokens(other, 2, view<std::int64_t>(out.data(), 5));
+        }).starts_with("hence: order[1] is -1, expected 0 to "));
+  std::vector<std::int64_t> offsets = s.offsets;
+  other.offsets = offsets;
+  offsets[2] = 9;
+  CHECK(refusal([&] { moe::row_tokens(other, 2, view<std::int64_t>(out.data(), 5)); }) ==
+        "hence: offsets[3] is 5, expected at least 9");
+  other = s.p;
+  std::vector<std::int64_t> aligned = s.aligned;
+  other.aligned_offsets = aligned;
+  aligned[1] = 1;
+  CHECK(refusal([&] { moe::row_experts(other, view<std::int64_t>(out.data(), 8)); }) ==
+        "hence: aligned_offsets[1] is 1, expected at least 2");
   CHECK(refusal([&] { moe::row_tokens(s.p, 0, view<std::int64_t>(out.data(), 5)); }) ==
         "hence: k is 0, expected 1 or more");
 }

@@ -94,6 +94,33 @@ TEST_CASE("vLLM's layout of blocks") {
   CHECK(block == std::vector<std::int64_t>{0, 2, 2});
 }
 
+TEST_CASE("a layout of blocks that permute did not write is refused") {
+  const std::vector<std::int32_t> ids{2, 0, 2, -1, 2, 0};
+  sorted s(3, 2, 4);
+  s.run(ids, 2);
+  std::vector<std::int64_t> slots(6, 77), block(3, 77);
+  const auto refusal = [&](const moe::permutation& p, std::int64_t align) -> std::string {
+    try {
+      moe::aligned_slots(p, align, 6, slots, block);
+    } catch (const std::invalid_argument& e) {
+      CHECK(slots[0] == 77);
+      return e.what();
+    }
+    return "";
+  };
+  CHECK(refusal({}, 2) == "hence: offsets has 0 entries, expected one more than the experts");
+  CHECK(refusal(s.out, 4) == "hence: aligned_offsets[1] is 2, expected a multiple of 4");
+  auto changed = s.out;
+  std::vector<std::int64_t> aligned = s.aligned_offsets;
+  aligned[3] = 4;  // expert 2 has three rows
+  changed.aligned_offsets = aligned;
+  CHECK(refusal(changed, 2) == "hence: aligned_offsets[3] is 4, expected at least 5");
+  changed = s.out;
+  changed.order.extent[0] = 4;
+  CHECK(refusal(changed, 2) == "hence: order has 4 entries, expected at least 5");
+  CHECK(refusal(s.out, 2).empty());
+}
+
 TEST_CASE("what is refused, before anything is written") {
   const auto refusal = [](std::vector<std::int32_t> ids, std::int64_t experts, std::int64_t align,
                           auto change) -> std::string {
@@ -112,6 +139,8 @@ TEST_CASE("what is refused, before anything is written") {
   CHECK(refusal({0, 1, 2, 3}, 4, 1, nothing).empty());
   CHECK(refusal({0, 1, 4, 3}, 4, 1, nothing) == "hence: ids[1, 0] is 4, expected -1 to 3");
   CHECK(refusal({0, -2, 1, 3}, 4, 1, nothing) == "hence: ids[0, 1] is -2, expected -1 to 3");
+  CHECK(refusal({0, 1, 2, 3}, 4, INT64_MAX, nothing) ==
+        "hence: align is 9223372036854775807, expected at most 4294967296");
   CHECK(refusal({0, 1, 2, 3}, 4, 0, nothing) == "hence: align is 0, expected 1 or more");
   CHECK(refusal({0, 1, 2, 3}, 5, 1, nothing) == "hence: offsets has 5 entries, expected 6");
   CHECK(refusal({0, 1, 2, 3}, 4, 1, [](sorted& s) { s.out.order.extent[0] = 3; }) ==

@@ -119,7 +119,14 @@ TEST_CASE("shapes and types are refused") {
         "hence: ids[3, 1] is 8, expected -1 to 7");
   CHECK(s.batch[0] == 0);
   CHECK(refusal([&] { moe::record_routing(s.record, matrix(ids, 3, 2), 2, 1); }) ==
-        "hence: rows [2, 5) are not within the record's 4");
+        "hence: rows [2, 2 + 3) are not within the record's 4");
+  CHECK(refusal([&] {
+          moe::record_routing(s.record, matrix(ids, 3, 2), INT64_MAX, 1);
+        }).starts_with("hence: rows ["));
+  CHECK(refusal([&] {
+          moe::record_routing(s.record, matrix(ids, 3, 2), -1, 1);
+        }).starts_with("hence: rows [-1, "));
+  CHECK(s.batch[3] == 0);
   CHECK(refusal([&] { moe::record_routing(s.record, matrix(ids, 3, 2), 0, 0); }) ==
         "hence: batch is 0, expected another number");
   s.record.experts = 129;

@@ -56,6 +56,19 @@ struct balance_window {
   std::int64_t rows;               ///< valid rows that the counts are of
 };
 
+}  // namespace moe
+
+namespace detail {
+
+template <class Isa = native_isa> void check_coef(double coef) {
+  if (!(coef - coef == 0))
+    refuse(message() << "hence: coef is " << coef << ", expected a finite number");
+}
+
+}  // namespace detail
+
+namespace moe {
+
 /// Says whether a gradient is written or added to what is there.
 struct overwrite {};
 struct accumulate {};
@@ -68,6 +81,8 @@ template <class AtBalance, class Isa = native_isa>
 double balance_loss(const switch_loss<AtBalance>& loss, std::int64_t k,
                     view<const std::int64_t> probability, const balance_window& window) {
   const std::int64_t experts = probability.extent[0];
+  detail::check_gate_numbers<Isa>(k, experts, 1, 0);
+  detail::check_coef<Isa>(loss.coef);
   detail::check_vector("probability", probability, experts);
   detail::check_vector("count", window.count, experts);
   num<double, Isa> sum = 0.0;
@@ -207,6 +222,7 @@ void balance_gradient(const Executor& executor, const switch_loss<AtBalance>& lo
   using V = detail::row_number_t<Executor>;
   if constexpr (detail::check_score_type<Score>()) {
     const std::int64_t experts = in.logits.extent[1];
+    detail::check_coef(loss.coef);
     detail::check_vector("count", window.count, experts);
     detail::balance_tiles<V, Into>(executor, in, grad_logits, workspace, k,
                                    detail::switch_gradient<V, Score>{
@@ -225,6 +241,7 @@ void balance_gradient(const Executor& executor, const z_loss& loss,
                       view<typename Executor::scalar, 2> grad_logits, [[maybe_unused]] Into into,
                       view<std::byte> workspace = {}) {
   using V = detail::row_number_t<Executor>;
+  detail::check_coef(loss.coef);
   const double factor = rows > 0 ? 2 * loss.coef / static_cast<double>(rows) : 0.0;
   detail::balance_tiles<V, Into>(executor, in, grad_logits, workspace, 1,
                                  detail::z_gradient<V>{factor});

@@ -36,6 +36,15 @@ template <class Step> struct centred {
 };
 template <class Step> centred(Step) -> centred<Step>;
 
+/// The speed of a step, 0 of one that has none.
+template <class Step> HENCE_FN double speed_of(const Step& step) {
+  if constexpr (requires { step.speed; })
+    return step.speed;
+  else if constexpr (requires { step.step; })
+    return speed_of(step.step);
+  else
+    return 0;
+}
 /// Whether a step keeps the biases' mean.
 template <class Step> constexpr bool is_centred = false;
 template <class Step> constexpr bool is_centred<centred<Step>> = true;
@@ -53,6 +62,9 @@ template <class Step, class S = float, class Isa = native_isa> class balancer {
   ///   integers, so that an all-reduce by sum merges ranks. It is cleared.
   [[gnu::always_inline]] balancer(Step step, view<S> bias, view<std::int64_t> load)
       : step_(step), bias_(bias), load_(load) {
+    if (!(speed_of(step) - speed_of(step) == 0))
+      detail::refuse(detail::message()
+                     << "hence: speed is " << speed_of(step) << ", expected a finite number");
     detail::check_vector("bias", bias, bias.extent[0]);
     detail::check_vector("load", load, bias.extent[0]);
     clear();
@@ -110,7 +122,7 @@ template <class Step, class S = float, class Isa = native_isa> class balancer {
   HENCE_FN void thaw() { frozen_ = false; }
   /// Between `freeze` and `thaw`.
   HENCE_FN bool is_frozen() const { return frozen_; }
-  /// Whether rows of this step had their ids given.
+  /// Whether the step has replayed rows; true on one rank means `skip` on all of them.
   HENCE_FN bool is_replaying() const { return replayed_ > 0; }
   /// The step's load, to be all-reduced over ranks before `update`.
   HENCE_FN view<std::int64_t> load() const { return load_; }

@@ -17,6 +17,36 @@ HENCE_FN std::int64_t rounded_up(double x) {
   return below + (static_cast<double>(below) < x);
 }
 
+template <class Isa = native_isa>
+void check_capacity(double factor, std::int64_t tokens, std::int64_t k, std::int64_t experts) {
+  if (!(factor >= 0 && factor <= 16777216))
+    refuse(message() << "hence: capacity.factor is " << factor << ", expected 0 to 16777216");
+  if (tokens < 0 || k < 1 || experts < 1)
+    refuse(message() << "hence: capacity of " << tokens << " tokens, k = " << k << ", experts = "
+                     << experts << ", expected 0 or more tokens and 1 or more of the others");
+}
+
+/// Refuses a permutation that is not of these ids.
+template <class Isa, class Id>
+void check_sorted_slots(const view<const Id, 2>& ids, const moe::permutation& p) {
+  const std::int64_t tokens = ids.extent[0], k = ids.extent[1];
+  const std::int64_t experts = check_sorted_offsets<Isa>(p), filled = p.offsets[experts];
+  std::int64_t there = 0;
+  for (std::int64_t t = 0; t < tokens; ++t)
+    for (std::int64_t j = 0; j < k; ++j) there += ids(t, j) >= 0;
+  if (filled != there)
+    refuse(message() << "hence: sorted.offsets ends at " << filled << ", expected the " << there
+                     << " slots that ids fills");
+  check_sorted_order<Isa>(p, tokens * k);
+  for (std::int64_t e = 0; e < experts; ++e)
+    for (std::int64_t i = p.offsets[e]; i < p.offsets[e + 1]; ++i) {
+      const auto is = static_cast<std::int64_t>(ids(p.order[i] / k, p.order[i] % k));
+      if (is != e)
+        refuse(message() << "hence: order[" << i << "] is slot " << p.order[i]
+                         << ", which ids gives to expert " << is << ", expected " << e);
+    }
+}
+
 }  // namespace detail
 
 namespace moe {
@@ -28,17 +58,19 @@ struct capacity_ceil {
   double factor;
   HENCE_FN std::int64_t operator()(std::int64_t tokens, std::int64_t k,
                                    std::int64_t experts) const {
+    detail::check_capacity(factor, tokens, k, experts);
     return detail::rounded_up(static_cast<double>(tokens * k) / static_cast<double>(experts) *
                               factor);
   }
 };
-/// floor(factor T k/E): megablocks.
+/// floor(factor (T k/E)): megablocks.
 struct capacity_floor {
   double factor;
   HENCE_FN std::int64_t operator()(std::int64_t tokens, std::int64_t k,
                                    std::int64_t experts) const {
-    return static_cast<std::int64_t>(factor * static_cast<double>(tokens * k) /
-                                     static_cast<double>(experts));
+    detail::check_capacity(factor, tokens, k, experts);
+    return static_cast<std::int64_t>(
+        factor * (static_cast<double>(tokens * k) / static_cast<double>(experts)));
   }
 };
 /// k floor(factor ceil(T/E)): Tutel, GShard.
@@ -46,6 +78,7 @@ struct capacity_of_tokens {
   double factor;
   HENCE_FN std::int64_t operator()(std::int64_t tokens, std::int64_t k,
                                    std::int64_t experts) const {
+    detail::check_capacity(factor, tokens, k, experts);
     return k * static_cast<std::int64_t>(factor *
                                          static_cast<double>((tokens + experts - 1) / experts));
   }
@@ -98,12 +131,7 @@ drop_counts apply_capacity(std::int64_t capacity, [[maybe_unused]] Drop drop,
   detail::check_row_major("weights", a.weights, tokens, k);
   detail::check_row_major("kept_ids", a.kept_ids, tokens, k);
   detail::check_row_major("kept_weights", a.kept_weights, tokens, k);
-  detail::check_vector("sorted.offsets", a.sorted.offsets, experts + 1);
-  if (experts < 1 || a.sorted.offsets[experts] > a.sorted.order.extent[0] ||
-      a.sorted.offsets[experts] > tokens * k)
-    detail::refuse(detail::message() << "hence: sorted.offsets ends at "
-                                     << (experts < 1 ? 0 : a.sorted.offsets[experts])
-                                     << ", expected the slots of ids as permute sorted them");
+  detail::check_sorted_slots<Isa>(a.ids, a.sorted);
   if (a.load.present()) detail::check_vector("load", a.load, experts);
   detail::check_apart("kept_ids", detail::range_of(a.kept_ids), "ids", detail::range_of(a.ids));
   detail::check_apart("kept_weights", detail::range_of(a.kept_weights), "weights",

@@ -18,8 +18,7 @@ namespace hence::inline v0::moe {
 /// \param p with aligned offsets. \param out `[aligned_offsets[experts]]`.
 template <class Id, class Isa = native_isa> void row_experts(const permutation& p, view<Id> out) {
   static_assert(detail::check_ids<Id>());
-  const std::int64_t experts = p.offsets.extent[0] - 1;
-  detail::check_vector("aligned_offsets", p.aligned_offsets, experts + 1);
+  const std::int64_t experts = detail::check_aligned_offsets<Isa>(p, 1);
   detail::check_vector("out", out, p.aligned_offsets[experts]);
   detail::check_id_type<Id>("out", experts);
   for (std::int64_t e = 0; e < experts; ++e) {
@@ -33,7 +32,8 @@ template <class Id, class Isa = native_isa> void row_experts(const permutation& 
 /// token. \param out `[offsets[experts]]`.
 template <class T, class Isa = native_isa>
 void row_tokens(const permutation& p, std::int64_t k, view<T> out) {
-  const std::int64_t experts = p.offsets.extent[0] - 1;
+  const std::int64_t experts = detail::check_sorted_offsets<Isa>(p);
+  detail::check_sorted_order<Isa>(p, INT64_MAX);
   if (k < 1) detail::refuse(detail::message() << "hence: k is " << k << ", expected 1 or more");
   detail::check_vector("out", out, p.offsets[experts]);
   for (std::int64_t i = 0; i < p.offsets[experts]; ++i) out[i] = static_cast<T>(p.order[i] / k);
@@ -44,12 +44,13 @@ void row_tokens(const permutation& p, std::int64_t k, view<T> out) {
 /// \param p with order. \param room rows an expert. \param out `[tokens, k]`, written.
 template <class Isa = native_isa>
 void masked_positions(const permutation& p, std::int64_t room, view<std::int64_t, 2> out) {
-  const std::int64_t experts = p.offsets.extent[0] - 1, k = out.extent[1];
+  const std::int64_t experts = detail::check_sorted_offsets<Isa>(p), k = out.extent[1];
   detail::check_row_major("out", out, out.extent[0], k);
   if (p.offsets[experts] > out.extent[0] * k)
     detail::refuse(detail::message() << "hence: out has shape [" << out.extent[0] << ", " << k
                                      << "], expected room for the " << p.offsets[experts]
                                      << " slots of the permutation");
+  detail::check_sorted_order<Isa>(p, out.extent[0] * k);
   for (std::int64_t e = 0; e < experts; ++e)
     if (p.offsets[e + 1] - p.offsets[e] > room)
       detail::refuse(detail::message()

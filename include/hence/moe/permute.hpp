@@ -32,6 +32,55 @@ struct permutation {
 
 namespace detail {
 
+constexpr std::int64_t most_align = std::int64_t{1} << 32;
+
+/// Refuses offsets that are not those of a permutation. \return the experts.
+template <class Isa = native_isa> std::int64_t check_sorted_offsets(const moe::permutation& p) {
+  const std::int64_t experts = p.offsets.extent[0] - 1;
+  if (experts < 1 || !p.offsets.present())
+    refuse(message() << "hence: offsets has " << p.offsets.extent[0]
+                     << " entries, expected one more than the experts");
+  check_vector("offsets", p.offsets, experts + 1);
+  if (p.offsets[0] != 0)
+    refuse(message() << "hence: offsets[0] is " << p.offsets[0] << ", expected 0");
+  for (std::int64_t e = 0; e < experts; ++e)
+    if (p.offsets[e + 1] < p.offsets[e])
+      refuse(message() << "hence: offsets[" << e + 1 << "] is " << p.offsets[e + 1]
+                       << ", expected at least " << p.offsets[e]);
+  return experts;
+}
+/// Likewise aligned offsets: room for each expert's rows. \return the experts.
+template <class Isa = native_isa>
+std::int64_t check_aligned_offsets(const moe::permutation& p, std::int64_t align) {
+  const std::int64_t experts = check_sorted_offsets<Isa>(p);
+  check_vector("aligned_offsets", p.aligned_offsets, experts + 1);
+  std::int64_t least = 0;
+  for (std::int64_t e = 0; e <= experts; ++e) {
+    const std::int64_t at = p.aligned_offsets[e];
+    if (at < least)
+      refuse(message() << "hence: aligned_offsets[" << e << "] is " << at << ", expected at least "
+                       << least);
+    if (at % align != 0)
+      refuse(message() << "hence: aligned_offsets[" << e << "] is " << at
+                       << ", expected a multiple of " << align);
+    if (e < experts) least = at + (p.offsets[e + 1] - p.offsets[e]);
+  }
+  return experts;
+}
+/// Likewise the order of the sorted slots, each below `slots`.
+template <class Isa = native_isa>
+void check_sorted_order(const moe::permutation& p, std::int64_t slots) {
+  const std::int64_t filled = p.offsets[p.offsets.extent[0] - 1];
+  if (p.order.extent[0] < filled)
+    refuse(message() << "hence: order has " << p.order.extent[0] << " entries, expected at least "
+                     << filled);
+  check_vector("order", p.order, p.order.extent[0]);
+  for (std::int64_t i = 0; i < filled; ++i)
+    if (p.order[i] < 0 || p.order[i] >= slots)
+      refuse(message() << "hence: order[" << i << "] is " << p.order[i] << ", expected 0 to "
+                       << slots - 1);
+}
+
 template <class Id>
 [[gnu::always_inline]] inline void check_permutation(const view<const Id, 2>& ids,
                                                      std::int64_t experts, std::int64_t align,
@@ -39,6 +88,8 @@ template <class Id>
   const std::int64_t tokens = ids.extent[0], k = ids.extent[1];
   if (experts < 1) refuse(message() << "hence: experts is " << experts << ", expected 1 or more");
   if (align < 1) refuse(message() << "hence: align is " << align << ", expected 1 or more");
+  if (align > most_align)
+    refuse(message() << "hence: align is " << align << ", expected at most " << most_align);
   if (k < 1) refuse(message() << "hence: ids has " << k << " slots a token, expected 1 or more");
   check_row_major("ids", ids, tokens, k);
   check_vector("offsets", out.offsets, experts + 1);
@@ -150,10 +201,10 @@ std::int64_t permute(view<Id, 2> ids, std::int64_t experts, std::int64_t align,
 template <class Isa = native_isa>
 void aligned_slots(const permutation& p, std::int64_t align, std::int64_t pad,
                    view<std::int64_t> slots, view<std::int64_t> block_expert = {}) {
-  const std::int64_t experts = p.offsets.extent[0] - 1;
-  detail::check_vector("aligned_offsets", p.aligned_offsets, experts + 1);
   if (align < 1)
     detail::refuse(detail::message() << "hence: align is " << align << ", expected 1 or more");
+  const std::int64_t experts = detail::check_aligned_offsets<Isa>(p, align);
+  detail::check_sorted_order<Isa>(p, INT64_MAX);
   detail::check_vector("slots", slots, p.aligned_offsets[experts]);
   if (block_expert.present())
     detail::check_vector("block_expert", block_expert, p.aligned_offsets[experts] / align);

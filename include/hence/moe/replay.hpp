@@ -102,8 +102,8 @@ void record_routing(const routing_record<Id>& record, view<const From, 2> ids, s
   detail::check_record_arrays(record);
   const std::int64_t rows = ids.extent[0], k = record.ids.extent[1];
   detail::check_row_major("ids", ids, rows, k);
-  if (first < 0 || first + rows > record.ids.extent[0])
-    detail::refuse(detail::message() << "hence: rows [" << first << ", " << first + rows
+  if (first < 0 || first > record.ids.extent[0] - rows)
+    detail::refuse(detail::message() << "hence: rows [" << first << ", " << first << " + " << rows
                                      << ") are not within the record's " << record.ids.extent[0]);
   if (batch == 0) detail::refuse(detail::message() << "hence: batch is 0, expected another number");
   for (std::int64_t t = 0; t < rows; ++t)
