@@ -42,6 +42,17 @@ template <class Score> struct grouped {
   Score score;  ///< of a group: `max_score`, `top2_sum`, `top_k_over_m_sum`
 };
 template <class Score> grouped(std::int64_t, std::int64_t, Score) -> grouped<Score>;
+/// Without a score of a group there is no rule.
+struct unsaid_group_score {};
+template <class N> grouped(N, std::int64_t) -> grouped<unsaid_group_score>;
+template <> struct grouped<unsaid_group_score> {
+  std::int64_t count = 1, kept = 1;
+  template <class N> HENCE_FN grouped(N, std::int64_t) {
+    static_assert(detail::always_false<N>::value,
+                  "hence: the groups of a gate need to know how a group is scored: max_score{}, "
+                  "top2_sum{} or top_k_over_m_sum{}; other experts are selected otherwise");
+  }
+};
 
 /// k = 1: the weight is the score. The router learns.
 struct single_raw {};
