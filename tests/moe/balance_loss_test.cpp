@@ -273,6 +273,12 @@ TEST_CASE("k = E is balanced whatever the logits are; no token, one token") {
   CHECK(std::abs(moe::balance_loss(loss, 1, m.probability, {m.top_k, 1}) - 0.5 * 3 * best) < 1e-6);
 }
 
+TEST_CASE("a row with fewer scored experts than k counts those") {
+  const std::vector<float> z{nan, 2, -inf, nan, 0, 1};
+  const auto m = measure(hence::cpu{}, moe::score::sigmoid{}, 2, z, 3);
+  CHECK(m.top_k == std::vector<std::int64_t>{0, 2, 1});
+}
+
 TEST_CASE("added to what is there") {
   const auto z = oracle::logits(20 * 5, 6);
   const auto m = measure(hence::cpu{}, moe::score::softmax{}, 2, z, 5);

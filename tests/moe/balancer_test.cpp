@@ -68,6 +68,13 @@ TEST_CASE("counts of micro-batches add up; one step each") {
   CHECK(bias == std::vector<float>{0, 0});
   balancer.update(9);  // no load at all
   CHECK(bias == std::vector<float>{0, 0});
+  moe::balancer other(moe::proportional_step{1.0}, hence::view<float>(bias),
+                      hence::view<std::int64_t>(seen));
+  other.update(1);
+  CHECK(bias == std::vector<float>{0, 0});
+  moe::balancer none(moe::centred{moe::sign_step{1.0}}, hence::view<float>(),
+                     hence::view<std::int64_t>());
+  none.update(1);  // no expert at all
 }
 
 TEST_CASE("no update while replaying or frozen") {

@@ -48,6 +48,11 @@ TEST_CASE("capacities that are no number of tokens are refused") {
        "hence: capacity of 10 tokens, k = 2, experts = 0, expected 0 or more tokens and 1 or more "
        "of the others");
   each(1, 8, "");
+  const auto of = [&](std::int64_t tokens, std::int64_t k) {
+    return refusal([&](auto, auto, auto e) { moe::capacity_ceil{1}(tokens, k, e); }, 8);
+  };
+  CHECK(of(-1, 2).starts_with("hence: capacity of -1 tokens, k = 2,"));
+  CHECK(of(1, 0).starts_with("hence: capacity of 1 tokens, k = 0,"));
 }
 
 struct dropped {
@@ -122,6 +127,14 @@ TEST_CASE("against sorting, with many equal weights") {
       CHECK(got.counts.kept == kept);
       CHECK(got.counts.dropped == filled - kept);
     }
+}
+
+TEST_CASE("counts of calls add up") {
+  moe::drop_counts a, b;
+  a.kept = 1, a.dropped = 2, b.kept = 30, b.dropped = 40;
+  a += b;
+  CHECK(a.kept == 31);
+  CHECK(a.dropped == 42);
 }
 
 TEST_CASE("a dropped slot's cotangent is 0") {

@@ -295,6 +295,12 @@ TEST_CASE("what is refused, before anything is written") {
   CHECK(refusal([&] { round(0); }) == "hence: tile is 0, expected 1 or more");
   given[3] = 6;
   CHECK(refusal([&] { round(2); }) == "hence: given[1, 1] is 6, expected -1 to 5");
+  given[3] = -2;
+  CHECK(refusal([&] { round(2); }) == "hence: given[1, 1] is -2, expected -1 to 5");
+  // without a mask all rows are valid
+  moe::choice_inputs<float> unmasked;
+  unmasked.logits = b.inputs().logits;
+  CHECK(moe::choose_tokens(hence::cpu{}, plain, unmasked, 0, to).untaken_rows == 4);
 }
 
 }  // namespace

@@ -174,16 +174,29 @@ TEST_CASE("no token, one token without a slot") {
   CHECK(dots == std::vector<float>(2, 0.0f));
 }
 
+TEST_CASE("spread without weights is gather") {
+  const slots s(20, 2, 5);
+  const auto x = numbers<float>(s.tokens * 6, 4);
+  std::vector<float> a(static_cast<std::size_t>(s.rows * 6), 7.0f), b = a;
+  const view<const float, 2> from(x.data(), s.tokens, 6);
+  moe::gather(hence::cpu{}, from, s.view_of(), view<float, 2>(a.data(), s.rows, 6));
+  moe::spread(hence::cpu{}, from, s.view_of(), {}, view<float, 2>(b.data(), s.rows, 6));
+  CHECK(a == b);
+}
+
 TEST_CASE("positions out of range are refused") {
   std::vector<float> x(4), rows(4, 77.0f);
-  const std::vector<std::int64_t> position{0, 2};
-  try {
-    moe::gather(hence::cpu{}, view<const float, 2>(x.data(), 2, 2),
-                moe::slot_positions(position.data(), 2, 1), view<float, 2>(rows.data(), 2, 2));
-    FAIL("was not refused");
-  } catch (const std::invalid_argument& e) {
-    CHECK(std::string(e.what()) == "hence: position[1, 0] is 2, expected -1 to 1");
-    CHECK(rows[0] == 77.0f);
+  for (const std::int64_t bad : {2, -2}) {
+    const std::vector<std::int64_t> position{0, bad};
+    try {
+      moe::gather(hence::cpu{}, view<const float, 2>(x.data(), 2, 2),
+                  moe::slot_positions(position.data(), 2, 1), view<float, 2>(rows.data(), 2, 2));
+      FAIL("was not refused");
+    } catch (const std::invalid_argument& e) {
+      CHECK(std::string(e.what()) ==
+            "hence: position[1, 0] is " + std::to_string(bad) + ", expected -1 to 1");
+      CHECK(rows[0] == 77.0f);
+    }
   }
 }
 

@@ -314,33 +314,45 @@ TEST_CASE("NaN in a row stays in that row and its expert") {
   for (std::size_t i = 20; i < 40; ++i) CHECK(got.gate[i] == clean.gate[i]);
 }
 
-TEST_CASE("bf16 rows and matrices are widened exactly") {
+/// Rows of X and matrices of W against the same numbers in fp32.
+template <class X, class W> void narrow_storage() {
   const layer m(2, 24, 16);
-  const problem<float> p(m, true, {0, 3}, {3, 4}, 7);
-  const auto narrow = [](const std::vector<float>& v) {
-    std::vector<hence::bf16> n;
-    for (const float f : v) n.emplace_back(f);
+  problem<float> p(m, true, {0, 3}, {3, 4}, 7);
+  const auto narrow = [](std::vector<float>& v, auto number) {
+    std::vector<decltype(number)> n;
+    for (float& f : v) n.emplace_back(f), f = n.back();  // what p holds is rounded too
     return n;
   };
-  const auto x = narrow(p.x), gate = narrow(p.gate), up = narrow(p.up), down = narrow(p.down);
-  problem<float> rounded = p;
-  const auto widen = [](const std::vector<hence::bf16>& from, std::vector<float>& to) {
-    for (std::size_t i = 0; i < from.size(); ++i) to[i] = from[i];
-  };
-  widen(x, rounded.x), widen(gate, rounded.gate), widen(up, rounded.up), widen(down, rounded.down);
-  const auto want =
-      run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::after_down{}, false, rounded);
-  using hence::bf16;
-  moe::expert_inputs<float, bf16, bf16> in;
-  in.rows = view<const bf16, 2>(x.data(), 7, 16);
+  const auto x = narrow(p.x, X());
+  const auto gate = narrow(p.gate, W()), up = narrow(p.up, W()), down = narrow(p.down, W());
+  const auto want = run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::before_down{}, false, p);
+  moe::expert_inputs<float, X, W> in;
+  in.rows = view<const X, 2>(x.data(), 7, 16);
   in.segments = {p.first, p.count};
-  in.gate = view<const bf16, 3>(gate.data(), 2, 24, 16);
-  in.up = view<const bf16, 3>(up.data(), 2, 24, 16);
-  in.down = view<const bf16, 3>(down.data(), 2, 16, 24);
-  std::vector<float> out(p.x.size());
-  moe::expert_rows(hence::cpu{}, moe::expert_mlp{gemm::ordered{}, moe::swiglu{}, moe::after_down{}},
-                   in, moe::recomputed{}, view<float, 2>(out.data(), 7, 16));
-  CHECK(same(out, want.out));
+  in.gate = view<const W, 3>(gate.data(), 2, 24, 16);
+  in.up = view<const W, 3>(up.data(), 2, 24, 16);
+  in.down = view<const W, 3>(down.data(), 2, 16, 24);
+  in.row_weights = p.weights;
+  outcome<float> got = want;
+  for (auto* v : {&got.out, &got.x, &got.weights, &got.gate, &got.up, &got.down})
+    for (float& f : *v) f = 77;
+  moe::expert_gradients<float> to;
+  to.rows = view<float, 2>(got.x.data(), 7, 16);
+  to.row_weights = got.weights;
+  to.gate = view<float, 3>(got.gate.data(), 2, 24, 16);
+  to.up = view<float, 3>(got.up.data(), 2, 24, 16);
+  to.down = view<float, 3>(got.down.data(), 2, 16, 24);
+  const moe::expert_mlp mlp{gemm::ordered{}, moe::swiglu{}, moe::before_down{}};
+  moe::expert_rows(hence::cpu{}, mlp, in, moe::recomputed{}, view<float, 2>(got.out.data(), 7, 16));
+  moe::expert_rows_backward(hence::cpu{}, mlp, in, moe::recomputed{},
+                            view<const float, 2>(p.cotangent.data(), 7, 16), to);
+  CHECK(same(got, want));
+}
+
+TEST_CASE("bf16 and f16 rows and matrices are widened exactly, forward and backward") {
+  narrow_storage<hence::bf16, hence::bf16>();
+  narrow_storage<hence::f16, hence::f16>();
+  narrow_storage<hence::f16, float>();
 }
 
 TEST_CASE("what is refused, before anything is written") {
@@ -386,7 +398,103 @@ TEST_CASE("what is refused, before anything is written") {
   CHECK(refusal([&](auto& in, auto& to) {
           to = view<float, 2>(const_cast<float*>(in.rows.data), 5, 5);
         }) == "hence: out overlaps rows, expected separate arrays");
+  CHECK(refusal([](auto& in, auto&) { in.gate.data = nullptr; }) ==
+        "hence: gate is null, expected [3, 4, 5]");
+  CHECK(refusal([](auto& in, auto&) { in.up.extent[0] = 0; }) ==
+        "hence: up has shape [0, 4, 5], expected [experts, ff, width]");
+  CHECK(refusal([](auto& in, auto&) { in.up.extent[2] = 0; }) ==
+        "hence: up has shape [3, 4, 0], expected [experts, ff, width]");
+  CHECK(refusal([](auto& in, auto&) { in.down.extent[2] = 3; }) ==
+        "hence: down has shape [3, 5, 3], expected [3, 5, 4]");
+  const std::vector<std::int64_t> beyond{0, 3, 9}, late{0, 3, 4};
+  CHECK(refusal([&](auto& in, auto&) { in.segments.first = beyond; }) ==
+        "hence: segments: expert 2 has rows [9, 11), expected them within [3, 5)");
+  CHECK(refusal([&](auto& in, auto&) { in.segments.first = late; }) ==
+        "hence: segments: expert 2 has rows [4, 6), expected them within [3, 5)");
   CHECK(refusal([](auto&, auto&) {}).empty());
+}
+
+TEST_CASE("what the backward pass and a plain activation refuse") {
+  const layer m(3, 4, 5);
+  const problem<float> p(m, true, {0, 3, 3}, {3, 0, 2}, 5);
+  std::vector<float> gate(60, 77.0f), up(60, 77.0f), weights(5, 77.0f);
+  const auto refusal = [&](auto activation, auto place, auto change) -> std::string {
+    auto in = p.inputs(false);
+    if (std::is_same_v<decltype(place), moe::before_down>) in.row_weights = p.weights;
+    if (std::is_same_v<decltype(activation), moe::silu>) in.gate = {};
+    moe::expert_gradients<float> to;
+    to.up = view<float, 3>(up.data(), 3, 4, 5);
+    moe::saved_activations<float> kept{{}, view<float, 2>(gate.data(), 5, 4)};
+    const moe::expert_mlp mlp{gemm::ordered{}, activation, place};
+    const view<const float, 2> cotangent(p.cotangent.data(), 5, 5);
+    try {
+      if (change(in, to, kept))
+        moe::expert_rows_backward(hence::cpu{}, mlp, in, kept, cotangent, to);
+      else
+        moe::expert_rows_backward(hence::cpu{}, mlp, in, moe::recomputed{}, cotangent, to);
+    } catch (const std::invalid_argument& e) {
+      CHECK(up[0] == 77);
+      return e.what();
+    }
+    return "";
+  };
+  const auto gated = [&](auto change) { return refusal(moe::swiglu{}, moe::after_down{}, change); };
+  const auto plain = [&](auto change) { return refusal(moe::silu{}, moe::before_down{}, change); };
+  CHECK(gated([&](auto&, auto& to, auto&) { return to.row_weights = weights, false; }) ==
+        "hence: gradients.row_weights is given, expected none: with after_down dot_rows gives it");
+  CHECK(gated([](auto&, auto& to, auto&) { return to.up.stride[2] = 2, false; }) ==
+        "hence: gradients.up has stride 2 within a row, expected 1");
+  CHECK(gated([](auto&, auto& to, auto&) { return to.up.stride[1] = 4, false; }) ==
+        "hence: gradients.up has strides [20, 4], expected rows and matrices one after the other");
+  CHECK(gated([](auto&, auto& to, auto&) { return to.up.stride[0] = 19, false; }) ==
+        "hence: gradients.up has strides [19, 5], expected rows and matrices one after the other");
+  CHECK(gated([](auto&, auto&, auto&) { return true; }) ==
+        "hence: saved.gate has shape [0, 0], expected [5, 4]");
+  CHECK(plain([&](auto& in, auto&, auto&) {
+          in.gate = view<const float, 3>(p.gate.data(), 3, 4, 5);
+          return false;
+        }) == "hence: gate is given, expected none: the activation is a plain one");
+  CHECK(plain([&](auto&, auto& to, auto&) {
+          to.gate = view<float, 3>(gate.data(), 3, 4, 5);
+          return false;
+        }) == "hence: gradients.gate is given, expected none: the activation is a plain one");
+  CHECK(plain([&](auto&, auto&, auto& kept) {
+          kept.gate = kept.up;
+          return true;
+        }) == "hence: saved.gate is given, expected none: the activation is a plain one");
+}
+
+TEST_CASE("each gradient alone has the bits that it has among all") {
+  const layer m(3, 4, 5);
+  const problem<float> p(m, true, {0, 3, 3}, {3, 0, 2}, 5);
+  const auto all = run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::before_down{}, false, p);
+  const auto alone = [&](auto choose) {
+    outcome<float> o = all;
+    for (auto* v : {&o.x, &o.weights, &o.gate, &o.up, &o.down})
+      for (float& g : *v) g = 77;
+    moe::expert_gradients<float> to;
+    choose(to, o);
+    moe::expert_rows_backward(
+        hence::cpu{}, moe::expert_mlp{gemm::ordered{}, moe::swiglu{}, moe::before_down{}},
+        p.inputs(true), moe::recomputed{}, view<const float, 2>(p.cotangent.data(), 5, 5), to);
+    return o;
+  };
+  const std::vector<float> untouched(60, 77.0f);
+  const auto gate =
+      alone([](auto& to, auto& o) { to.gate = view<float, 3>(o.gate.data(), 3, 4, 5); });
+  CHECK(same(gate.gate, all.gate));
+  CHECK(same(gate.up, untouched));
+  const auto up = alone([](auto& to, auto& o) { to.up = view<float, 3>(o.up.data(), 3, 4, 5); });
+  CHECK(same(up.up, all.up));
+  CHECK(same(up.down, untouched));
+  const auto down =
+      alone([](auto& to, auto& o) { to.down = view<float, 3>(o.down.data(), 3, 5, 4); });
+  CHECK(same(down.down, all.down));
+  CHECK(same(down.gate, untouched));
+  const auto weights = alone([](auto& to, auto& o) { to.row_weights = o.weights; });
+  CHECK(same(weights.weights, all.weights));
+  const auto rows = alone([](auto& to, auto& o) { to.rows = view<float, 2>(o.x.data(), 5, 5); });
+  CHECK(same(rows.x, all.x));
 }
 
 }  // namespace

@@ -67,6 +67,21 @@ TEST_CASE("the gate's numbers") {
   CHECK(call().refusal(moe::gate{moe::score::sigmoid{}, 2, moe::all_experts{},
                                  moe::normalized{-1.0, moe::single_raw{}}, 1.0}) ==
         "hence: normalized.eps is -1, expected a finite number, 0 or more");
+  CHECK(call().refusal(moe::gate{moe::score::sigmoid{}, 2, moe::all_experts{},
+                                 moe::normalized{__builtin_inf(), moe::single_raw{}}, 1.0}) ==
+        "hence: normalized.eps is inf, expected a finite number, 0 or more");
+  CHECK(moe::top_k_over_m_sum{}.terms(4, 0) == 0);
+  const auto with_experts = [](std::int64_t experts) -> std::string {
+    try {
+      moe::route_workspace_bytes(hence::cpu{}, plain, 4, experts);
+    } catch (const std::invalid_argument& e) {
+      return e.what();
+    }
+    return "";
+  };
+  CHECK(with_experts(0) == "hence: logits has 0 experts, expected 1 to 16777216");
+  CHECK(with_experts(16777217) == "hence: logits has 16777217 experts, expected 1 to 16777216");
+  CHECK(with_experts(16777216).empty());
   CHECK(call().refusal(moe::gate{moe::score::sigmoid{}, 2, moe::all_experts{}, moe::raw{},
                                  __builtin_nan("")}) ==
         "hence: gate.scale is nan, expected a finite number");
@@ -105,6 +120,11 @@ TEST_CASE("shapes, strides, nulls, overlaps") {
         "hence: weights overlaps ids, expected separate arrays");
   CHECK(with([](call& c) { c.in.replay = view<const std::int32_t, 2>(c.ids.data(), 4, 2); }) ==
         "hence: ids overlaps replay, expected separate arrays");
+  CHECK(with([](call& c) { c.in.logits.stride[0] = INT64_MAX / 32; }) ==
+        "hence: logits has row stride 288230376151711743, which times 4 rows overflows");
+  CHECK(with([](call& c) { c.out.load.stride[0] = 2; }) == "hence: load has stride 2, expected 1");
+  CHECK(with([](call& c) { c.in.valid = view<const std::uint8_t>(c.faults.data(), 0); }) ==
+        "hence: valid has 0 entries, expected 4");
   alignas(64) static std::byte few[64];
   CHECK(with([](call& c) {
           c.workspace = view<std::byte>(few, 64);

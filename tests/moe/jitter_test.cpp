@@ -48,20 +48,29 @@ TEST_CASE("the place decides: rows of another call or rank, step, seed") {
   CHECK(run(ones, 7, 0.2, {.seed = 1, .first_row = 100, .step = 1}) != whole);
 }
 
-TEST_CASE("bf16 is multiplied in fp32 and rounded once") {
-  const std::vector<hence::bf16> x(16, hence::bf16(3.0f));
+template <class X> void rounded_once() {
+  const std::vector<X> x(16, X(3.0f));
   const auto f = run(std::vector<float>(16, 3.0f), 16, 0.3, {.seed = 9});
   const auto got = run(x, 16, 0.3, {.seed = 9});
-  for (std::size_t i = 0; i < 16; ++i) CHECK(got[i].bits == hence::bf16(f[i]).bits);
+  for (std::size_t i = 0; i < 16; ++i) CHECK(got[i].bits == X(f[i]).bits);
+}
+TEST_CASE("bf16 and f16 are multiplied in fp32 and rounded once") {
+  rounded_once<hence::bf16>();
+  rounded_once<hence::f16>();
 }
 
 TEST_CASE("eps beyond [0, 1) is refused") {
-  try {
-    run(std::vector<float>(4), 2, 1.0, {.seed = 1});
-    FAIL("was not refused");
-  } catch (const std::invalid_argument& e) {
-    CHECK(std::string(e.what()) == "hence: eps is 1, expected 0 or more, below 1");
-  }
+  const auto refusal = [](double eps) -> std::string {
+    try {
+      run(std::vector<float>(4), 2, eps, {.seed = 1});
+    } catch (const std::invalid_argument& e) {
+      return e.what();
+    }
+    return "";
+  };
+  CHECK(refusal(1) == "hence: eps is 1, expected 0 or more, below 1");
+  CHECK(refusal(-0.5) == "hence: eps is -0.5, expected 0 or more, below 1");
+  CHECK(refusal(__builtin_nan("")) == "hence: eps is nan, expected 0 or more, below 1");
 }
 
 }  // namespace

@@ -46,6 +46,12 @@ TEST_CASE("a negative count is refused") {
   } catch (const std::invalid_argument& e) {
     CHECK(std::string(e.what()) == "hence: load[1] is -2, expected 0 or more");
   }
+  try {
+    hence::moe::measure_load(hence::view<const std::int64_t>(nullptr, 3));
+    FAIL("was not refused");
+  } catch (const std::invalid_argument& e) {
+    CHECK(std::string(e.what()) == "hence: load is null, expected 3 entries");
+  }
 }
 
 }  // namespace

@@ -118,7 +118,18 @@ TEST_CASE("a layout of blocks that permute did not write is refused") {
   changed = s.out;
   changed.order.extent[0] = 4;
   CHECK(refusal(changed, 2) == "hence: order has 4 entries, expected at least 5");
+  CHECK(refusal(s.out, 0) == "hence: align is 0, expected 1 or more");
+  changed = s.out;
+  changed.offsets.data = nullptr;
+  CHECK(refusal(changed, 2) == "hence: offsets has 5 entries, expected one more than the experts");
+  std::vector<std::int64_t> offsets = s.offsets;
+  offsets[0] = 1;
+  changed.offsets = offsets;
+  CHECK(refusal(changed, 2) == "hence: offsets[0] is 1, expected 0");
   CHECK(refusal(s.out, 2).empty());
+  const auto with_blocks = slots;
+  moe::aligned_slots(s.out, 2, 6, slots);  // without block_expert
+  CHECK(slots == with_blocks);
 }
 
 TEST_CASE("what is refused, before anything is written") {
@@ -141,6 +152,15 @@ TEST_CASE("what is refused, before anything is written") {
   CHECK(refusal({0, -2, 1, 3}, 4, 1, nothing) == "hence: ids[0, 1] is -2, expected -1 to 3");
   CHECK(refusal({0, 1, 2, 3}, 4, INT64_MAX, nothing) ==
         "hence: align is 9223372036854775807, expected at most 4294967296");
+  CHECK(refusal({0, 1, 2, 3}, 0, 1, nothing) == "hence: experts is 0, expected 1 or more");
+  CHECK(refusal({0, 4, 2, 3}, 4, 1, nothing) == "hence: ids[0, 1] is 4, expected -1 to 3");
+  sorted none(2, 1, 4);
+  try {
+    moe::permute(view<const std::int32_t, 2>(nullptr, 2, 0), 4, 1, none.out);
+    FAIL("was not refused");
+  } catch (const std::invalid_argument& e) {
+    CHECK(std::string(e.what()) == "hence: ids has 0 slots a token, expected 1 or more");
+  }
   CHECK(refusal({0, 1, 2, 3}, 4, 0, nothing) == "hence: align is 0, expected 1 or more");
   CHECK(refusal({0, 1, 2, 3}, 5, 1, nothing) == "hence: offsets has 5 entries, expected 6");
   CHECK(refusal({0, 1, 2, 3}, 4, 1, [](sorted& s) { s.out.order.extent[0] = 3; }) ==

@@ -102,9 +102,9 @@ TEST_CASE("stale rows, range, repeats and empty rows in one pass") {
   CHECK(moe::check_record(s.record, 6, 8, 2, 10).stale_rows == 6);
   const std::vector<std::uint8_t> valid{1, 1, 1, 1, 1, 0};
   CHECK(moe::check_record(s.record, 6, 8, 2, 9, valid).is_sound());
-  s.ids[0] = 8, s.ids[2] = 3, s.ids[3] = 3;
+  s.ids[0] = 8, s.ids[2] = 3, s.ids[3] = 3, s.ids[7] = -2;
   const auto bad = moe::check_record(s.record, 6, 8, 2, 9, valid);
-  CHECK(bad.range_rows == 1);
+  CHECK(bad.range_rows == 2);
   CHECK(bad.repeated_rows == 1);
 }
 
@@ -129,6 +129,12 @@ TEST_CASE("shapes and types are refused") {
   CHECK(s.batch[3] == 0);
   CHECK(refusal([&] { moe::record_routing(s.record, matrix(ids, 3, 2), 0, 0); }) ==
         "hence: batch is 0, expected another number");
+  const std::vector<std::int32_t> low{0, -2};
+  CHECK(refusal([&] { moe::record_routing(s.record, matrix(low, 1, 2), 0, 1); }) ==
+        "hence: ids[0, 1] is -2, expected -1 to 7");
+  s.record.experts = 0;
+  CHECK(refusal([&] { moe::check_record(s.record, 4, 0, 2, 1); }) ==
+        "hence: record.experts is 0, expected 1 or more");
   s.record.experts = 129;
   CHECK(refusal([&] { moe::check_record(s.record, 4, 129, 2, 1); }) ==
         "hence: record.ids holds ids below 128, the gate has 129 experts");
@@ -148,6 +154,14 @@ TEST_CASE("how two routings differ") {
   sum += d;
   CHECK(sum.rows == 7);
   CHECK(moe::disagreement{}.share_of_slots() == 0);
+  CHECK(moe::disagreement{}.share_of_rows() == 0);
+  CHECK(d.share_of_rows() == 0.5);
+  CHECK(d.share_of_slots() == 1.0 / 7);
+  // an empty live slot is no expert more; no slots at all agree
+  const auto back = moe::compare_routing(matrix(b, 4, 2), matrix(a, 4, 2));
+  CHECK(back.slots_apart == 2);
+  CHECK(back.rows_apart == 2);
+  CHECK(moe::compare_routing(matrix(a, 4, 0), matrix(b, 4, 0)).first_apart == 0);
 }
 
 }  // namespace

@@ -56,19 +56,6 @@ struct balance_window {
   std::int64_t rows;               ///< valid rows that the counts are of
 };
 
-}  // namespace moe
-
-namespace detail {
-
-template <class Isa = native_isa> void check_coef(double coef) {
-  if (!(coef - coef == 0))
-    refuse(message() << "hence: coef is " << coef << ", expected a finite number");
-}
-
-}  // namespace detail
-
-namespace moe {
-
 /// Says whether a gradient is written or added to what is there.
 struct overwrite {};
 struct accumulate {};

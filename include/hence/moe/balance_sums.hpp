@@ -99,7 +99,12 @@ std::int64_t balance_bytes(std::int64_t tokens, std::int64_t experts, std::int64
   return c.used() * row_parts<Executor>(tokens);
 }
 
-template <class Score> constexpr bool check_score_type() {
+template <class Isa = native_isa> void check_coef(double coef) {
+  if (!(coef - coef == 0))
+    refuse(message() << "hence: coef is " << coef << ", expected a finite number");
+}
+
+template <class Score> consteval bool check_score_type() {
   constexpr bool score = is_score<Score>;
   static_assert(score,
                 "hence: a loss of balance is told the gate's score: score::sigmoid, sqrt_softplus, "

@@ -56,6 +56,7 @@ choice_counts choose_tokens(const Executor& executor, const Gate& gate,
                             const choice_inputs<typename Executor::scalar, Z>& in,
                             std::int64_t capacity, view<Id, 2> ids,
                             view<std::byte> workspace = {}) {
+  choice_counts counts;
   if constexpr (detail::check_gate_type<Gate, typename Executor::scalar>() &&
                 detail::check_ids<Id>()) {
     detail::check_choice(gate, in.logits, in.valid, ids);
@@ -68,10 +69,10 @@ choice_counts choose_tokens(const Executor& executor, const Gate& gate,
     const auto size = [=](std::int64_t, std::int64_t eligible) {
       return capacity < eligible ? capacity : eligible;
     };
-    return detail::choose(executor, gate, in.logits, in.valid, view<const Id, 2>(), size, ids,
-                          workspace, bytes);
+    counts = detail::choose(executor, gate, in.logits, in.valid, view<const Id, 2>(), size, ids,
+                            workspace, bytes);
   }
-  return {};
+  return counts;
 }
 
 /// Token rounding. \param executor, gate, in, ids as in `choose_tokens`; gate.k leaves room for
@@ -86,6 +87,7 @@ choice_counts round_tokens(const Executor& executor, const Gate& gate,
                            view<const Given, 2> given, std::int64_t tile,
                            [[maybe_unused]] Rounding rounding, view<Id, 2> ids,
                            view<std::byte> workspace = {}) {
+  choice_counts counts;
   constexpr bool rounds = token_rounding<Rounding>;
   static_assert(rounds,
                 "hence: tokens are rounded to a tile by round_down{}, round_up{} or "
@@ -110,9 +112,10 @@ choice_counts round_tokens(const Executor& executor, const Gate& gate,
       const std::int64_t n = rounding(had, tile);
       return n <= eligible ? n : eligible / tile * tile;
     };
-    return detail::choose(executor, gate, in.logits, in.valid, given, size, ids, workspace, bytes);
+    counts =
+        detail::choose(executor, gate, in.logits, in.valid, given, size, ids, workspace, bytes);
   }
-  return {};
+  return counts;
 }
 
 }  // namespace moe

@@ -32,7 +32,7 @@ concept mlp_like = requires(const M& m) {
 };
 
 /// Layered: the first fault speaks.
-template <class Executor, class Mlp, class Kept, class X, class W> constexpr bool check_mlp_type() {
+template <class Executor, class Mlp, class Kept, class X, class W> consteval bool check_mlp_type() {
   using S = typename Executor::scalar;
   using V = row_number_t<Executor>;
   constexpr bool is_mlp = mlp_like<Mlp>;

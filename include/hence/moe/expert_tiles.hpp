@@ -10,27 +10,6 @@
 
 namespace hence::inline v0::detail {
 
-/// A row's scalars in a tile: rows begin at a cache line, and never a whole number of pages apart.
-HENCE_FN constexpr std::int64_t padded_row(std::int64_t n) {
-  const std::int64_t lines = (n + 15) / 16;
-  return 16 * (lines % 4 == 0 ? lines + 1 : lines);
-}
-
-/// Rows at a time: of a tile going forward, of a block going backward.
-constexpr std::int64_t expert_tile = 512;
-template <class Executor> HENCE_FN std::int64_t expert_block() {
-  return Executor::is_parallel ? 8 * expert_tile : expert_tile;
-}
-/// Parts that rows are cut into, each with its own memory: by their number alone.
-template <class Executor> HENCE_FN std::int64_t expert_parts(std::int64_t rows) {
-  if constexpr (!Executor::is_parallel) return 1;
-  const std::int64_t n = (rows + 63) / 64;
-  return n < 1 ? 1 : (n < 16 ? n : 16);
-}
-
-template <class Kept> constexpr bool is_saved = false;
-template <class S> constexpr bool is_saved<moe::saved_activations<S>> = true;
-
 template <class Executor, class Mlp, class Kept, class X, class W> struct expert_job {
   using S = typename Executor::scalar;
   using V = row_number_t<Executor>;

@@ -97,7 +97,7 @@ concept gate_like = requires(const G& g) {
 };
 
 /// Whether expert ids can be of these types.
-template <class... Ids> constexpr bool check_ids() {
+template <class... Ids> consteval bool check_ids() {
   constexpr bool is_signed = ((Ids(-1) < Ids(0)) && ...);
   static_assert(is_signed,
                 "hence: ids are signed integers, an empty slot is -1: int8_t to int64_t");
@@ -105,7 +105,7 @@ template <class... Ids> constexpr bool check_ids() {
 }
 
 /// Layered: the first fault speaks, the rest is not instantiated.
-template <class Gate, class S> constexpr bool check_gate_type() {
+template <class Gate, class S> consteval bool check_gate_type() {
   constexpr bool is_gate = gate_like<Gate>;
   static_assert(is_gate, "hence: a gate is a moe::gate{score, k, groups, weights, scale}");
   if constexpr (is_gate) {

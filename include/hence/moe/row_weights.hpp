@@ -23,7 +23,7 @@ template <class V, class W> HENCE_FN V eps_of(const W& weights) {
   if constexpr (is_normalized<W>)
     return V(static_cast<typename V::scalar>(weights.eps));
   else
-    return V(typename V::scalar(0));
+    return V(typename V::scalar(0));  // no test: raw weights are not divided
 }
 
 /// The scores of the selected experts, slot j of row l at [j lanes + l]; 0 in an empty slot, for

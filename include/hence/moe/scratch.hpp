@@ -37,10 +37,12 @@ class carver {
 
 /// Parts that a call on `rows` rows is cut into: by its shape alone, enough for any pool.
 template <class Executor> HENCE_FN std::int64_t row_parts(std::int64_t rows) {
-  if constexpr (!Executor::is_parallel) return 1;
-  std::int64_t n = rows / 128;
-  n = n < 64 ? n : 64;
-  return n > 1 ? n : 1;
+  if constexpr (Executor::is_parallel) {
+    const std::int64_t n = rows / 128;
+    return n < 1 ? 1 : (n < 64 ? n : 64);
+  } else {
+    return 1;
+  }
 }
 HENCE_FN std::int64_t part_begin(std::int64_t rows, std::int64_t i, std::int64_t parts) {
   return rows / parts * i + rows % parts * i / parts;
