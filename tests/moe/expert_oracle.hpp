@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <random>
 #include <vector>
 
@@ -74,5 +75,34 @@ template <class T> std::vector<T> as(const numbers& x) {
   return y;
 }
 template <> inline std::vector<double> as<double>(const numbers& x) { return x; }
+
+/// What a forward and a backward pass wrote; 77 where they did not.
+template <class S> struct outcome {
+  std::vector<S> out, x, weights, gate, up, down;
+  outcome(const layer& m, std::int64_t rows, std::int64_t slots)
+      : out(at(rows * m.width), S(77)),
+        x(out),
+        weights(at(slots), S(77)),
+        gate(m.gate.size(), S(77)),
+        up(gate),
+        down(gate) {}
+};
+/// The matrices of a call, or where their gradients go. \param of an `outcome` or a problem.
+template <class S, class To, class Of> void set_matrices(To& to, Of& of, const layer& m) {
+  to.gate = hence::view<S, 3>(of.gate.data(), m.experts, m.inner, m.width);
+  to.up = hence::view<S, 3>(of.up.data(), m.experts, m.inner, m.width);
+  to.down = hence::view<S, 3>(of.down.data(), m.experts, m.width, m.inner);
+}
+
+template <class S> bool same(const std::vector<S>& a, const std::vector<S>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(S)) == 0;
+}
+template <class S> bool same_gradients(const outcome<S>& a, const outcome<S>& b) {
+  return same(a.x, b.x) && same(a.weights, b.weights) && same(a.gate, b.gate) && same(a.up, b.up) &&
+         same(a.down, b.down);
+}
+template <class S> bool same(const outcome<S>& a, const outcome<S>& b) {
+  return same(a.out, b.out) && same_gradients(a, b);
+}
 
 }  // namespace expert_oracle

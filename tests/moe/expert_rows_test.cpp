@@ -7,7 +7,6 @@
 #include <hence/threads/pool.hpp>
 
 #include <doctest/doctest.h>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 
@@ -19,6 +18,8 @@ using expert_oracle::as;
 using expert_oracle::at;
 using expert_oracle::layer;
 using expert_oracle::numbers;
+using expert_oracle::outcome;
+using expert_oracle::same;
 using hence::view;
 
 template <class S> constexpr S hole = static_cast<S>(__builtin_nan(""));
@@ -65,16 +66,11 @@ template <class S> struct problem {
     moe::expert_inputs<S> in;
     in.rows = view<const S, 2>(x.data(), rows, model.width);
     in.segments = {first, count};
-    if (gated) in.gate = view<const S, 3>(gate.data(), model.experts, model.inner, model.width);
-    in.up = view<const S, 3>(up.data(), model.experts, model.inner, model.width);
-    in.down = view<const S, 3>(down.data(), model.experts, model.width, model.inner);
+    expert_oracle::set_matrices<const S>(in, *this, model);
+    if (!gated) in.gate = {};
     if (weighs) in.row_weights = weights;
     return in;
   }
-};
-
-template <class S> struct outcome {
-  std::vector<S> out, x, weights, gate, up, down;
 };
 
 template <class Executor, class Gemm, class Activation, class Weights, class S>
@@ -82,17 +78,14 @@ outcome<S> run(const Executor& executor, const Gemm& g, Activation activation, W
                bool saves, const problem<S>& p, hence::update of = hence::update::overwrite,
                view<std::byte> workspace = {}) {
   constexpr bool weighs = std::is_same_v<Weights, moe::before_down>;
-  const auto filled = [](std::size_t n) { return std::vector<S>(n, S(77)); };
-  outcome<S> o{filled(p.x.size()),    filled(p.x.size()),  filled(p.weights.size()),
-               filled(p.gate.size()), filled(p.up.size()), filled(p.down.size())};
   const auto in = p.inputs(weighs);
   const layer& m = p.model;
+  outcome<S> o(m, p.rows, p.rows);
   moe::expert_gradients<S> to;
   to.rows = view<S, 2>(o.x.data(), p.rows, m.width);
   if (weighs) to.row_weights = o.weights;
-  if (p.gated) to.gate = view<S, 3>(o.gate.data(), m.experts, m.inner, m.width);
-  to.up = view<S, 3>(o.up.data(), m.experts, m.inner, m.width);
-  to.down = view<S, 3>(o.down.data(), m.experts, m.width, m.inner);
+  expert_oracle::set_matrices<S>(to, o, m);
+  if (!p.gated) to.gate = {};
   to.of_matrices = of;
   const moe::expert_mlp mlp{g, activation, place};
   const view<S, 2> out(o.out.data(), p.rows, m.width);
@@ -111,14 +104,6 @@ outcome<S> run(const Executor& executor, const Gemm& g, Activation activation, W
     both(moe::recomputed{});
   }
   return o;
-}
-
-template <class S> bool same(const std::vector<S>& a, const std::vector<S>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(S)) == 0;
-}
-template <class S> bool same(const outcome<S>& a, const outcome<S>& b) {
-  return same(a.out, b.out) && same(a.x, b.x) && same(a.weights, b.weights) &&
-         same(a.gate, b.gate) && same(a.up, b.up) && same(a.down, b.down);
 }
 
 /// sum over rows of <cotangent, w expert(x)>, and every gradient of it by differences.
@@ -264,9 +249,7 @@ TEST_CASE("two calls that accumulate have the bits of one; experts without rows"
       run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::after_down{}, false, whole);
   const auto in_parts = [&](const problem<float>& p, outcome<float>& o, hence::update of) {
     moe::expert_gradients<float> to;
-    to.gate = view<float, 3>(o.gate.data(), 3, 8, 6);
-    to.up = view<float, 3>(o.up.data(), 3, 8, 6);
-    to.down = view<float, 3>(o.down.data(), 3, 6, 8);
+    expert_oracle::set_matrices<float>(to, o, m);
     to.of_matrices = of;
     moe::expert_rows_backward(
         hence::cpu{}, moe::expert_mlp{gemm::ordered{}, moe::swiglu{}, moe::after_down{}},
@@ -329,19 +312,16 @@ template <class X, class W> void narrow_storage() {
   moe::expert_inputs<float, X, W> in;
   in.rows = view<const X, 2>(x.data(), 7, 16);
   in.segments = {p.first, p.count};
-  in.gate = view<const W, 3>(gate.data(), 2, 24, 16);
-  in.up = view<const W, 3>(up.data(), 2, 24, 16);
-  in.down = view<const W, 3>(down.data(), 2, 16, 24);
+  struct {
+    const std::vector<W>&gate, &up, &down;
+  } const matrices{gate, up, down};
+  expert_oracle::set_matrices<const W>(in, matrices, m);
   in.row_weights = p.weights;
-  outcome<float> got = want;
-  for (auto* v : {&got.out, &got.x, &got.weights, &got.gate, &got.up, &got.down})
-    for (float& f : *v) f = 77;
+  outcome<float> got(m, 7, 7);
   moe::expert_gradients<float> to;
   to.rows = view<float, 2>(got.x.data(), 7, 16);
   to.row_weights = got.weights;
-  to.gate = view<float, 3>(got.gate.data(), 2, 24, 16);
-  to.up = view<float, 3>(got.up.data(), 2, 24, 16);
-  to.down = view<float, 3>(got.down.data(), 2, 16, 24);
+  expert_oracle::set_matrices<float>(to, got, m);
   const moe::expert_mlp mlp{gemm::ordered{}, moe::swiglu{}, moe::before_down{}};
   moe::expert_rows(hence::cpu{}, mlp, in, moe::recomputed{}, view<float, 2>(got.out.data(), 7, 16));
   moe::expert_rows_backward(hence::cpu{}, mlp, in, moe::recomputed{},
@@ -469,9 +449,7 @@ TEST_CASE("each gradient alone has the bits that it has among all") {
   const problem<float> p(m, true, {0, 3, 3}, {3, 0, 2}, 5);
   const auto all = run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::before_down{}, false, p);
   const auto alone = [&](auto choose) {
-    outcome<float> o = all;
-    for (auto* v : {&o.x, &o.weights, &o.gate, &o.up, &o.down})
-      for (float& g : *v) g = 77;
+    outcome<float> o(m, 5, 5);
     moe::expert_gradients<float> to;
     choose(to, o);
     moe::expert_rows_backward(

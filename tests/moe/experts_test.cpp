@@ -8,7 +8,6 @@
 #include <hence/threads/pool.hpp>
 
 #include <doctest/doctest.h>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 
@@ -20,6 +19,9 @@ using expert_oracle::as;
 using expert_oracle::at;
 using expert_oracle::layer;
 using expert_oracle::numbers;
+using expert_oracle::outcome;
+using expert_oracle::same;
+using expert_oracle::same_gradients;
 using hence::view;
 
 template <class S> struct layer_case {
@@ -65,45 +67,27 @@ template <class S> struct layer_case {
     in.weights = view<const S, 2>(weights.data(), tokens, k);
     in.position = moe::slot_positions((is_aligned ? aligned_position : position).data(), tokens, k);
     in.segments = {is_aligned ? aligned : offsets, count};
-    in.gate = view<const S, 3>(gate.data(), model.experts, model.inner, model.width);
-    in.up = view<const S, 3>(up.data(), model.experts, model.inner, model.width);
-    in.down = view<const S, 3>(down.data(), model.experts, model.width, model.inner);
+    expert_oracle::set_matrices<const S>(in, *this, model);
     if (is_aligned) in.rows = rows;
     return in;
   }
 };
 
-template <class S> struct outcome {
-  std::vector<S> y, x, weights, gate, up, down;
-};
-
 template <class Executor, class Gemm, class Weights, class Kept, class S>
 outcome<S> run(const Executor& executor, const Gemm& g, Weights place, const Kept& kept,
                const layer_case<S>& c, bool is_aligned = false) {
-  const auto filled = [](std::size_t n) { return std::vector<S>(n, S(77)); };
-  outcome<S> o{filled(c.x.size()),    filled(c.x.size()),  filled(c.weights.size()),
-               filled(c.gate.size()), filled(c.up.size()), filled(c.down.size())};
   const layer& m = c.model;
+  outcome<S> o(m, c.tokens, c.tokens * c.k);
   moe::layer_gradients<S> to;
   to.x = view<S, 2>(o.x.data(), c.tokens, m.width);
   to.weights = view<S, 2>(o.weights.data(), c.tokens, c.k);
-  to.gate = view<S, 3>(o.gate.data(), m.experts, m.inner, m.width);
-  to.up = view<S, 3>(o.up.data(), m.experts, m.inner, m.width);
-  to.down = view<S, 3>(o.down.data(), m.experts, m.width, m.inner);
+  expert_oracle::set_matrices<S>(to, o, m);
   const moe::expert_mlp mlp{g, moe::swiglu{}, place};
   const auto in = c.inputs(is_aligned);
-  moe::experts(executor, mlp, in, kept, view<S, 2>(o.y.data(), c.tokens, m.width));
+  moe::experts(executor, mlp, in, kept, view<S, 2>(o.out.data(), c.tokens, m.width));
   moe::experts_backward(executor, mlp, in, kept,
                         view<const S, 2>(c.cotangent.data(), c.tokens, m.width), to);
   return o;
-}
-
-template <class S> bool same(const std::vector<S>& a, const std::vector<S>& b) {
-  return std::memcmp(a.data(), b.data(), a.size() * sizeof(S)) == 0;
-}
-template <class S> bool same_gradients(const outcome<S>& a, const outcome<S>& b) {
-  return same(a.x, b.x) && same(a.weights, b.weights) && same(a.gate, b.gate) && same(a.up, b.up) &&
-         same(a.down, b.down);
 }
 
 /// y of the contract's section 7.
@@ -129,7 +113,7 @@ template <class Weights> void against_formula(Weights place) {
   numbers x = c.x, w = c.weights;
   const numbers want = formula(m, c, x, w);
   for (std::size_t i = 0; i < want.size(); ++i)
-    CHECK(std::abs(got.y[i] - want[i]) <= 1e-13 * (1 + std::abs(want[i])));
+    CHECK(std::abs(got.out[i] - want[i]) <= 1e-13 * (1 + std::abs(want[i])));
   const auto value = [&] {
     const numbers y = formula(model, c, x, w);
     double total = 0;
@@ -158,10 +142,7 @@ TEST_CASE("the same bits for every executor, pool and layout; gradients for eith
   const layer_case<float> c(m, 400, 4), blocks(m, 400, 4, 16);
   const gemm::ordered ordered;
   const auto got = run(hence::cpu{}, ordered, moe::after_down{}, moe::recomputed{}, c);
-  const auto demand = [&](const outcome<float>& o) {
-    CHECK(same(got.y, o.y));
-    CHECK(same_gradients(got, o));
-  };
+  const auto demand = [&](const outcome<float>& o) { CHECK(same(got, o)); };
   demand(run(hence::reference<float>{}, gemm::chain<float>{}, moe::after_down{}, moe::recomputed{},
              c));
   demand(run(hence::cpu{}, ordered, moe::after_down{}, moe::recomputed{}, blocks, true));
@@ -175,10 +156,42 @@ TEST_CASE("the same bits for every executor, pool and layout; gradients for eith
   demand(run(hence::cpu{}, ordered, moe::after_down{}, kept, c));
   const auto before = run(hence::cpu{}, ordered, moe::before_down{}, moe::recomputed{}, c);
   CHECK(same_gradients(got, before));
-  CHECK(!same(got.y, before.y));  // rounded otherwise
-  for (std::size_t i = 0; i < got.y.size(); ++i)
-    CHECK(static_cast<double>(got.y[i]) ==
-          doctest::Approx(static_cast<double>(before.y[i])).epsilon(1e-4));
+  CHECK(!same(got.out, before.out));  // rounded otherwise
+  for (std::size_t i = 0; i < got.out.size(); ++i)
+    CHECK(static_cast<double>(got.out[i]) ==
+          doctest::Approx(static_cast<double>(before.out[i])).epsilon(1e-4));
+}
+
+TEST_CASE("tokens in f16 are gathered as they are, matrices in f16 widened") {
+  const layer m(4, 20, 24);
+  layer_case<float> c(m, 60, 3);
+  using hence::f16;
+  const auto narrow = [](std::vector<float>& v) {
+    std::vector<f16> n;
+    for (float& x : v) n.emplace_back(x), x = n.back();
+    return n;
+  };
+  const auto x = narrow(c.x), gate = narrow(c.gate), up = narrow(c.up), down = narrow(c.down);
+  const auto want = run(hence::cpu{}, gemm::ordered{}, moe::after_down{}, moe::recomputed{}, c);
+  struct {
+    const std::vector<f16>&gate, &up, &down;
+  } const matrices{gate, up, down};
+  moe::layer_inputs<float, f16, f16> in;
+  in.x = view<const f16, 2>(x.data(), c.tokens, m.width);
+  const auto plain = c.inputs();
+  in.weights = plain.weights, in.position = plain.position, in.segments = plain.segments;
+  expert_oracle::set_matrices<const f16>(in, matrices, m);
+  outcome<float> got(m, c.tokens, c.tokens * c.k);
+  moe::layer_gradients<float> to;
+  to.x = view<float, 2>(got.x.data(), c.tokens, m.width);
+  to.weights = view<float, 2>(got.weights.data(), c.tokens, c.k);
+  expert_oracle::set_matrices<float>(to, got, m);
+  const moe::expert_mlp mlp{gemm::ordered{}, moe::swiglu{}, moe::after_down{}};
+  moe::experts(hence::cpu{}, mlp, in, moe::recomputed{},
+               view<float, 2>(got.out.data(), c.tokens, m.width));
+  moe::experts_backward(hence::cpu{}, mlp, in, moe::recomputed{},
+                        view<const float, 2>(c.cotangent.data(), c.tokens, m.width), to);
+  CHECK(same(got, want));
 }
 
 TEST_CASE("no token, one token, a token without a slot") {
@@ -190,7 +203,7 @@ TEST_CASE("no token, one token, a token without a slot") {
   one.ids = {-1}, one.position = {-1}, one.count = {0, 0, 0}, one.offsets = {0, 0, 0, 0};
   one.weights = {__builtin_nanf("")};
   const auto y = run(hence::cpu{}, gemm::ordered{}, moe::after_down{}, moe::recomputed{}, one);
-  for (const float v : y.y) CHECK(v == 0);
+  for (const float v : y.out) CHECK(v == 0);
   for (const float v : y.x) CHECK(v == 0);
   CHECK(y.weights[0] == 0);
 }
