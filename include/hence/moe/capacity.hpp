@@ -56,8 +56,8 @@ namespace moe {
 /// ceil(T k/E factor): Megatron.
 struct capacity_ceil {
   double factor;
-  HENCE_FN std::int64_t operator()(std::int64_t tokens, std::int64_t k,
-                                   std::int64_t experts) const {
+  [[gnu::always_inline]] std::int64_t operator()(std::int64_t tokens, std::int64_t k,
+                                                 std::int64_t experts) const {
     detail::check_capacity(factor, tokens, k, experts);
     return detail::rounded_up(static_cast<double>(tokens * k) / static_cast<double>(experts) *
                               factor);
@@ -66,8 +66,8 @@ struct capacity_ceil {
 /// floor(factor (T k/E)): megablocks.
 struct capacity_floor {
   double factor;
-  HENCE_FN std::int64_t operator()(std::int64_t tokens, std::int64_t k,
-                                   std::int64_t experts) const {
+  [[gnu::always_inline]] std::int64_t operator()(std::int64_t tokens, std::int64_t k,
+                                                 std::int64_t experts) const {
     detail::check_capacity(factor, tokens, k, experts);
     return static_cast<std::int64_t>(
         factor * (static_cast<double>(tokens * k) / static_cast<double>(experts)));
@@ -76,8 +76,8 @@ struct capacity_floor {
 /// k floor(factor ceil(T/E)): Tutel, GShard.
 struct capacity_of_tokens {
   double factor;
-  HENCE_FN std::int64_t operator()(std::int64_t tokens, std::int64_t k,
-                                   std::int64_t experts) const {
+  [[gnu::always_inline]] std::int64_t operator()(std::int64_t tokens, std::int64_t k,
+                                                 std::int64_t experts) const {
     detail::check_capacity(factor, tokens, k, experts);
     return k * static_cast<std::int64_t>(factor *
                                          static_cast<double>((tokens + experts - 1) / experts));
