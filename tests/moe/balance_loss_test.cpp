@@ -227,6 +227,64 @@ TEST_CASE("sums of micro-batches and of any pool are those of the whole") {
   }
 }
 
+TEST_CASE("the global batch in two calls: the gradients of one") {
+  constexpr std::size_t experts = 9, rows = 40, cut = 13;
+  const auto z = oracle::logits(rows * experts, 5);
+  const auto middle = z.begin() + cut * experts;
+  const auto m = measure(hence::cpu{}, moe::score::sigmoid{}, 2, z, experts);
+  const moe::balance_window window{m.top_k, m.counts.rows};
+  const auto of = [&](const auto& loss, const std::vector<float>& logits) {
+    return gradient(hence::cpu{}, moe::score::sigmoid{}, loss, 2, logits, experts, window);
+  };
+  const auto check_loss = [&](const auto& loss) {
+    const auto whole = of(loss, z), last = of(loss, {middle, z.end()});
+    auto both = of(loss, {z.begin(), middle});
+    both.insert(both.end(), last.begin(), last.end());
+    CHECK(both == whole);
+  };
+  check_loss(moe::switch_loss{0.1, moe::balance_is_k{}});
+  check_loss(moe::z_loss{0.1});
+}
+
+TEST_CASE("sequence-wise: the mean over sequences, each with its own counts") {
+  // DeepSeek-V3, arXiv:2412.19437, eq. 17 to 20, of sequences of 7 and 12 tokens
+  constexpr std::size_t experts = 6, first = 7, rows = 19;
+  constexpr int k = 2;
+  const auto narrow = oracle::logits(rows * experts, 9, 1.5, 1 << 16);
+  const std::vector<double> z(narrow.begin(), narrow.end());
+  const auto sequence = [&](const std::vector<double>& all, bool second) {
+    const auto middle = all.begin() + first * experts;
+    return second ? std::vector<double>(middle, all.end())
+                  : std::vector<double>(all.begin(), middle);
+  };
+  const hence::reference<double> executor;
+  std::vector<double> grad;
+  double value = 0;
+  std::vector<std::int64_t> counts[2];
+  const moe::switch_loss half{0.5 * 0.3, moe::balance_is_one{}};  // of two sequences
+  for (const bool second : {false, true}) {
+    const auto part = sequence(z, second);
+    const auto m = measure(executor, moe::score::sigmoid{}, k, part, experts);
+    const moe::balance_window window{m.top_k, m.counts.rows};
+    counts[second] = m.top_k;
+    value += moe::balance_loss(half, k, m.probability, window);
+    const auto g = gradient(executor, moe::score::sigmoid{}, half, k, part, experts, window);
+    grad.insert(grad.end(), g.begin(), g.end());
+  }
+  const auto plainly = [&](const std::vector<double>& at) {
+    double sum = 0;
+    for (const bool second : {false, true})
+      sum += plain(oracle::score::sigmoid, k, sequence(at, second), experts, counts[second]).value;
+    return 0.3 * sum / 2;
+  };
+  CHECK(std::abs(value - plainly(z)) < 1e-9);
+  for (std::size_t i = 0; i < z.size(); ++i) {
+    auto above = z, below = z;
+    above[i] += 1e-5, below[i] -= 1e-5;
+    CHECK(std::abs(grad[i] - (plainly(above) - plainly(below)) / 2e-5) < 1e-9);
+  }
+}
+
 TEST_CASE("invalid rows are not read; no valid row is 0") {
   const std::vector<float> z{1, 2, 3, nan, inf, nan, 0, 0, 1};
   const std::vector<std::uint8_t> valid{1, 0, 1}, none(3, 0);

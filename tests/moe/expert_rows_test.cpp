@@ -202,6 +202,15 @@ TEST_CASE("the same bits: executors, pools, saved or not, own memory") {
     hence::thread_pool pool(threads);
     CHECK(same(got, again(hence::cpu(pool), threads == 3)));
   }
+  // no more rows than one part has, and none
+  for (const std::int64_t n : {0, 5, 200}) {
+    const problem<float> few(m, true, {0, 0, 0, 0, 0}, {n, 0, 0, 0, 0}, n);
+    hence::thread_pool pool(2);
+    const auto of = [&](const auto& executor) {
+      return run(executor, gemm::ordered{}, moe::geglu{}, moe::before_down{}, false, few);
+    };
+    CHECK(same(of(hence::cpu{}), of(hence::cpu(pool))));
+  }
   const moe::expert_mlp mlp{gemm::ordered{}, moe::swiglu{}, moe::before_down{}};
   const std::int64_t bytes = moe::expert_workspace_bytes(hence::cpu{}, mlp, p.rows, m.inner);
   std::vector<std::byte> memory(at(bytes + 64), std::byte{255});

@@ -319,6 +319,10 @@ TEST_CASE("the same bits for any pool, any split into rows and any neighbour") {
   CHECK(same(whole, run(hence::cpu(backwards), gate, z, 1111)));
   CHECK(same(whole, run(hence::cpu(pool), gate, z, 1111)));
   CHECK(same(whole, run(hence::reference<float>{}, gate, z, 1111)));
+  // as many rows as make the most parts
+  const auto many = oracle::logits(8500 * 6, 10);
+  const moe::gate plain{moe::score::sigmoid{}, 2, moe::all_experts{}, moe::raw{}, 1.0};
+  CHECK(same(run(hence::cpu{}, plain, many, 8500), run(hence::cpu(backwards), plain, many, 8500)));
   for (const std::int64_t cut : {1, 7, 640}) {
     const auto middle = z.begin() + cut * 48;
     auto first = run(hence::cpu{}, gate, std::vector<float>(z.begin(), middle), cut);
