@@ -113,6 +113,12 @@ TEST_CASE("what is refused, before anything is written") {
         "hence: out has 7 entries, expected 8");
   CHECK(refusal([&] { moe::row_tokens(s.p, 2, view<std::int64_t>(out.data(), 4)); }) ==
         "hence: out has 4 entries, expected 5");
+  // 200 tokens of one slot: their last is no int8_t
+  sorted_slots many(std::vector<std::int32_t>(200, 0), 1, 1, 1);
+  std::vector<std::int8_t> narrow(200, 77);
+  CHECK(refusal([&] { moe::row_tokens(many.p, 1, view<std::int8_t>(narrow)); }) ==
+        "hence: order[128] is of token 128, which the type of out does not hold");
+  CHECK(narrow[0] == 77);
   // a permutation that permute did not write
   CHECK(refusal([&] { moe::row_experts(moe::permutation{}, view<std::int64_t>(out.data(), 0)); }) ==
         "hence: offsets has 0 entries, expected one more than the experts");

@@ -36,6 +36,10 @@ void row_tokens(const permutation& p, std::int64_t k, view<T> out) {
   detail::check_sorted_order<Isa>(p, INT64_MAX);
   if (k < 1) detail::refuse(detail::message() << "hence: k is " << k << ", expected 1 or more");
   detail::check_vector("out", out, p.offsets[experts]);
+  for (std::int64_t i = 0; i < p.offsets[experts]; ++i)
+    if (static_cast<std::int64_t>(static_cast<T>(p.order[i] / k)) != p.order[i] / k)
+      detail::refuse(detail::message() << "hence: order[" << i << "] is of token " << p.order[i] / k
+                                       << ", which the type of out does not hold");
   for (std::int64_t i = 0; i < p.offsets[experts]; ++i) out[i] = static_cast<T>(p.order[i] / k);
 }
 
