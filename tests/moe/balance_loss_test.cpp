@@ -215,6 +215,15 @@ TEST_CASE("sums of micro-batches and of any pool are those of the whole") {
     CHECK(other->top_k == whole.top_k);
     CHECK(other->counts.squares.value() == whole.counts.squares.value());
   }
+  const moe::balance_window window{whole.top_k, whole.counts.rows};
+  const auto same_gradient = [&](const auto& loss) {
+    const auto of = [&](const auto& executor) {
+      return gradient(executor, moe::score::sigmoid{}, loss, 2, z, experts, window);
+    };
+    CHECK(of(hence::cpu(pool)) == of(hence::cpu{}));
+  };
+  same_gradient(moe::switch_loss{0.1, moe::balance_is_one{}});
+  same_gradient(moe::z_loss{0.1});
   for (const std::size_t cut : {1u, 300u}) {
     const auto middle = z.begin() + static_cast<std::int64_t>(cut * experts);
     auto a = measure(hence::cpu{}, moe::score::sigmoid{}, 2, {z.begin(), middle}, experts);
