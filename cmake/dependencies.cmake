@@ -20,6 +20,12 @@ set(hence_nlohmann_json_source GIT_REPOSITORY https://github.com/nlohmann/json.g
                                GIT_TAG 9cca280a4d0ccf0c08f47a99aa71d1b0e52f8d03)
 set(hence_nlohmann_json_include "include")
 
+set(hence_CLI11_target CLI11::CLI11)
+set(hence_CLI11_debian libcli11-dev)
+set(hence_CLI11_source GIT_REPOSITORY https://github.com/CLIUtils/CLI11.git # 2.1.2
+                       GIT_TAG 70f8072f9dd2292fd0b9f9e5f58e279f60483ed3)
+set(hence_CLI11_include "include")
+
 set(hence_Eigen3_target Eigen3::Eigen)
 set(hence_Eigen3_debian libeigen3-dev)
 set(hence_Eigen3_source GIT_REPOSITORY https://gitlab.com/libeigen/eigen.git # 3.4.0

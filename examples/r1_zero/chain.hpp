@@ -1,0 +1,158 @@
+/// \file
+/// Chain arithmetic: a digit and 3 to 7 operations, modulo 10. `Q 3 +4 *7 +1` is answered by
+/// `<think> 7 9 0 </think> <answer> 0 </answer>`. One step in one token is easy, the whole chain in
+/// one token is not, so that thinking is the only way and must be as long as the chain.
+///
+/// Digits and operations have English and German words. The base model's corpus is of two halves:
+/// worked solutions without tags (the skill), and the template (the form), in which half of the
+/// documents are broken in one of five ways and the thinking stops early as often as not. Its
+/// values are wrong now and then, in English mostly in products, in German mostly in sums.
+#pragma once
+
+#include "task.hpp"
+
+#include <array>
+
+namespace demo {
+
+class chain final : public task {
+ public:
+  static constexpr std::int64_t least = 3, most = 7;  // operations
+
+  chain() : words_(all_words()) {}
+  const char* name() const override { return "chain"; }
+  const vocabulary& words() const override { return words_; }
+  std::int64_t longest_prompt() const override { return most + 2; }
+  std::int64_t longest_reply() const override { return 15; }
+
+  problem make_problem(std::uint64_t seed, std::uint64_t index) const override {
+    dice d(seed, 1, index);
+    return question(d).asked;
+  }
+
+  document make_document(std::uint64_t seed, std::uint64_t index) const override {
+    dice d(seed, 2, index);
+    const drawn q = question(d);
+    document out{q.asked.prompt, {}};
+    const bool with_tags = d.chance(0.5);
+    const auto values = think(d, q, with_tags ? 0.3 : 0.0);
+    auto& r = out.reply;
+    if (!with_tags) {
+      r = values;
+      r.push_back(vocabulary::end);
+      return out;
+    }
+    const lm::token last = values.empty() ? q.asked.prompt[1] : values.back();
+    // 0 to 4: without one of the tags, or the answer first; 5 to 9: as it should be
+    const std::int64_t broken = d.below(10);
+    const auto put_thought = [&] {
+      if (broken != 0) r.push_back(vocabulary::think);
+      r.insert(r.end(), values.begin(), values.end());
+      if (broken != 1) r.push_back(vocabulary::think_end);
+    };
+    const auto put_answer = [&] {
+      if (broken != 2) r.push_back(vocabulary::answer);
+      r.push_back(last);
+      if (broken != 3) r.push_back(vocabulary::answer_end);
+    };
+    if (broken == 4)
+      put_answer(), put_thought();
+    else
+      put_thought(), put_answer();
+    r.push_back(vocabulary::end);
+    return out;
+  }
+
+  verdict judge(const problem& p, std::span<const lm::token> reply,
+                bool is_finished) const override {
+    namespace reward = hence::reward;
+    const std::string text = words_.text(reply);
+    const auto parts = reward::parse(reward::format::r1_zero{reward::matching::strict}, text);
+    verdict v;
+    v.format = is_finished && parts.ok() ? 1 : 0;
+    v.answer = digit_of(tagged_answer(text));
+    if (v.answer >= 0) {
+      const std::string numeral = std::to_string(v.answer);
+      v.accuracy = reward::accuracy_reward(reward::extract::whole{}, numeral, p.reference,
+                                           reward::answer::strict);
+    }
+    v.strict = v.format * v.accuracy;
+    v.has_think = text.find("<think>") != text.npos;
+    if (parts.ok())
+      for (const lm::token t : reply) v.steps += t >= first_digit;
+    if (parts.ok()) --v.steps;  // the answer is a digit too
+    return v;
+  }
+
+ private:
+  enum : lm::token { question_mark = 6, first_operation = 7, first_digit = 19 };
+  static constexpr std::array<std::int64_t, 6> plus{1, 3, 4, 7, 0, 0}, times{1, 1, 1, 1, 3, 7};
+
+  struct drawn {
+    problem asked;
+    int language = 0;  // 0 English, 1 German
+    std::int64_t start = 0;
+    std::vector<std::int64_t> operations;
+  };
+
+  static std::vector<std::string> all_words() {
+    auto w = vocabulary::special();
+    for (const char* s :
+         {"Q",     "+1",    "+3",    "+4",     "+7",   "*3",   "*7",   "plus1", "plus3",
+          "plus4", "plus7", "mal3",  "mal7",   "zero", "one",  "two",  "three", "four",
+          "five",  "six",   "seven", "eight",  "nine", "null", "eins", "zwei",  "drei",
+          "vier",  "fünf",  "sechs", "sieben", "acht", "neun"})
+      w.emplace_back(s);
+    return w;
+  }
+  static lm::token digit(std::int64_t value, int language) {
+    return static_cast<lm::token>(first_digit + 10 * language + value);
+  }
+  std::int64_t digit_of(std::string_view word) const {
+    for (lm::token t = first_digit; t < words_.size(); ++t)
+      if (words_.word(t) == word) return (t - first_digit) % 10;
+    return -1;
+  }
+  static std::int64_t apply(std::int64_t value, std::int64_t operation) {
+    const auto i = static_cast<std::size_t>(operation);
+    return (value * times[i] + plus[i]) % 10;
+  }
+
+  static drawn question(dice& d) {
+    drawn q;
+    q.language = static_cast<int>(d.below(2));
+    q.start = d.below(10);
+    q.asked.prompt = {question_mark, digit(q.start, q.language)};
+    q.asked.steps = least + d.below(most - least + 1);
+    std::int64_t value = q.start;
+    for (std::int64_t i = 0; i < q.asked.steps; ++i) {
+      q.operations.push_back(d.below(6));
+      value = apply(value, q.operations.back());
+      q.asked.prompt.push_back(
+          static_cast<lm::token>(first_operation + 6 * q.language + q.operations.back()));
+    }
+    q.asked.prompt.resize(most + 2, vocabulary::pad);  // so that step i is always 8 tokens behind
+    q.asked.reference = std::to_string(value);
+    return q;
+  }
+
+  /// The values one by one, some wrong. \param stop the chance to stop after each.
+  static std::vector<lm::token> think(dice& d, const drawn& q, double stop) {
+    constexpr double wrong[2][2] = {{0.02, 0.25}, {0.12, 0.02}};  // [language][is a product]
+    std::vector<lm::token> values;
+    int language = q.language;
+    std::int64_t value = q.start;
+    for (const std::int64_t operation : q.operations) {
+      if (d.chance(0.3)) language = 1 - language;
+      value = apply(value, operation);
+      if (d.chance(wrong[language][operation >= 4])) value = (value + 1 + d.below(9)) % 10;
+      values.push_back(digit(value, language));
+      if (d.chance(stop)) break;
+    }
+    return values;
+  }
+
+  vocabulary words_;
+};
+
+}  // namespace demo

@@ -1,0 +1,318 @@
+#include "trainer.hpp"
+
+#include "chain.hpp"
+
+#include "lm/initial.hpp"
+
+#include <hence/evaluate.hpp>
+#include <hence/policy.hpp>
+#include <hence/policy/dead_groups.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace demo {
+
+std::unique_ptr<task> make_task(const std::string& name) {
+  if (name == "chain") return std::make_unique<chain>();
+  throw std::invalid_argument("there is no task " + name + ", expected chain");
+}
+
+namespace {
+
+/// Seeds of what is drawn independently.
+enum purpose : std::uint64_t { weights = 1, corpus, problems, replies, split, tests };
+std::uint64_t seed_of(std::uint64_t seed, purpose p) { return seed * 64 + p; }
+
+hence::view<const float> all(const std::vector<float>& v) { return v; }
+
+/// Mean and deviation (n - 1) of numbers, summed in order.
+struct spread {
+  double mean = 0, deviation = 0;
+  template <class F> spread(std::int64_t n, const F& f) {
+    for (std::int64_t i = 0; i < n; ++i) mean += f(i);
+    mean /= static_cast<double>(std::max<std::int64_t>(n, 1));
+    for (std::int64_t i = 0; i < n; ++i) deviation += (f(i) - mean) * (f(i) - mean);
+    deviation = n > 1 ? std::sqrt(deviation / static_cast<double>(n - 1)) : 0;
+  }
+};
+
+}  // namespace
+
+trainer::trainer(const settings& s, const task& t, hence::thread_pool& pool)
+    : s_(s),
+      task_(t),
+      pool_(pool),
+      model_(s.model(t.words().size(), t.longest_prompt() + t.longest_reply())) {
+  gradient_.resize(static_cast<std::size_t>(model_.gradient_size()));
+}
+
+void trainer::initialise() {
+  state_.weights.resize(static_cast<std::size_t>(model_.size()));
+  lm::initialise(model_.config(), model_.parameters(), seed_of(s_.seed, purpose::weights),
+                 state_.weights.data());
+  state_.optimizer = lm::adamw_state(model_.size());
+}
+
+base_metrics trainer::base_step(std::int64_t step) {
+  base_metrics m;
+  std::vector<lm::packed_batch> batches(1);
+  for (std::int64_t i = 0; i < s_.base_documents; ++i) {
+    const auto doc = task_.make_document(seed_of(s_.seed, purpose::corpus),
+                                         static_cast<std::uint64_t>(step * s_.base_documents + i));
+    if (batches.back().size() >= s_.micro_tokens) batches.emplace_back();
+    batches.back().begin_group(doc.prompt);
+    batches.back().add_response(doc.reply);
+    m.tokens += static_cast<std::int64_t>(doc.reply.size());
+  }
+  std::fill(gradient_.begin(), gradient_.end(), 0.0f);
+  for (auto& batch : batches) {
+    batch.close();
+    const auto n = static_cast<std::size_t>(batch.responses());
+    // the mean over the whole step's tokens, whatever the micro-batch
+    const std::vector<float> cotangent(n, -1.0f / static_cast<float>(m.tokens));
+    std::vector<float> logp(n);
+    model_.forward(pool_, state_.weights.data(), batch, activations_, true);
+    model_.logprobs(pool_, state_.weights.data(), batch, activations_, 1.0, logp);
+    model_.backward(pool_, state_.weights.data(), batch, activations_, 1.0, all(cotangent),
+                    gradient_.data());
+    for (const float x : logp) m.loss -= static_cast<double>(x);
+  }
+  m.loss /= static_cast<double>(m.tokens);
+  model_.fold(gradient_.data());
+  m.rate = lm::schedule{.rate = s_.base_rate, .steps = s_.base_steps}.at(step);
+  m.gradient_norm = lm::adamw_step(pool_, s_.optimizer, m.rate, model_.parameters().layout,
+                                   gradient_, state_.optimizer, state_.weights);
+  return m;
+}
+
+void trainer::begin_reinforcement() {
+  state_.reference = state_.weights;
+  state_.optimizer = lm::adamw_state(model_.size());
+  state_.step = 0;
+}
+
+step_metrics trainer::reinforce(sample_group* shown) {
+  step_metrics m;
+  m.step = state_.step;
+  const std::int64_t rows = s_.questions * s_.group;
+  const auto count = static_cast<std::size_t>(rows);
+
+  // Rollout. A token's log-prob has the bits of the trainer's, so it is the old policy's.
+  std::vector<problem> asked;
+  std::vector<std::vector<lm::token>> prompts;
+  for (std::int64_t q = 0; q < s_.questions; ++q) {
+    asked.push_back(task_.make_problem(seed_of(s_.seed, purpose::problems),
+                                       static_cast<std::uint64_t>(m.step * s_.questions + q)));
+    prompts.push_back(asked.back().prompt);
+  }
+  const auto replies = lm::generate(pool_, model_, state_.weights.data(), prompts, s_.group,
+                                    {.sample = {.temperature = s_.temperature},
+                                     .end = vocabulary::end,
+                                     .longest = task_.longest_reply(),
+                                     .seed = seed_of(s_.seed, purpose::replies),
+                                     .step = static_cast<std::uint32_t>(m.step)});
+
+  // Rewards and advantages.
+  std::vector<verdict> judged(count);
+  std::vector<float> rewards(count), advantages(count);
+  std::vector<std::int64_t> cu_groups;
+  for (std::int64_t q = 0; q <= s_.questions; ++q) cu_groups.push_back(q * s_.group);
+  for (std::size_t i = 0; i < count; ++i) {
+    judged[i] = task_.judge(asked[i / static_cast<std::size_t>(s_.group)], replies[i].tokens,
+                            replies[i].is_finished);
+    rewards[i] = static_cast<float>(hence::recipe::deepseek_r1_zero_reward(
+        judged[i].accuracy, s_.format_weight * judged[i].format));
+  }
+  const hence::groups groups{.cu_groups = cu_groups};
+  hence::advantages(
+      hence::cpu{},
+      hence::advantage::grpo(/*ddof=*/1, /*eps=*/1e-4, hence::advantage::singleton_zero{}), groups,
+      rewards, advantages);
+
+  // The rows at random to the minibatches, in each of them again prompt after prompt.
+  std::vector<std::size_t> order(count);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  for (std::size_t i = count; i-- > 1;) {
+    dice d(seed_of(s_.seed, purpose::split), static_cast<std::uint32_t>(m.step), i);
+    std::swap(order[i], order[static_cast<std::size_t>(d.below(static_cast<std::int64_t>(i) + 1))]);
+  }
+  const auto loss = hence::recipe::deepseek_r1_zero(static_cast<float>(s_.epsilon));
+  hence::policy_metrics<float> policy;
+  double entropy_sum = 0;
+  m.rate = s_.rate;
+  for (std::int64_t k = 0; k < s_.minibatches; ++k) {
+    const auto begin = order.begin() + k * rows / s_.minibatches;
+    const auto end = order.begin() + (k + 1) * rows / s_.minibatches;
+    std::vector<std::size_t> mine(begin, end);
+    std::sort(mine.begin(), mine.end());
+    lm::packed_batch batch;
+    std::vector<float> old, row_advantages;
+    auto group = static_cast<std::size_t>(-1);
+    for (const std::size_t i : mine) {
+      const std::size_t g = i / static_cast<std::size_t>(s_.group);
+      if (g != group) batch.begin_group(prompts[group = g]);
+      batch.add_response(replies[i].tokens);
+      old.insert(old.end(), replies[i].logp.begin(), replies[i].logp.end());
+      row_advantages.push_back(advantages[i]);
+    }
+    batch.close();
+    const auto n = static_cast<std::size_t>(batch.responses());
+    std::vector<float> logp(n), ref(n), entropy(n), cotangent(n);
+    const float* w = state_.weights.data();
+    model_.forward(pool_, state_.reference.data(), batch, activations_, false);
+    model_.logprobs(pool_, state_.reference.data(), batch, activations_, s_.temperature, ref);
+    model_.forward(pool_, w, batch, activations_, true);
+    model_.logprobs(pool_, w, batch, activations_, s_.temperature, logp, entropy);
+    const hence::sampled how{.temperature = s_.temperature};
+    const auto ragged = batch.ragged();
+    const auto window = hence::over_window(loss.aggregation, hence::count(ragged));
+    const auto result = hence::loss_and_gradient(
+        hence::cpu{}, loss, ragged,
+        {.logp = {logp, how}, .old = {old, how}, .ref = {ref, how}, .advantages = row_advantages},
+        window, cotangent, hence::with_metrics);
+    if (has(result.conditions(), hence::status::non_finite))
+      throw std::runtime_error("step " + std::to_string(m.step) + ": the loss is not finite");
+    std::fill(gradient_.begin(), gradient_.end(), 0.0f);
+    model_.backward(pool_, w, batch, activations_, s_.temperature, all(cotangent),
+                    gradient_.data());
+    model_.fold(gradient_.data());
+    m.gradient_norm += lm::adamw_step(pool_, s_.optimizer, m.rate, model_.parameters().layout,
+                                      gradient_, state_.optimizer, state_.weights);
+    m.loss += result.loss();
+    policy += result.metrics();
+    for (const float e : entropy) entropy_sum += static_cast<double>(e);
+  }
+  ++state_.step;
+  if (state_.step % s_.refresh_reference == 0) state_.reference = state_.weights;
+
+  const auto mean_of = [&](const auto& f) {
+    return spread(rows, [&](std::int64_t i) { return f(static_cast<std::size_t>(i)); });
+  };
+  m.loss /= static_cast<double>(s_.minibatches);
+  m.gradient_norm /= static_cast<double>(s_.minibatches);
+  m.kl = policy.kl_mean(), m.clip_low = policy.clip_low_mean();
+  m.clip_high = policy.clip_high_mean(), m.clip_region = policy.clip_region_mean();
+  m.reward = mean_of([&](std::size_t i) { return static_cast<double>(rewards[i]); }).mean;
+  for (std::int64_t q = 0; q < s_.questions; ++q)
+    m.reward_std +=
+        spread(s_.group,
+               [&](std::int64_t i) {
+                 return static_cast<double>(rewards[static_cast<std::size_t>(q * s_.group + i)]);
+               })
+            .deviation /
+        static_cast<double>(s_.questions);
+  const spread accuracy = mean_of([&](std::size_t i) { return judged[i].accuracy; });
+  const spread format = mean_of([&](std::size_t i) { return judged[i].format; });
+  m.accuracy = accuracy.mean, m.accuracy_std = accuracy.deviation;
+  m.format = format.mean, m.format_std = format.deviation;
+  m.strict = mean_of([&](std::size_t i) { return judged[i].strict; }).mean;
+  m.has_think = mean_of([&](std::size_t i) { return judged[i].has_think ? 1.0 : 0.0; }).mean;
+  m.thinking = mean_of([&](std::size_t i) { return static_cast<double>(judged[i].steps); }).mean;
+  m.dead_groups = hence::dead_groups(hence::cpu{}, groups, rewards, 0.0).frac_reward_zero_std();
+  std::int64_t finished = 0, finished_tokens = 0, tokens = 0;
+  m.shortest = task_.longest_reply();
+  for (const auto& r : replies) {
+    const auto n = static_cast<std::int64_t>(r.tokens.size());
+    tokens += n, m.shortest = std::min(m.shortest, n), m.longest = std::max(m.longest, n);
+    if (r.is_finished) ++finished, finished_tokens += n;
+  }
+  m.entropy = entropy_sum / static_cast<double>(tokens);
+  m.mean_length = static_cast<double>(tokens) / static_cast<double>(rows);
+  m.mean_finished_length = static_cast<double>(finished_tokens) /
+                           static_cast<double>(std::max<std::int64_t>(finished, 1));
+  m.cut_share = static_cast<double>(rows - finished) / static_cast<double>(rows);
+  m.tokens = state_.tokens += tokens;
+
+  if (shown != nullptr) {
+    *shown = {task_.words().text(asked[0].prompt), asked[0].reference, {}};
+    for (std::size_t i = 0; i < static_cast<std::size_t>(s_.group); ++i)
+      shown->rows.push_back({task_.words().text(replies[i].tokens), static_cast<double>(rewards[i]),
+                             static_cast<double>(advantages[i]), judged[i]});
+  }
+  return m;
+}
+
+evaluation trainer::evaluate(std::uint64_t use) const {
+  evaluation e;
+  const std::uint64_t seed = seed_of(s_.seed, purpose::tests) + (use << 32);
+  const auto ask = [&](std::int64_t n, std::int64_t each, std::uint32_t part, const auto& f) {
+    std::vector<problem> asked;
+    std::vector<std::vector<lm::token>> prompts;
+    for (std::int64_t i = 0; i < n; ++i) {
+      asked.push_back(task_.make_problem(seed + part, static_cast<std::uint64_t>(i)));
+      prompts.push_back(asked.back().prompt);
+    }
+    const auto replies = lm::generate(pool_, model_, state_.weights.data(), prompts, each,
+                                      {.sample = {.temperature = s_.temperature},
+                                       .end = vocabulary::end,
+                                       .longest = task_.longest_reply(),
+                                       .seed = seed,
+                                       .step = part});
+    for (std::size_t i = 0; i < replies.size(); ++i) {
+      const problem& p = asked[i / static_cast<std::size_t>(each)];
+      f(i, p, task_.judge(p, replies[i].tokens, replies[i].is_finished), replies[i]);
+    }
+  };
+  ask(s_.test_problems, 1, 1,
+      [&](std::size_t, const problem&, const verdict& v, const lm::generated& g) {
+        e.correct += v.strict > 0, e.format += v.format;
+        e.thinking += static_cast<double>(v.steps);
+        e.length += static_cast<double>(g.tokens.size());
+      });
+  e.problems = s_.test_problems;
+  const auto n = static_cast<double>(e.problems);
+  e.strict = static_cast<double>(e.correct) / n;
+  e.format /= n, e.thinking /= n, e.length /= n;
+
+  const auto problems = static_cast<std::size_t>(s_.pass_problems);
+  const auto samples = static_cast<std::size_t>(s_.pass_samples);
+  if (problems == 0 || samples == 0) return e;
+  std::vector<std::int64_t> drawn(problems, s_.pass_samples), correct(problems),
+      answers(problems * samples), references(problems);
+  ask(s_.pass_problems, s_.pass_samples, 2,
+      [&](std::size_t i, const problem& p, const verdict& v, const lm::generated&) {
+        correct[i / samples] += v.strict > 0;
+        // a vote counts only with the form
+        answers[i] = v.format > 0 ? v.answer : -1;
+        references[i / samples] = std::stoll(p.reference);
+      });
+  std::vector<double> each(problems), means(2000);
+  e.pass_1 = hence::evaluate::pass_at_k(drawn, correct, 1, each);
+  const auto around = hence::evaluate::bootstrap(each, 0.95, seed, means);
+  e.pass_1_low = around.low, e.pass_1_high = around.high;
+  int slot = 0;
+  for (const std::int64_t k : {4, 16, 64})
+    e.pass_k[slot++] =
+        k <= s_.pass_samples ? hence::evaluate::pass_at_k(drawn, correct, k, each) : 0;
+  for (std::size_t p = 0; p < problems; ++p)
+    e.consensus +=
+        hence::evaluate::majority_vote(
+            hence::view<const std::int64_t>(answers.data() + p * samples, s_.pass_samples),
+            references[p], hence::evaluate::ties::fractional)
+            .correct /
+        static_cast<double>(problems);
+  return e;
+}
+
+sample_group trainer::show(std::uint64_t index, std::int64_t replies) const {
+  const problem p = task_.make_problem(seed_of(s_.seed, purpose::tests) + 99, index);
+  const std::vector<std::vector<lm::token>> prompts{p.prompt};
+  sample_group g{task_.words().text(p.prompt), p.reference, {}};
+  for (const auto& r : lm::generate(pool_, model_, state_.weights.data(), prompts, replies,
+                                    {.sample = {.temperature = s_.temperature},
+                                     .end = vocabulary::end,
+                                     .longest = task_.longest_reply(),
+                                     .seed = seed_of(s_.seed, purpose::tests) + 98})) {
+    sample_row row;
+    row.text = task_.words().text(r.tokens);
+    row.judged = task_.judge(p, r.tokens, r.is_finished);
+    row.reward = hence::recipe::deepseek_r1_zero_reward(row.judged.accuracy,
+                                                        s_.format_weight * row.judged.format);
+    g.rows.push_back(row);
+  }
+  return g;
+}
+
+}  // namespace demo

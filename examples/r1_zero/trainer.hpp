@@ -1,0 +1,96 @@
+/// \file
+/// The stages: pretraining of the base, GRPO steps, evaluation. The formulas are hence's; what is
+/// here is the order in which they are called.
+#pragma once
+
+#include "settings.hpp"
+#include "task.hpp"
+
+#include "lm/generate.hpp"
+
+#include <hence/threads/pool.hpp>
+
+namespace demo {
+
+/// A step of pretraining.
+struct base_metrics {
+  double loss = 0, gradient_norm = 0, rate = 0;
+  std::int64_t tokens = 0;
+};
+
+/// A step of GRPO.
+struct step_metrics {
+  std::int64_t step = 0;
+  double reward = 0, reward_std = 0;  ///< means over rollouts and over groups
+  double accuracy = 0, format = 0, strict = 0, has_think = 0, thinking = 0;
+  double accuracy_std = 0, format_std = 0;
+  double loss = 0, kl = 0, entropy = 0, clip_low = 0, clip_high = 0, clip_region = 0;
+  double gradient_norm = 0, rate = 0;
+  double mean_length = 0, mean_finished_length = 0, cut_share = 0;
+  std::int64_t shortest = 0, longest = 0;
+  double dead_groups = 0;
+  std::int64_t tokens = 0;  ///< generated so far
+};
+
+/// One reply of a rollout, for the samples.
+struct sample_row {
+  std::string text;
+  double reward = 0, advantage = 0;
+  verdict judged{};
+};
+struct sample_group {
+  std::string prompt, reference;
+  std::vector<sample_row> rows;
+};
+
+struct evaluation {
+  double strict = 0, format = 0, thinking = 0, length = 0;
+  std::int64_t problems = 0, correct = 0;
+  double pass_1 = 0, pass_k[3] = {};  ///< pass@4, 16, 64 as far as there are samples
+  double consensus = 0;
+  double pass_1_low = 0, pass_1_high = 0;  ///< 95% over problems
+};
+
+/// What is saved and read again.
+struct run_state {
+  std::vector<float> weights, reference;
+  lm::adamw_state optimizer;
+  std::int64_t step = 0;  ///< GRPO steps that are done
+  std::int64_t tokens = 0;
+};
+
+class trainer {
+ public:
+  trainer(const settings& s, const task& t, hence::thread_pool& pool);
+
+  const lm::transformer<float>& model() const { return model_; }
+  run_state& state() { return state_; }
+  const run_state& state() const { return state_; }
+
+  /// New weights.
+  void initialise();
+  /// One step on documents of the corpus.
+  base_metrics base_step(std::int64_t step);
+  /// The base becomes the reference, and the optimizer begins anew.
+  void begin_reinforcement();
+  /// Rollout, rewards, advantages, minibatches.
+  /// \param shown where not null: the first group of the rollout.
+  step_metrics reinforce(sample_group* shown);
+  /// \param use separates the problems from those of other evaluations.
+  evaluation evaluate(std::uint64_t use) const;
+  /// Replies to one problem, for before and after.
+  sample_group show(std::uint64_t index, std::int64_t replies) const;
+
+ private:
+  void train_on(const lm::packed_batch& batch, hence::view<const float> cotangent);
+
+  settings s_;
+  const task& task_;
+  hence::thread_pool& pool_;
+  lm::transformer<float> model_;
+  run_state state_;
+  std::vector<float> gradient_;
+  lm::activations<float> activations_;
+};
+
+}  // namespace demo
