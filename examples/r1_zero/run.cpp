@@ -111,7 +111,11 @@ class session {
               "\n");
     }
     finish();
-    return stop_ ? 130 : 0;
+    if (stop_) return 130;
+    if (record_.after.strict >= o_.at_least) return 0;
+    std::fprintf(stderr, "r1_zero: strict accuracy is %.3f, expected at least %.3f\n",
+                 record_.after.strict, o_.at_least);
+    return 3;
   }
 
  private:
@@ -370,8 +374,7 @@ class session {
     if (stop_) {
       say("\nstopped; the checkpoint and the report are written, --resume goes on\n");
     } else {
-      const auto around = [](const evaluation& e) { return e; };
-      const evaluation a = around(record_.before), b = around(record_.after);
+      const evaluation &a = record_.before, &b = record_.after;
       say("\nstrict accuracy   %5.1f%% -> %5.1f%%   (%lld problems, one reply each)\n",
           100 * a.strict, 100 * b.strict, static_cast<long long>(b.problems));
       say("thinking steps    %6.2f -> %6.2f\n", a.thinking, b.thinking);

@@ -14,12 +14,13 @@ struct run_options {
   std::string out = "r1_zero_run";
   int threads = 0;  ///< 0: all
   bool resumes = false, is_dry = false, is_quiet = false;
-  std::int64_t show_every = 25;        ///< steps; 0: never
+  std::int64_t show_every = 25;  ///< steps; 0: never
+  double at_least = 0;           ///< final strict accuracy below which the run counts as failed
   std::int64_t checkpoint_every = 10;  ///< steps of GRPO; ten times as many of pretraining
 };
 
 /// Throws std::exception with one clear sentence. \param stop asks to finish the step and leave.
-/// \return the exit status: 0, or 130 if it was stopped.
+/// \return the exit status: 0; 130 if it was stopped; 3 if it ended below `at_least`.
 int run(const run_options& o, const std::atomic<bool>& stop);
 
 }  // namespace demo

@@ -1,0 +1,20 @@
+# Included by hence's own tests: a short run that rises above a bar, a shorter one whose metrics are
+# the same for every compiler and instruction set, and the same bits after kill -9 and --resume.
+set(runs "${CMAKE_CURRENT_BINARY_DIR}/r1_zero_runs")
+file(MAKE_DIRECTORY "${runs}")
+add_test(NAME examples/r1_zero COMMAND r1_zero --out "${runs}/bar" --base-steps 350 --steps 25
+                                       --show-every 0 --test-problems 256 --at-least 0.4)
+set(short --base-steps 30 --steps 4 --checkpoint-every 2 --test-problems 64)
+add_test(NAME examples/r1_zero_golden
+         COMMAND "${CMAKE_COMMAND}" "-DPROGRAM=$<TARGET_FILE:r1_zero>" "-DFOLDER=${runs}/golden"
+                 "-DGOLDEN=${CMAKE_CURRENT_SOURCE_DIR}/r1_zero/golden.jsonl" "-DARGS=${short}" -P
+                 "${CMAKE_CURRENT_SOURCE_DIR}/r1_zero/golden.cmake")
+set_tests_properties(examples/r1_zero examples/r1_zero_golden PROPERTIES TIMEOUT 300)
+find_program(HENCE_BASH bash)
+find_program(HENCE_PYTHON python3)
+if(HENCE_BASH AND HENCE_PYTHON)
+  add_test(NAME examples/r1_zero_resume
+           COMMAND "${HENCE_BASH}" "${PROJECT_SOURCE_DIR}/scripts/r1_zero_resume.sh"
+                   "$<TARGET_FILE:r1_zero>" "${runs}/resume" 3 ${short})
+  set_tests_properties(examples/r1_zero_resume PROPERTIES TIMEOUT 300)
+endif()
