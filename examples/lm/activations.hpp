@@ -16,6 +16,9 @@ namespace lm {
 template <class S> struct layer_activations {
   S *norm1, *inverse1, *qkv, *attended, *middle, *norm2, *inverse2, *gate_up, *hidden;
   S *d_norm1, *d_qkv, *d_middle, *d_norm2, *d_gate_up;
+  // a mixture of experts: the router's logits, its choices and their weights
+  S *logits, *slot_weights, *d_logits;
+  std::int32_t* ids;
 };
 
 template <class S> class activations {
@@ -51,6 +54,13 @@ template <class S> class activations {
         a.d_middle = take(tokens * d, with_gradient);
         a.d_norm2 = take(tokens * d, with_gradient);
         a.d_gate_up = take(tokens * 2 * ff, with_gradient);
+        const std::int64_t experts = c.moe.experts, k = c.is_moe() ? c.moe.k : 0;
+        a.logits = take(tokens * experts), a.slot_weights = take(tokens * k);
+        a.d_logits = take(tokens * experts, with_gradient);
+        if (!measures) {
+          ids_.resize(static_cast<std::size_t>(c.layers * tokens * k));
+          a.ids = ids_.data() + l * tokens * k;
+        }
         layers.push_back(a);
       }
       for (std::int64_t l = 0; l <= c.layers; ++l) {
@@ -68,9 +78,11 @@ template <class S> class activations {
   std::vector<S*> stream, d_stream;  ///< the residual stream before each layer and after the last
   S *last, *normed, *inverse, *d_normed, *d_last;  ///< `[responses, width]`: what the head reads
   std::vector<hence::softmax_state> states;        ///< [responses]
+  std::vector<std::int64_t> loads;  ///< [tiles, layers, experts]: slots that chose each expert
 
  private:
   aligned_array<S> memory_;
+  std::vector<std::int32_t> ids_;
 };
 
 }  // namespace lm

@@ -45,6 +45,8 @@ struct model_config {
   std::int64_t kv_width() const { return kv_heads * head; }
   std::int64_t qkv_width() const { return query_width() + 2 * kv_width(); }
   bool is_moe() const { return moe.experts > 0; }
+  /// Of the block that all tokens go through: the dense one, or the shared experts.
+  std::int64_t dense_ff() const { return is_moe() ? moe.shared_ff : ff; }
 
   /// Refuses sizes that make no model. Throws std::invalid_argument.
   void check() const {

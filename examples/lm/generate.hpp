@@ -66,12 +66,14 @@ class generator {
 
  private:
   void reserve(std::int64_t tokens, std::int64_t rows) {
-    const std::int64_t d = c_.width, ff = c_.ff;
+    const std::int64_t d = c_.width, ff = c_.dense_ff(), experts = c_.moe.experts;
     cache_size_ = key_values<float>::size(longest_prompt_ + rule_.longest, c_.head, false);
     cache_ = aligned_array<float>(rows * c_.layers * c_.kv_heads * cache_size_);
+    const std::int64_t k = c_.is_moe() ? c_.moe.k : 0;
     std::int64_t used = 0;
-    const auto floats = tokens * (4 * d + c_.qkv_width() + c_.query_width() + 3 * ff + 1) +
-                        rows * c_.vocabulary + 16 * 16;
+    const auto floats =
+        tokens * (4 * d + c_.qkv_width() + c_.query_width() + 3 * ff + 1 + experts + k) +
+        rows * c_.vocabulary + 16 * 16;
     memory_ = aligned_array<float>(floats);
     const auto take = [&](std::int64_t n) {
       float* const p = memory_.data() + used;
@@ -83,6 +85,10 @@ class generator {
     qkv_ = take(tokens * c_.qkv_width()), attended_ = take(tokens * c_.query_width());
     gate_up_ = take(tokens * 2 * ff), hidden_ = take(tokens * ff);
     logits_ = take(rows * c_.vocabulary);
+    chosen_.logits = take(tokens * experts), chosen_.weights = take(tokens * k);
+    ids_.resize(static_cast<std::size_t>(tokens * k)),
+        load_.resize(static_cast<std::size_t>(experts));
+    chosen_.ids = ids_.data();
     positions_.resize(static_cast<std::size_t>(tokens));
   }
   key_values<float> cache(std::int64_t row, std::size_t layer, std::int64_t head) const {
@@ -170,8 +176,12 @@ class generator {
       leave_attention(c_, p, w_, x_, attended_, rows, middle_);
       normalise(c_, middle_, w_ + p.norm2, rows, norm_, inverse_);
       std::copy(middle_, middle_ + rows * c_.width, x_);
-      dense_feed_forward(c_, c_.ff, w_ + p.gate_up, w_ + p.down, norm_, rows, gate_up_, hidden_,
-                         x_);
+      if (c_.is_moe())
+        moe_feed_forward<float>(c_, p, w_).forward(norm_, rows, chosen_, load_.data(), gate_up_,
+                                                   hidden_, x_);
+      else
+        dense_feed_forward(c_, c_.ff, w_ + p.gate_up, w_ + p.down, norm_, rows, gate_up_, hidden_,
+                           x_);
     }
   }
   void head(const float* x, std::int64_t rows) {
@@ -211,7 +221,9 @@ class generator {
   std::int64_t longest_prompt_ = 0, cache_size_ = 0;
   aligned_array<float> cache_, memory_;
   float *x_, *norm_, *middle_, *last_, *inverse_, *qkv_, *attended_, *gate_up_, *hidden_, *logits_;
-  std::vector<std::int64_t> positions_, drawn_;
+  routing<float> chosen_{};
+  std::vector<std::int32_t> ids_;
+  std::vector<std::int64_t> load_, positions_, drawn_;
   std::vector<float> uniforms_, logp_;
 };
 

@@ -1,7 +1,8 @@
 /// \file
 /// Weights to begin with: uniform with the deviation 0.02 or 1/sqrt(in), the matrices that write
 /// into the residual stream smaller by sqrt(2 layers) (Radford et al., GPT-2, section 2.3);
-/// gains 1.
+/// gains 1,
+/// selection biases 0.
 #pragma once
 
 #include "layout.hpp"
@@ -16,6 +17,7 @@ inline void initialise(const model_config& c, const model_parameters& p, std::ui
   using wide = hence::num<double>;
   for (const parameter& x : p.layout.parameters()) {
     const bool is_gain = x.shape.size() == 1;
+    const bool is_bias = x.name.ends_with("bias");
     const bool is_table = x.first == p.embedding || x.first == p.place;
     wide deviation = is_table ? wide(c.tied ? 0.02 : 0.5)
                               : wide(1.0) / sqrt(wide(static_cast<double>(x.shape.back())));
@@ -26,7 +28,7 @@ inline void initialise(const model_config& c, const model_parameters& p, std::ui
       const auto at = static_cast<std::uint64_t>(x.first + i);
       const auto word = hence::philox(seed, {.step = 0x1717, .sequence = at}).word[0];
       const wide u = wide(2.0) * wide(static_cast<double>(hence::uniform(word))) - wide(1.0);
-      weights[at] = is_gain ? 1.0f : static_cast<float>((scale * u).v);
+      weights[at] = is_bias ? 0.0f : is_gain ? 1.0f : static_cast<float>((scale * u).v);
     }
   }
 }

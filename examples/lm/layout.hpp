@@ -11,8 +11,9 @@ namespace lm {
 /// Indices of one layer's first elements.
 struct layer_parameters {
   std::int64_t norm1 = 0, qkv = 0, out = 0, norm2 = 0;
-  std::int64_t gate_up = 0, down = 0;                      // dense
-  std::int64_t router = 0, gates = 0, ups = 0, downs = 0;  // routed experts, [experts, ...]
+  std::int64_t gate_up = 0, down = 0;  // dense
+  std::int64_t router = 0, bias = 0, gates = 0, ups = 0,
+               downs = 0;  // routed experts, [experts, ...]
   std::int64_t shared_gate_up = 0, shared_down = 0;
 };
 
@@ -43,6 +44,7 @@ struct model_parameters {
       } else {
         const auto& m = c.moe;
         p.router = layout.add(at + "mlp.gate.weight", {m.experts, d});
+        p.bias = layout.add(at + "mlp.gate.e_score_correction_bias", {m.experts});
         p.gates = layout.add(at + "mlp.experts.gate_proj.weight", {m.experts, m.ff, d});
         p.ups = layout.add(at + "mlp.experts.up_proj.weight", {m.experts, m.ff, d});
         p.downs = layout.add(at + "mlp.experts.down_proj.weight", {m.experts, d, m.ff});

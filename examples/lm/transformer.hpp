@@ -8,7 +8,7 @@
 #pragma once
 
 #include "batch.hpp"
-#include "block.hpp"
+#include "moe_feed_forward.hpp"
 
 #include <hence/logits/linear_logprob.hpp>
 
@@ -46,9 +46,19 @@ template <class S> class transformer {
         throw std::invalid_argument("model: a sequence has more than " +
                                     std::to_string(c_.longest) + " tokens");
     a.reserve(c_, b.size(), b.responses(), with_gradient);
-    pool.parallel_for(static_cast<std::int64_t>(b.tiles().size()), [&](std::int64_t i) {
-      forward_tile(weights, b, b.tiles()[static_cast<std::size_t>(i)], a);
-    });
+    a.loads.assign(b.tiles().size() * p_.layers.size() * static_cast<std::size_t>(c_.moe.experts),
+                   0);
+    pool.parallel_for(static_cast<std::int64_t>(b.tiles().size()),
+                      [&](std::int64_t i) { forward_tile(weights, b, i, a); });
+  }
+
+  /// How many slots of the batch chose each expert of a layer, `[experts]`.
+  std::vector<std::int64_t> load(const activations<S>& a, std::size_t layer) const {
+    const auto experts = static_cast<std::size_t>(c_.moe.experts);
+    std::vector<std::int64_t> sum(experts);
+    for (std::size_t i = layer * experts; i < a.loads.size(); i += p_.layers.size() * experts)
+      for (std::size_t e = 0; e < experts; ++e) sum[e] += a.loads[i + e];
+    return sum;
   }
 
   /// Log-probs and, where wanted, entropies of the response tokens, `[responses]`.
@@ -102,8 +112,9 @@ template <class S> class transformer {
     return {scratch<std::byte, 3>(bytes), bytes};
   }
 
-  void forward_tile(const S* weights, const packed_batch& b, const tile& t,
+  void forward_tile(const S* weights, const packed_batch& b, std::int64_t index,
                     activations<S>& a) const {
+    const tile& t = b.tiles()[static_cast<std::size_t>(index)];
     const std::int64_t d = c_.width, rows = t.tokens(), at = t.first_token;
     const std::int64_t* positions = b.positions().data() + at;
     for (std::int64_t i = 0; i < rows; ++i)
@@ -112,7 +123,7 @@ template <class S> class transformer {
     for (std::size_t l = 0; l < p_.layers.size(); ++l) {
       const auto& p = p_.layers[l];
       const auto& x = a.layers[l];
-      const std::int64_t ff = c_.ff;
+      const std::int64_t ff = c_.dense_ff();
       project_qkv(c_, turn_, p, weights, a.stream[l] + at * d, positions, rows, x.norm1 + at * d,
                   x.inverse1 + at, x.qkv + at * c_.qkv_width());
       attention(c_, t.prefix(), x.qkv + at * c_.qkv_width(), x.attended + at * c_.query_width());
@@ -121,8 +132,15 @@ template <class S> class transformer {
       normalise(c_, x.middle + at * d, weights + p.norm2, rows, x.norm2 + at * d, x.inverse2 + at);
       S* out = a.stream[l + 1] + at * d;
       std::copy(x.middle + at * d, x.middle + (at + rows) * d, out);
-      dense_feed_forward(c_, ff, weights + p.gate_up, weights + p.down, x.norm2 + at * d, rows,
-                         x.gate_up + at * 2 * ff, x.hidden + at * ff, out);
+      if (c_.is_moe())
+        moe_feed_forward<S>(c_, p, weights)
+            .forward(x.norm2 + at * d, rows, chosen(x, at),
+                     a.loads.data() +
+                         (index * c_.layers + static_cast<std::int64_t>(l)) * c_.moe.experts,
+                     x.gate_up + at * 2 * ff, x.hidden + at * ff, out);
+      else
+        dense_feed_forward(c_, ff, weights + p.gate_up, weights + p.down, x.norm2 + at * d, rows,
+                           x.gate_up + at * 2 * ff, x.hidden + at * ff, out);
     }
     const std::int64_t from = t.first_response, n = t.responses();
     hence::gather_predictors(executor{}, t.prefix(), matrix<S>(a.stream.back() + at * d, rows, d),
@@ -148,12 +166,18 @@ template <class S> class transformer {
     for (std::size_t l = p_.layers.size(); l-- > 0;) {
       const auto& p = p_.layers[l];
       const auto& x = a.layers[l];
-      const std::int64_t ff = c_.ff, w = c_.qkv_width();
+      const std::int64_t ff = c_.dense_ff(), w = c_.qkv_width();
       const S* d_out = a.d_stream[l + 1] + at * d;
       S* d_middle = x.d_middle + at * d;
-      dense_feed_forward_backward(c_, ff, weights + p.gate_up, weights + p.down,
-                                  x.gate_up + at * 2 * ff, d_out, rows, x.d_gate_up + at * 2 * ff,
-                                  x.d_norm2 + at * d);
+      if (c_.is_moe())
+        moe_feed_forward<S>(c_, p, weights)
+            .backward(x.norm2 + at * d, x.gate_up + at * 2 * ff, d_out, rows, chosen(x, at),
+                      x.d_logits + at * c_.moe.experts, x.d_gate_up + at * 2 * ff,
+                      x.d_norm2 + at * d);
+      else
+        dense_feed_forward_backward(c_, ff, weights + p.gate_up, weights + p.down,
+                                    x.gate_up + at * 2 * ff, d_out, rows, x.d_gate_up + at * 2 * ff,
+                                    x.d_norm2 + at * d);
       std::copy(d_out, d_out + rows * d, d_middle);
       normalise_backward(c_, x.middle + at * d, weights + p.norm2, x.inverse2 + at,
                          x.d_norm2 + at * d, rows, d_middle);
@@ -170,6 +194,11 @@ template <class S> class transformer {
       normalise_backward(c_, a.stream[l] + at * d, weights + p.norm1, x.inverse1 + at,
                          x.d_norm1 + at * d, rows, d_in);
     }
+  }
+
+  /// The router's choices for the tokens from `at` on.
+  routing<S> chosen(const layer_activations<S>& x, std::int64_t at) const {
+    return {x.logits + at * c_.moe.experts, x.ids + at * c_.moe.k, x.slot_weights + at * c_.moe.k};
   }
 
   /// One task per parameter or block of its rows; no two write the same element.
@@ -189,8 +218,20 @@ template <class S> class transformer {
     for (std::size_t l = 0; l < p_.layers.size(); ++l) {
       const auto& p = p_.layers[l];
       const auto& x = a.layers[l];
-      of_matrix(x.d_gate_up, x.norm2, d, 2 * c_.ff, gradient + p.gate_up);
-      of_matrix(a.d_stream[l + 1], x.hidden, c_.ff, d, gradient + p.down);
+      const std::int64_t ff = c_.dense_ff();
+      if (c_.is_moe()) {
+        tasks.push_back([=, this, &p, &x, &a] {
+          moe_feed_forward<S>(c_, p, weights)
+              .matrices_backward(x.norm2, a.d_stream[l + 1], rows, chosen(x, 0), gradient);
+        });
+        of_matrix(x.d_logits, x.norm2, d, c_.moe.experts, gradient + p.router);
+      }
+      if (ff > 0) {
+        of_matrix(x.d_gate_up, x.norm2, d, 2 * ff,
+                  gradient + (c_.is_moe() ? p.shared_gate_up : p.gate_up));
+        of_matrix(a.d_stream[l + 1], x.hidden, ff, d,
+                  gradient + (c_.is_moe() ? p.shared_down : p.down));
+      }
       of_matrix(x.d_qkv, x.norm1, d, c_.qkv_width(), gradient + p.qkv);
       of_matrix(x.d_middle, x.attended, c_.query_width(), d, gradient + p.out);
       tasks.push_back([=, &p, &x, &a] {

@@ -35,6 +35,14 @@ model_config small(bool tied, lm::positions place) {
           .tied = tied};
 }
 
+/// Six experts in three groups, two of them kept, and shared ones.
+model_config mixture() {
+  auto c = small(false, lm::positions::rotary);
+  c.moe = {
+      .experts = 6, .k = 3, .groups = 3, .kept_groups = 2, .ff = 10, .shared_ff = 12, .scale = 1.5};
+  return c;
+}
+
 /// Three groups: one with two responses of unlike length, one with an empty one, one with one.
 /// \param only all, or the one that is named.
 lm::packed_batch example(std::int64_t tile, int only = -1) {
@@ -60,7 +68,7 @@ lm::packed_batch example(std::int64_t tile, int only = -1) {
 template <class S> std::vector<S> weights_of(const lm::transformer<S>& model) {
   auto w = noise<S>(model.size(), 7, 0.5);
   for (const auto& p : model.parameters().layout.parameters())
-    if (p.shape.size() == 1)
+    if (p.shape.size() == 1 && !p.name.ends_with("bias"))
       for (std::int64_t i = 0; i < p.size; ++i) w[static_cast<std::size_t>(p.first + i)] += S(1);
   return w;
 }
@@ -96,62 +104,69 @@ std::vector<S> gradient_of(const lm::transformer<S>& model, const std::vector<S>
 }  // namespace
 
 TEST_CASE("the gradient is that of the loss") {
-  for (const bool tied : {false, true})
-    for (const auto place : {lm::positions::rotary, lm::positions::learned}) {
-      CAPTURE(tied);
-      const lm::transformer<double> model(small(tied, place));
-      auto w = weights_of(model);
-      const auto cotangent = noise<double>(22, 3, 1);
-      hence::serial pool;
-      const auto g = gradient_of(model, w, cotangent, pool, 1000);
-      int far = 0;
-      for (const auto& p : model.parameters().layout.parameters()) {
-        CAPTURE(p.name);
-        for (std::int64_t k = 0; k < p.size; k += 1 + p.size / 11) {
-          const auto i = static_cast<std::size_t>(p.first + k);
-          const double kept = w[i], h = 1e-5;
-          w[i] = kept + h;
-          const double above = loss_of(model, w, cotangent);
-          w[i] = kept - h;
-          const double below = loss_of(model, w, cotangent);
-          w[i] = kept;
-          CHECK(g[i] == doctest::Approx((above - below) / (2 * h)).epsilon(1e-6).scale(1));
-          far += std::abs(g[i]) > 1e-3;
-        }
+  for (const auto& sizes :
+       {small(false, lm::positions::rotary), small(true, lm::positions::learned), mixture()}) {
+    CAPTURE(sizes.moe.experts);
+    const lm::transformer<double> model(sizes);
+    auto w = weights_of(model);
+    const auto cotangent = noise<double>(22, 3, 1);
+    hence::serial pool;
+    const auto g = gradient_of(model, w, cotangent, pool, 1000);
+    int far = 0;
+    for (const auto& p : model.parameters().layout.parameters()) {
+      CAPTURE(p.name);
+      if (p.name.ends_with("bias")) {  // the selection has no gradient
+        for (std::int64_t k = 0; k < p.size; ++k)
+          CHECK(g[static_cast<std::size_t>(p.first + k)] == 0);
+        continue;
       }
-      CHECK(far > 60);
+      for (std::int64_t k = 0; k < p.size; k += 1 + p.size / 11) {
+        const auto i = static_cast<std::size_t>(p.first + k);
+        const double kept = w[i], h = 1e-5;
+        w[i] = kept + h;
+        const double above = loss_of(model, w, cotangent);
+        w[i] = kept - h;
+        const double below = loss_of(model, w, cotangent);
+        w[i] = kept;
+        CHECK(g[i] == doctest::Approx((above - below) / (2 * h)).epsilon(1e-6).scale(1));
+        far += std::abs(g[i]) > 1e-3;
+      }
     }
+    CHECK(far > 60);
+  }
 }
 
 TEST_CASE("bits do not depend on threads, tiles and micro-batches") {
-  const lm::transformer<float> model(small(true, lm::positions::rotary));
-  const auto w = weights_of(model);
-  const auto cotangent = noise<float>(22, 3, 1);
-  hence::serial serial;
-  const auto g = gradient_of(model, w, cotangent, serial, 1000);
-  hence::thread_pool two(2), three(3);
-  CHECK(gradient_of(model, w, cotangent, two, 1000) == g);
-  CHECK(gradient_of(model, w, cotangent, two, 1) == g);
-  CHECK(gradient_of(model, w, cotangent, three, 12) == g);
+  for (const auto& sizes : {small(true, lm::positions::rotary), mixture()}) {
+    const lm::transformer<float> model(sizes);
+    const auto w = weights_of(model);
+    const auto cotangent = noise<float>(22, 3, 1);
+    hence::serial serial;
+    const auto g = gradient_of(model, w, cotangent, serial, 1000);
+    hence::thread_pool two(2), three(3);
+    CHECK(gradient_of(model, w, cotangent, two, 1000) == g);
+    CHECK(gradient_of(model, w, cotangent, two, 1) == g);
+    CHECK(gradient_of(model, w, cotangent, three, 12) == g);
 
-  // one group after the other into the same gradient
-  std::vector<float> sum(static_cast<std::size_t>(model.gradient_size()));
-  const auto whole = example(1000);
-  std::int64_t done = 0;
-  for (int i = 0; i < 3; ++i) {
-    const auto b = example(1000, i);
-    lm::activations<float> a;
-    std::vector<float> logp(static_cast<std::size_t>(b.responses()));
-    model.forward(two, w.data(), b, a, true);
-    model.logprobs(two, w.data(), b, a, 0.9, logp);
-    model.backward(two, w.data(), b, a, 0.9,
-                   hence::view<const float>(cotangent.data() + done, b.responses()), sum.data());
-    done += b.responses();
+    // one group after the other into the same gradient
+    std::vector<float> sum(static_cast<std::size_t>(model.gradient_size()));
+    const auto whole = example(1000);
+    std::int64_t done = 0;
+    for (int i = 0; i < 3; ++i) {
+      const auto b = example(1000, i);
+      lm::activations<float> a;
+      std::vector<float> logp(static_cast<std::size_t>(b.responses()));
+      model.forward(two, w.data(), b, a, true);
+      model.logprobs(two, w.data(), b, a, 0.9, logp);
+      model.backward(two, w.data(), b, a, 0.9,
+                     hence::view<const float>(cotangent.data() + done, b.responses()), sum.data());
+      done += b.responses();
+    }
+    CHECK(done == whole.responses());
+    model.fold(sum.data());
+    sum.resize(g.size());
+    CHECK(sum == g);
   }
-  CHECK(done == whole.responses());
-  model.fold(sum.data());
-  sum.resize(g.size());
-  CHECK(sum == g);
 }
 
 TEST_CASE("float32 is close to float64") {
