@@ -11,32 +11,37 @@ namespace demo {
 using json = nlohmann::ordered_json;
 
 inline json to_json(const step_metrics& m) {
-  return {{"step", m.step},
-          {"loss", m.loss},
-          {"grad_norm", m.gradient_norm},
-          {"learning_rate", m.rate},
-          {"num_tokens", m.tokens},
-          {"reward", m.reward},
-          {"reward_std", m.reward_std},
-          {"rewards/accuracy/mean", m.accuracy},
-          {"rewards/accuracy/std", m.accuracy_std},
-          {"rewards/format/mean", m.format},
-          {"rewards/format/std", m.format_std},
-          {"frac_reward_zero_std", m.dead_groups},
-          {"kl", m.kl},
-          {"entropy", m.entropy},
-          {"clip_ratio/low_mean", m.clip_low},
-          {"clip_ratio/high_mean", m.clip_high},
-          {"clip_ratio/region_mean", m.clip_region},
-          {"completions/mean_length", m.mean_length},
-          {"completions/min_length", m.shortest},
-          {"completions/max_length", m.longest},
-          {"completions/clipped_ratio", m.cut_share},
-          {"completions/mean_terminated_length", m.mean_finished_length},
-          // not TRL's
-          {"strict_accuracy", m.strict},
-          {"thinking_steps", m.thinking},
-          {"has_think", m.has_think}};
+  json j = {{"step", m.step},
+            {"loss", m.loss},
+            {"grad_norm", m.gradient_norm},
+            {"learning_rate", m.rate},
+            {"num_tokens", m.tokens},
+            {"reward", m.reward},
+            {"reward_std", m.reward_std},
+            {"rewards/accuracy/mean", m.accuracy},
+            {"rewards/accuracy/std", m.accuracy_std},
+            {"rewards/format/mean", m.format},
+            {"rewards/format/std", m.format_std},
+            {"frac_reward_zero_std", m.dead_groups},
+            {"kl", m.kl},
+            {"entropy", m.entropy},
+            {"clip_ratio/low_mean", m.clip_low},
+            {"clip_ratio/high_mean", m.clip_high},
+            {"clip_ratio/region_mean", m.clip_region},
+            {"completions/mean_length", m.mean_length},
+            {"completions/min_length", m.shortest},
+            {"completions/max_length", m.longest},
+            {"completions/clipped_ratio", m.cut_share},
+            {"completions/mean_terminated_length", m.mean_finished_length},
+            // not TRL's
+            {"strict_accuracy", m.strict},
+            {"thinking_steps", m.thinking},
+            {"has_think", m.has_think}};
+  if (!m.load.empty()) {
+    j["moe/max_violation"] = m.max_violation;
+    j["moe/load"] = m.load;
+  }
+  return j;
 }
 
 /// \return what `to_json` was given, as far as a resumed run and the report need it.
@@ -54,6 +59,10 @@ inline step_metrics step_from_json(const json& j) {
   m.mean_finished_length = j.at("completions/mean_terminated_length");
   m.strict = j.at("strict_accuracy"), m.thinking = j.at("thinking_steps");
   m.has_think = j.at("has_think");
+  if (j.contains("moe/load")) {
+    m.max_violation = j.at("moe/max_violation").get<std::vector<double>>();
+    m.load = j.at("moe/load").get<std::vector<std::int64_t>>();
+  }
   return m;
 }
 
@@ -98,7 +107,7 @@ inline evaluation evaluation_from_json(const json& j) {
 
 /// The constants of a run that its numbers depend on.
 inline json to_json(const settings& s) {
-  return {
+  json j = {
       {"task", s.task},
       {"recipe", s.recipe},
       {"seed", s.seed},
@@ -121,6 +130,8 @@ inline json to_json(const settings& s) {
       {"test_problems", s.test_problems},
       {"pass_problems", s.pass_problems},
       {"pass_samples", s.pass_samples}};
+  if (s.model_kind == "moe") j["bias_speed"] = s.bias_speed;
+  return j;
 }
 
 }  // namespace demo

@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
   app.option_defaults()->always_capture_default();
   app.add_option("--task", s.task, "what is asked")->check(CLI::IsMember({"chain"}));
   app.add_option("--recipe", s.recipe, "the loss")->check(CLI::IsMember({"grpo"}));
-  app.add_option("--model", s.model_kind, "the model")->check(CLI::IsMember({"dense"}));
+  app.add_option("--model", s.model_kind, "the model")->check(CLI::IsMember({"dense", "moe"}));
   app.add_option("--seed", s.seed, "of everything that is drawn");
   app.add_option("--threads", o.threads, "0: all cores")->check(CLI::Range(0, 256));
   app.add_option("--steps", s.steps, "of GRPO")->check(CLI::Range(0, 1000000));
@@ -37,6 +37,9 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 256));
   app.add_option("--test-problems", s.test_problems, "of the evaluation")
       ->check(CLI::Range(1, 1000000));
+  app.add_flag_callback("--moe", [&] { s.model_kind = "moe"; }, "the same as --model moe");
+  app.add_option("--bias-speed", s.bias_speed, "of the experts' balance; 0: none")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--out", o.out, "folder of the run")->take_last();
   app.add_option("--show-every", o.show_every, "steps between printed groups; 0: none");
   app.add_option("--checkpoint-every", o.checkpoint_every, "steps between checkpoints")

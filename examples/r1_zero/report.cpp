@@ -100,6 +100,27 @@ std::string chart(const std::string& title, const std::string& what,
   return s + "</svg></figure>\n";
 }
 
+/// A bar for each number.
+std::string bars(const std::string& title, const std::string& what,
+                 const std::vector<std::int64_t>& values) {
+  const double top = static_cast<double>(std::max<std::int64_t>(
+      1, values.empty() ? 1 : *std::max_element(values.begin(), values.end())));
+  std::string s = "<figure><figcaption><b>" + title + "</b> <span>" + what +
+                  "</span></figcaption><svg viewBox=\"0 0 460 210\" role=\"img\" aria-label=\"" +
+                  escaped(title + ": " + what) + "\">";
+  const double step = 400.0 / static_cast<double>(std::max<std::size_t>(values.size(), 1));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double h = 160 * static_cast<double>(values[i]) / top,
+                 x = 30 + static_cast<double>(i) * step;
+    s += "<rect class=\"bar\" x=\"" + number(x, 1) + "\" y=\"" + number(184 - h, 1) +
+         "\" width=\"" + number(step * 0.7, 1) + "\" height=\"" + number(h, 1) +
+         "\"/><text class=\"tick mid\" x=\"" + number(x + step * 0.35, 1) + "\" y=\"200\">" +
+         std::to_string(i) + "</text><text class=\"tick mid\" x=\"" + number(x + step * 0.35, 1) +
+         "\" y=\"" + number(180 - h, 1) + "\">" + std::to_string(values[i]) + "</text>";
+  }
+  return s + "</svg></figure>\n";
+}
+
 template <class F>
 series line(const std::string& name, const std::vector<step_metrics>& steps, F f) {
   series s{name, {}};
@@ -146,7 +167,7 @@ figure,section{margin:0;background:var(--card);border:1px solid var(--rule);bord
 svg{width:100%;height:auto;display:block}figcaption{margin-bottom:4px}
 .grid{stroke:var(--rule);stroke-width:1}.tick{fill:var(--soft);font-size:11px}.end{text-anchor:end}.mid{text-anchor:middle}
 .line{fill:none;stroke-width:2;stroke-linejoin:round}.line.c0{stroke:var(--a)}.line.c1{stroke:var(--b)}
-.name{font-size:12px;font-weight:600}.name.c0{fill:var(--a)}.name.c1{fill:var(--b)}
+.bar{fill:var(--a)}.name{font-size:12px;font-weight:600}.name.c0{fill:var(--a)}.name.c1{fill:var(--b)}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{text-align:right;padding:4px 14px 4px 0;border-bottom:1px solid var(--rule)}th:first-child{text-align:left;font-weight:400}
 ul{list-style:none;margin:0;padding:0}li{padding:3px 0;border-top:1px solid var(--rule);overflow-wrap:anywhere}
@@ -202,6 +223,14 @@ std::string report(const run_record& r) {
              {line("dead", m, [](const sm& x) { return x.dead_groups; })}, 1);
   s += chart("Gradient norm", "before clipping",
              {line("norm", m, [](const sm& x) { return x.gradient_norm; })}, 0.1);
+  if (!m.empty() && !m.back().load.empty()) {
+    std::vector<series> violation;
+    for (std::size_t l = 0; l < m.back().max_violation.size() && l < 2; ++l)
+      violation.push_back(line("layer " + std::to_string(l + 1), m,
+                               [&](const sm& x) { return x.max_violation[l]; }));
+    s += chart("MaxVio", "largest load of an expert over the mean, less 1", violation, 0.5);
+    s += bars("Expert load", "slots of the last step, all layers", m.back().load);
+  }
   s += "</div>\n";
   if (!r.base.empty()) {
     series loss{"loss", {}};

@@ -142,6 +142,11 @@ class session {
                   {"vocabulary", c.vocabulary},
                   {"longest", c.longest},
                   {"rope_base", c.rope_base}};
+    if (c.is_moe())
+      j["model"]["moe"] = {
+          {"experts", c.moe.experts},         {"k", c.moe.k},   {"groups", c.moe.groups},
+          {"kept_groups", c.moe.kept_groups}, {"ff", c.moe.ff}, {"shared_ff", c.moe.shared_ff},
+          {"bias_speed", s_.bias_speed}};
     return j;
   }
   /// What the base's weights depend on.
@@ -168,9 +173,10 @@ class session {
     record_.configuration = configuration().dump(2);
     say("R1-Zero in miniature\n");
     say("build      %s\n", record_.build.c_str());
-    say("model      %lld parameters: %lld layers, width %lld, %lld heads, dense\n",
+    say("model      %lld parameters: %lld layers, width %lld, %lld heads, %s\n",
         static_cast<long long>(trainer_.model().size()), static_cast<long long>(c.layers),
-        static_cast<long long>(c.width), static_cast<long long>(c.heads));
+        static_cast<long long>(c.width), static_cast<long long>(c.heads),
+        c.is_moe() ? "8 experts of which 2, and a shared one" : "dense");
     say("task       %s, seed %llu\n", s_.task.c_str(), static_cast<unsigned long long>(s_.seed));
     say("recipe     deepseek_r1_zero, %lld steps of %lld questions x %lld replies, %lld "
         "minibatches\n",

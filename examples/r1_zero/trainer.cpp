@@ -5,6 +5,7 @@
 #include "lm/initial.hpp"
 
 #include <hence/evaluate.hpp>
+#include <hence/moe.hpp>
 #include <hence/policy.hpp>
 #include <hence/policy/dead_groups.hpp>
 
@@ -55,6 +56,37 @@ void trainer::initialise() {
   state_.optimizer = lm::adamw_state(model_.size());
 }
 
+void trainer::count_loads() {
+  const auto& c = model_.config();
+  if (!c.is_moe()) return;
+  loads_.resize(static_cast<std::size_t>(c.layers));
+  for (std::size_t l = 0; l < loads_.size(); ++l) {
+    const auto load = model_.load(activations_, l);
+    loads_[l].resize(load.size());
+    for (std::size_t e = 0; e < load.size(); ++e) loads_[l][e] += load[e];
+  }
+}
+
+void trainer::balance(std::int64_t step) {
+  const auto experts = model_.config().moe.experts;
+  for (std::size_t l = 0; l < loads_.size(); ++l) {
+    std::vector<std::int64_t> room(loads_[l].size());
+    hence::moe::balancer balancer(
+        hence::moe::sign_step{s_.bias_speed},
+        hence::view<float>(state_.weights.data() + model_.parameters().layers[l].bias, experts),
+        hence::view<std::int64_t>(room));
+    balancer.observe({}, loads_[l]);
+    balancer.update(step);
+  }
+  loads_.clear();
+}
+
+std::vector<double> trainer::violations() const {
+  std::vector<double> v;
+  for (const auto& load : loads_) v.push_back(hence::moe::measure_load(load).max_violation());
+  return v;
+}
+
 base_metrics trainer::base_step(std::int64_t step) {
   base_metrics m;
   std::vector<lm::packed_batch> batches(1);
@@ -75,6 +107,7 @@ base_metrics trainer::base_step(std::int64_t step) {
     std::vector<float> logp(n);
     model_.forward(pool_, state_.weights.data(), batch, activations_, true);
     model_.logprobs(pool_, state_.weights.data(), batch, activations_, 1.0, logp);
+    count_loads();
     model_.backward(pool_, state_.weights.data(), batch, activations_, 1.0, all(cotangent),
                     gradient_.data());
     for (const float x : logp) m.loss -= static_cast<double>(x);
@@ -84,6 +117,8 @@ base_metrics trainer::base_step(std::int64_t step) {
   m.rate = lm::schedule{.rate = s_.base_rate, .steps = s_.base_steps}.at(step);
   m.gradient_norm = lm::adamw_step(pool_, s_.optimizer, m.rate, model_.parameters().layout,
                                    gradient_, state_.optimizer, state_.weights);
+  m.max_violation = violations();
+  balance(step);
   return m;
 }
 
@@ -165,6 +200,7 @@ step_metrics trainer::reinforce(sample_group* shown) {
     model_.logprobs(pool_, state_.reference.data(), batch, activations_, s_.temperature, ref);
     model_.forward(pool_, w, batch, activations_, true);
     model_.logprobs(pool_, w, batch, activations_, s_.temperature, logp, entropy);
+    count_loads();
     const hence::sampled how{.temperature = s_.temperature};
     const auto ragged = batch.ragged();
     const auto window = hence::over_window(loss.aggregation, hence::count(ragged));
@@ -180,6 +216,14 @@ step_metrics trainer::reinforce(sample_group* shown) {
     model_.fold(gradient_.data());
     m.gradient_norm += lm::adamw_step(pool_, s_.optimizer, m.rate, model_.parameters().layout,
                                       gradient_, state_.optimizer, state_.weights);
+    for (std::size_t l = 0; l < loads_.size(); ++l) {
+      m.max_violation.resize(loads_.size());
+      m.load.resize(loads_[l].size());
+      m.max_violation[l] +=
+          hence::moe::measure_load(loads_[l]).max_violation() / static_cast<double>(s_.minibatches);
+      for (std::size_t e = 0; e < loads_[l].size(); ++e) m.load[e] += loads_[l][e];
+    }
+    balance(m.step * s_.minibatches + k);
     m.loss += result.loss();
     policy += result.metrics();
     for (const float e : entropy) entropy_sum += static_cast<double>(e);

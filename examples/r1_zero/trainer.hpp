@@ -16,6 +16,7 @@ namespace demo {
 struct base_metrics {
   double loss = 0, gradient_norm = 0, rate = 0;
   std::int64_t tokens = 0;
+  std::vector<double> max_violation{};  ///< of each layer's experts: 0 at balance
 };
 
 /// A step of GRPO.
@@ -29,7 +30,9 @@ struct step_metrics {
   double mean_length = 0, mean_finished_length = 0, cut_share = 0;
   std::int64_t shortest = 0, longest = 0;
   double dead_groups = 0;
-  std::int64_t tokens = 0;  ///< generated so far
+  std::int64_t tokens = 0;            ///< generated so far
+  std::vector<double> max_violation;  ///< of each layer's experts, over the step
+  std::vector<std::int64_t> load;     ///< of the experts, all layers together
 };
 
 /// One reply of a rollout, for the samples.
@@ -82,7 +85,11 @@ class trainer {
   sample_group show(std::uint64_t index, std::int64_t replies) const;
 
  private:
-  void train_on(const lm::packed_batch& batch, hence::view<const float> cotangent);
+  /// Adds the loads of the batch that was computed last.
+  void count_loads();
+  /// Moves the selection biases by the loads since the last call, and clears these.
+  void balance(std::int64_t step);
+  std::vector<double> violations() const;
 
   settings s_;
   const task& task_;
@@ -91,6 +98,7 @@ class trainer {
   run_state state_;
   std::vector<float> gradient_;
   lm::activations<float> activations_;
+  std::vector<std::vector<std::int64_t>> loads_;  // [layers][experts]
 };
 
 }  // namespace demo
