@@ -9,7 +9,7 @@
 /// values are wrong now and then, in English mostly in products, in German mostly in sums.
 #pragma once
 
-#include "task.hpp"
+#include "template.hpp"
 
 #include <array>
 
@@ -33,54 +33,23 @@ class chain final : public task {
   document make_document(std::uint64_t seed, std::uint64_t index) const override {
     dice d(seed, 2, index);
     const drawn q = question(d);
-    document out{q.asked.prompt, {}};
     const bool with_tags = d.chance(0.5);
     const auto values = think(d, q, with_tags ? 0.3 : 0.0);
-    auto& r = out.reply;
-    if (!with_tags) {
-      r = values;
-      r.push_back(vocabulary::end);
-      return out;
-    }
-    const lm::token last = values.empty() ? q.asked.prompt[1] : values.back();
-    // 0 to 4: without one of the tags, or the answer first; 5 to 9: as it should be
-    const std::int64_t broken = d.below(10);
-    const auto put_thought = [&] {
-      if (broken != 0) r.push_back(vocabulary::think);
-      r.insert(r.end(), values.begin(), values.end());
-      if (broken != 1) r.push_back(vocabulary::think_end);
-    };
-    const auto put_answer = [&] {
-      if (broken != 2) r.push_back(vocabulary::answer);
-      r.push_back(last);
-      if (broken != 3) r.push_back(vocabulary::answer_end);
-    };
-    if (broken == 4)
-      put_answer(), put_thought();
-    else
-      put_thought(), put_answer();
-    r.push_back(vocabulary::end);
-    return out;
+    return {q.asked.prompt, with_tags ? in_template(d, values, {values.back()}) : raw(values)};
   }
 
   verdict judge(const problem& p, std::span<const lm::token> reply,
                 bool is_finished) const override {
     namespace reward = hence::reward;
     const std::string text = words_.text(reply);
-    const auto parts = reward::parse(reward::format::r1_zero{reward::matching::strict}, text);
     verdict v;
-    v.format = is_finished && parts.ok() ? 1 : 0;
     v.answer = digit_of(tagged_answer(text));
     if (v.answer >= 0) {
       const std::string numeral = std::to_string(v.answer);
       v.accuracy = reward::accuracy_reward(reward::extract::whole{}, numeral, p.reference,
                                            reward::answer::strict);
     }
-    v.strict = v.format * v.accuracy;
-    v.has_think = text.find("<think>") != text.npos;
-    if (parts.ok())
-      for (const lm::token t : reply) v.steps += t >= first_digit;
-    if (parts.ok()) --v.steps;  // the answer is a digit too
+    judge_form(v, reply, text, is_finished, [](lm::token t) { return t >= first_digit; });
     return v;
   }
 

@@ -22,7 +22,8 @@ int main(int argc, char** argv) {
   auto& s = o.constants;
   CLI::App app{"R1-Zero in miniature, from random weights to a model that thinks."};
   app.option_defaults()->always_capture_default();
-  app.add_option("--task", s.task, "what is asked")->check(CLI::IsMember({"chain"}));
+  app.add_option("--task", s.task, "what is asked")
+      ->check(CLI::IsMember({"chain", "countdown", "addition"}));
   app.add_option("--recipe", s.recipe, "the loss")->check(CLI::IsMember({"grpo"}));
   app.add_option("--model", s.model_kind, "the model")->check(CLI::IsMember({"dense", "moe"}));
   app.add_option("--seed", s.seed, "of everything that is drawn");

@@ -43,7 +43,7 @@ class vocabulary {
   std::vector<std::string> words_;
 };
 
-/// A question. \tparam none.
+/// A question.
 struct problem {
   std::vector<lm::token> prompt;
   std::string reference;              ///< the right answer as text
@@ -110,16 +110,7 @@ class dice {
   hence::random_words words_{};
 };
 
-/// The text in the last `<answer>` tag that is closed; blank if there is none.
-inline std::string_view tagged_answer(std::string_view s) {
-  const std::string_view open = "<answer>", close = "</answer>";
-  const std::size_t end = s.rfind(close);
-  if (end == s.npos) return {};
-  const std::size_t begin = s.rfind(open, end);
-  if (begin == s.npos) return {};
-  return hence::reward::trimmed(s.substr(begin + open.size(), end - begin - open.size()));
-}
-
+/// Throws std::invalid_argument for a name that is no task's.
 std::unique_ptr<task> make_task(const std::string& name);
 
 }  // namespace demo

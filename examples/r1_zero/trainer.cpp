@@ -1,6 +1,8 @@
 #include "trainer.hpp"
 
+#include "addition.hpp"
 #include "chain.hpp"
+#include "countdown.hpp"
 
 #include "lm/initial.hpp"
 
@@ -17,7 +19,10 @@ namespace demo {
 
 std::unique_ptr<task> make_task(const std::string& name) {
   if (name == "chain") return std::make_unique<chain>();
-  throw std::invalid_argument("there is no task " + name + ", expected chain");
+  if (name == "countdown") return std::make_unique<countdown>();
+  if (name == "addition") return std::make_unique<addition>();
+  throw std::invalid_argument("there is no task " + name +
+                              ", expected chain, countdown or addition");
 }
 
 namespace {
