@@ -9,7 +9,11 @@ add_test(NAME examples/r1_zero_golden
          COMMAND "${CMAKE_COMMAND}" "-DPROGRAM=$<TARGET_FILE:r1_zero>" "-DFOLDER=${runs}/golden"
                  "-DGOLDEN=${CMAKE_CURRENT_SOURCE_DIR}/r1_zero/golden.jsonl" "-DARGS=${short}" -P
                  "${CMAKE_CURRENT_SOURCE_DIR}/r1_zero/golden.cmake")
-set_tests_properties(examples/r1_zero examples/r1_zero_golden PROPERTIES TIMEOUT 300)
+add_test(NAME examples/r1_zero_errors
+         COMMAND "${CMAKE_COMMAND}" "-DPROGRAM=$<TARGET_FILE:r1_zero>" "-DFOLDER=${runs}/errors" -P
+                 "${CMAKE_CURRENT_SOURCE_DIR}/r1_zero/errors.cmake")
+set_tests_properties(examples/r1_zero examples/r1_zero_golden examples/r1_zero_errors
+                     PROPERTIES TIMEOUT 300)
 find_program(HENCE_BASH bash)
 find_program(HENCE_PYTHON python3)
 if(HENCE_BASH AND HENCE_PYTHON)
