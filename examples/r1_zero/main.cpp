@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
   app.add_option("--at-least", o.at_least, "exit with 3 if the final strict accuracy is lower")
       ->check(CLI::Range(0.0, 1.0));
   app.add_flag("--resume", o.resumes, "go on from the folder's checkpoint");
+  app.add_flag("--tensorboard", o.has_tensorboard, "write event files for TensorBoard too");
   app.add_flag("--dry-run", o.is_dry, "say what would be run");
   app.add_flag("--quiet", o.is_quiet, "print nothing but errors");
   CLI11_PARSE(app, argc, argv);

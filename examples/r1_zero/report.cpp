@@ -128,10 +128,10 @@ series line(const std::string& name, const std::vector<step_metrics>& steps, F f
   return s;
 }
 
-std::string table_row(const char* name, const run_record& r, double evaluation::* field,
-                      int digits) {
+template <class F>
+std::string table_row(const char* name, const run_record& r, const F& value, int digits) {
   const auto cell = [&](bool has, const evaluation& e) {
-    return "<td>" + (has ? number(e.*field, digits) : std::string("–")) + "</td>";
+    return "<td>" + (has ? number(value(e), digits) : std::string("–")) + "</td>";
   };
   return std::string("<tr><th>") + name + "</th>" + cell(r.has_before, r.before) +
          cell(r.has_after, r.after) + "</tr>\n";
@@ -239,13 +239,20 @@ std::string report(const run_record& r) {
          chart("Pretraining loss", "nats a token, by 10 steps", {loss}, 1) + "</div>\n";
   }
   s += "<h2>Evaluation</h2><table><tr><th></th><th>base</th><th>after</th></tr>\n";
-  s += table_row("strict accuracy, one reply each", r, &evaluation::strict, 3);
-  s += table_row("format", r, &evaluation::format, 3);
-  s += table_row("thinking steps", r, &evaluation::thinking, 2);
-  s += table_row("tokens of a reply", r, &evaluation::length, 2);
-  s += table_row("pass@1", r, &evaluation::pass_1, 3);
-  s += table_row("pass@1, lower end of 95%", r, &evaluation::pass_1_low, 3);
-  s += table_row("pass@1, upper end of 95%", r, &evaluation::pass_1_high, 3);
+  s += table_row(
+      "strict accuracy, one reply each", r, [](const evaluation& e) { return e.strict; }, 3);
+  s += table_row("format", r, [](const evaluation& e) { return e.format; }, 3);
+  s += table_row("thinking steps", r, [](const evaluation& e) { return e.thinking; }, 2);
+  s += table_row("tokens of a reply", r, [](const evaluation& e) { return e.length; }, 2);
+  s += table_row("pass@1", r, [](const evaluation& e) { return e.pass_1; }, 3);
+  s +=
+      table_row("pass@1, lower end of 95%", r, [](const evaluation& e) { return e.pass_1_low; }, 3);
+  s += table_row(
+      "pass@1, upper end of 95%", r, [](const evaluation& e) { return e.pass_1_high; }, 3);
+  const auto pass = [](int slot) { return [slot](const evaluation& e) { return e.pass_k[slot]; }; };
+  s += table_row("pass@4", r, pass(0), 3) + table_row("pass@16", r, pass(1), 3);
+  s += table_row("pass@64", r, pass(2), 3);
+  s += table_row("cons@64", r, [](const evaluation& e) { return e.consensus; }, 3);
   s += "</table>\n<h2>Replies to one problem</h2><div class=\"grid-of\">\n";
   if (r.has_before) s += samples("Before", r.shown_before);
   if (r.has_after) s += samples("After", r.shown_after);

@@ -2,6 +2,7 @@
 
 #include "json_text.hpp"
 #include "report.hpp"
+#include "tensorboard.hpp"
 
 #include "lm/safetensors.hpp"
 
@@ -374,9 +375,23 @@ class session {
       alarm(told_think_, "the replies have dropped <think>: right answers, but not in the form");
   }
 
+  /// All steps of the run, those before a resumption too. The wall time is the step's number: the
+  /// file depends on the metrics alone.
+  void write_events() const {
+    std::string bytes = event_header(0);
+    for (const auto& m : record_.steps) {
+      const json all = to_json(m);
+      for (const auto& [name, value] : all.items())
+        if (value.is_number() && name != "step")
+          bytes += event_scalar(static_cast<double>(m.step), m.step, name, value.get<double>());
+    }
+    write_text(folder() / "events.out.tfevents.0.r1_zero", bytes);
+  }
+
   void finish() {
     record_.seconds = seconds_since(started_);
     write_text(folder() / "report.html", report(record_));
+    if (o_.has_tensorboard) write_events();
     if (stop_) {
       say("\nstopped; the checkpoint and the report are written, --resume goes on\n");
     } else {

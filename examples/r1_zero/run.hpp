@@ -14,6 +14,7 @@ struct run_options {
   std::string out = "r1_zero_run";
   int threads = 0;  ///< 0: all
   bool resumes = false, is_dry = false, is_quiet = false;
+  bool has_tensorboard = false;  ///< event files beside metrics.jsonl
   std::int64_t show_every = 25;  ///< steps; 0: never
   double at_least = 0;           ///< final strict accuracy below which the run counts as failed
   std::int64_t checkpoint_every = 10;  ///< steps of GRPO; ten times as many of pretraining

@@ -7,7 +7,7 @@ add_test(NAME examples/r1_zero COMMAND r1_zero --out "${runs}/bar" --base-steps 
 set(short --base-steps 30 --steps 4 --checkpoint-every 2 --test-problems 64)
 add_test(NAME examples/r1_zero_golden
          COMMAND "${CMAKE_COMMAND}" "-DPROGRAM=$<TARGET_FILE:r1_zero>" "-DFOLDER=${runs}/golden"
-                 "-DGOLDEN=${CMAKE_CURRENT_SOURCE_DIR}/r1_zero/golden.jsonl" "-DARGS=${short}" -P
+                 "-DGOLDEN=${CMAKE_CURRENT_SOURCE_DIR}/r1_zero/golden.jsonl" "-DARGS=${short};--tensorboard" -P
                  "${CMAKE_CURRENT_SOURCE_DIR}/r1_zero/golden.cmake")
 add_test(NAME examples/r1_zero_errors
          COMMAND "${CMAKE_COMMAND}" "-DPROGRAM=$<TARGET_FILE:r1_zero>" "-DFOLDER=${runs}/errors" -P
