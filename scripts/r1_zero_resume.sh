@@ -25,7 +25,7 @@ for ((i = 0; i < 20 * kills && done_kills < kills; ++i)); do
   fi
 done
 "$program" --out "$folder/killed" --quiet --threads 2 --resume "$@"
-for file in metrics.jsonl samples.jsonl evaluation.json base.safetensors checkpoint.safetensors; do
+for file in base.jsonl metrics.jsonl samples.jsonl evaluation.json base.safetensors checkpoint.safetensors; do
   cmp "$folder/whole/$file" "$folder/killed/$file"
 done
 echo "killed $done_kills times, the same bits"

@@ -10,6 +10,16 @@ namespace demo {
 
 using json = nlohmann::ordered_json;
 
+inline json to_json(const base_metrics& m, std::int64_t step) {
+  json j = {{"step", step},
+            {"loss", m.loss},
+            {"grad_norm", m.gradient_norm},
+            {"learning_rate", m.rate},
+            {"num_tokens", m.tokens}};
+  if (!m.max_violation.empty()) j["moe/max_violation"] = m.max_violation;
+  return j;
+}
+
 inline json to_json(const step_metrics& m) {
   json j = {{"step", m.step},
             {"loss", m.loss},

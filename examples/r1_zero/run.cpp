@@ -277,12 +277,17 @@ class session {
       }
     }
     if (!is_loaded_) trainer_.initialise();
+    line_file log(folder() / "base.jsonl",
+                  [&](const json& j) { return j.value("step", std::int64_t{-1}) < base_step_; });
     const auto started = clock::now();
     std::int64_t tokens = 0;
     for (; base_step_ < s_.base_steps && !stop_;) {
       const auto m = trainer_.base_step(base_step_);
       tokens += m.tokens;
-      if (base_step_ % 10 == 0) record_.base.push_back(m);
+      if (base_step_ % 10 == 0) {
+        record_.base.push_back(m);
+        log.add(to_json(m, base_step_));
+      }
       ++base_step_;
       if (base_step_ % 100 == 0 || base_step_ == s_.base_steps)
         say("base %5lld  loss %.4f  %7.0f tokens/s\n", static_cast<long long>(base_step_), m.loss,
