@@ -168,3 +168,34 @@ TEST_CASE("nothing kept is empty; what does not fit is refused") {
              hence::per_token<std::uint8_t>(reinterpret_cast<std::uint8_t*>(r.data()), 5)) ==
         "hence: kept overlaps rewards; they are separate arrays");
 }
+
+TEST_CASE("kept may be the response mask itself and shares no byte with anything else") {
+  const std::vector<float> r{1, 0};
+  std::vector<std::int64_t> groups{0, 2}, cu_seqlens{0, 2, 5};
+  const std::vector<std::uint8_t> before{1, 0, 1, 0, 1, 0};
+  auto buffer = before;
+  const std::vector<std::uint8_t> live(5, 1);
+  const auto says = [&](const hence::masks<1>& masks, std::uint8_t* kept) {
+    return refusal([&] {
+      hence::drop_dead_groups(hence::cpu{}, hence::ragged{cu_seqlens, masks},
+                              hence::groups{.cu_groups = groups}, r, 0,
+                              hence::per_token<std::uint8_t>(kept, 5));
+    });
+  };
+  const hence::view<const std::uint8_t> first(buffer.data(), 5), whole(live);
+  const std::string separate = "; they are separate arrays";
+  CHECK(says({first, {}, {}, {}}, buffer.data() + 1) ==
+        "hence: kept overlaps mask.response; it is that very array, or a separate one");
+  CHECK(says({whole, first, {}, {}}, buffer.data()) ==
+        "hence: kept overlaps mask.policy" + separate);
+  CHECK(says({whole, {}, first, {}}, buffer.data()) == "hence: kept overlaps mask.kl" + separate);
+  CHECK(says({whole, {}, {}, first}, buffer.data()) ==
+        "hence: kept overlaps mask.metric" + separate);
+  CHECK(says({}, reinterpret_cast<std::uint8_t*>(cu_seqlens.data())) ==
+        "hence: kept overlaps cu_seqlens" + separate);
+  CHECK(says({}, reinterpret_cast<std::uint8_t*>(groups.data())) ==
+        "hence: kept overlaps cu_groups" + separate);
+  CHECK(buffer == before);
+  CHECK(says({first, {}, {}, {}}, buffer.data()) == "accepted");
+  CHECK(buffer == before);  // the group lives
+}

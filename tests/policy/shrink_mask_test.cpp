@@ -136,3 +136,78 @@ TEST_CASE("bad shapes are refused before anything is written") {
   CHECK(few == std::vector<std::uint8_t>(4, 7));
   CHECK(refusal(nothing, kept) == "accepted");
 }
+
+TEST_CASE("kept may be the response mask itself and shares no byte with anything else") {
+  fixture::dice random(4);
+  const auto d = fixture::random_batch(random, {3, 2});
+  fixture::arrays<float> a(d, form::ragged);
+  const c::rollout correct{c::token_level{}, c::reject{0.5f, 2.0f}, c::policy_only{}};
+  const std::vector<std::uint8_t> before{1, 0, 1, 0, 1, 0};
+  const auto refusal = [&](const hence::masks<1>& masks, std::uint8_t* kept,
+                           const std::vector<std::uint8_t>& buffer) -> std::string {
+    std::string said = "accepted";
+    try {
+      hence::shrink_mask(hence::cpu{}, correct, hence::ragged{a.cu, masks}, a.inputs(),
+                         hence::per_token<std::uint8_t>(kept, 5));
+    } catch (const std::invalid_argument& e) {
+      said = e.what();
+      CHECK(buffer == before);
+    }
+    return said;
+  };
+  const std::string separate = "; they are separate arrays";
+  auto buffer = before;
+  std::vector<std::uint8_t> live(5, 1);
+  const hence::view<const std::uint8_t> first(buffer.data(), 5), whole(live);
+  CHECK(refusal({first, {}, {}, {}}, buffer.data() + 1, buffer) ==
+        "hence: kept overlaps mask.response; it is that very array, or a separate one");
+  CHECK(refusal({whole, first, {}, {}}, buffer.data(), buffer) ==
+        "hence: kept overlaps mask.policy" + separate);
+  CHECK(refusal({whole, {}, first, {}}, buffer.data() + 1, buffer) ==
+        "hence: kept overlaps mask.kl" + separate);
+  CHECK(refusal({whole, {}, {}, first}, buffer.data(), buffer) ==
+        "hence: kept overlaps mask.metric" + separate);
+  CHECK(refusal({first, first, {}, {}}, buffer.data(), buffer) ==
+        "hence: kept overlaps mask.policy" + separate);
+  const auto bytes_of = [](auto& array) { return reinterpret_cast<std::uint8_t*>(array.data()); };
+  CHECK(refusal({}, bytes_of(a.logp) + 15, buffer) == "hence: kept overlaps logp" + separate);
+  CHECK(refusal({}, bytes_of(a.old) + 15, buffer) == "hence: kept overlaps old" + separate);
+  CHECK(refusal({}, bytes_of(a.rollout) + 15, buffer) == "hence: kept overlaps rollout" + separate);
+  CHECK(refusal({}, bytes_of(a.cu), buffer) == "hence: kept overlaps cu_seqlens" + separate);
+  for (auto* x : {&a.old, &a.rollout}) std::fill(x->begin(), x->end(), -1.0f);
+  CHECK(refusal({first, {}, {}, {}}, buffer.data(), buffer) == "accepted");
+  CHECK(buffer == before);  // nothing is rejected
+}
+
+TEST_CASE("a padded mask is itself where its pitch is too") {
+  const std::vector<float> logs(8, -1.0f);
+  const hence::logprobs<float> logp(hence::view<const float, 2>(logs.data(), 2, 2, 4), {1.0});
+  const hence::policy_inputs<float> in{.logp = logp, .old = logp, .rollout = logp};
+  const c::rollout correct{c::token_level{}, c::reject{0.5f, 2.0f}, c::policy_only{}};
+  const std::vector<std::uint8_t> before{1, 0, 1, 0, 1, 0, 1, 0};
+  auto buffer = before;
+  const auto shrink = [&](std::int64_t rows, std::int64_t begin, std::int64_t pitch) {
+    hence::padded batch{rows, 2, {}};
+    batch.mask.response = hence::view<const std::uint8_t, 2>(buffer.data(), rows, 2, 4);
+    auto cut = in;
+    cut.logp = cut.old = cut.rollout =
+        hence::logprobs<float>(hence::view<const float, 2>(logs.data(), rows, 2, 4), {1.0});
+    try {
+      hence::shrink_mask(hence::cpu{}, correct, batch, cut,
+                         hence::view<std::uint8_t, 2>(buffer.data() + begin, rows, 2, pitch));
+    } catch (const std::invalid_argument& e) {
+      return std::string(e.what());
+    }
+    return std::string("accepted");
+  };
+  CHECK(shrink(2, 0, 2) ==
+        "hence: kept overlaps mask.response; it is that very array, or a separate one");
+  CHECK(shrink(2, 1, 4) ==
+        "hence: kept overlaps mask.response; it is that very array, or a separate one");
+  CHECK(buffer == before);
+  CHECK(shrink(2, 0, 4) == "accepted");
+  CHECK(shrink(1, 0, 2) == "accepted");
+  CHECK(buffer == before);
+  CHECK(shrink(2, 2, 4) == "accepted");  // the other half of each row
+  CHECK(buffer == std::vector<std::uint8_t>{1, 0, 1, 0, 1, 0, 1, 0});
+}

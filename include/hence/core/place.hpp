@@ -45,4 +45,20 @@ template <class T, class U>
   check_apart(written, place_of(a, l), read, place_of(b, l));
 }
 
+/// Refuses an output mask over the batch's masks or row boundaries. It may be the response mask
+/// itself, from the same first element with the same row stride, and then no other mask.
+template <class Isa = native_isa>
+void check_kept(const per_token<std::uint8_t>& kept, const layout& b) {
+  const array_place a = place_of(kept, b), response = place_of(b.response, b);
+  const bool is_response =
+      a.range.first == response.range.first && (a.row_pitch == response.row_pitch || b.rows < 2);
+  if (!is_response && overlap(a.range, response.range) && !side_by_side(a, response))
+    refuse(message() << "hence: kept overlaps mask.response; it is that very array, or a separate "
+                        "one");
+  check_apart("kept", a, "mask.policy", place_of(b.policy, b));
+  check_apart("kept", a, "mask.kl", place_of(b.kl, b));
+  check_apart("kept", a, "mask.metric", place_of(b.metric, b));
+  check_apart("kept", a, "cu_seqlens", {b.boundaries(), 0, 0});
+}
+
 }  // namespace hence::inline v0::detail

@@ -100,7 +100,8 @@ dead_group_metrics dead_groups(const Executor&, const groups& batch,
 ///
 /// \param batch `ragged` or `padded`.
 /// \param prompts where each group's rows lie. \param rewards, tolerance as for `dead_groups`.
-/// \param kept `[tokens]` or `[rows, width]`; may be the batch's response mask itself.
+/// \param kept `[tokens]` or `[rows, width]`; may be the batch's response mask itself. Every other
+/// overlap with what is read is refused.
 /// \return `status::empty` if nothing is kept.
 template <class Executor, class Batch>
 status drop_dead_groups(const Executor&, const Batch& batch, const groups& prompts,
@@ -114,7 +115,9 @@ status drop_dead_groups(const Executor&, const Batch& batch, const groups& promp
     detail::refuse(detail::message() << "hence: cu_groups describes " << cu[cu.rows()]
                                      << " rows, the batch has " << b.rows);
   detail::check_shape("kept", kept, b);
+  detail::check_kept(kept, b);
   detail::check_apart("kept", kept, "rewards", rewards, b);
+  detail::check_apart("kept", detail::place_of(kept, b), "cu_groups", {cu.bytes(), 0, 0});
   bool any = false;
   for (std::int64_t g = 0; g < cu.rows(); ++g) {
     const bool dead = detail::is_dead_group<Executor>(rewards, cu[g], cu[g + 1], tolerance);

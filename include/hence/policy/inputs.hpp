@@ -68,20 +68,28 @@ HENCE_FN row_data<T> row_of(const policy_inputs<T>& in, const layout& b,
           b.row(gradient.entropy, i)};
 }
 
-/// Refuses an output over any array that a call reads.
+/// Refuses an output over any array of the inputs.
 template <class T>
-void check_apart_from_inputs(const char* written, const array_place& a, const policy_inputs<T>& in,
+void check_apart_from_arrays(const char* written, const array_place& a, const policy_inputs<T>& in,
                              const layout& b) {
   const auto check = [&](const char* name, const auto& array) {
     check_apart(written, a, name, place_of(array, b));
   };
   check("logp", in.logp.values), check("old", in.old.values), check("ref", in.ref.values);
   check("token_advantages", in.token_advantages), check("advantages", in.advantages);
-  check("mask.response", b.response), check("mask.policy", b.policy);
-  check("mask.kl", b.kl), check("mask.metric", b.metric);
   check("scores", in.scores), check("rollout", in.rollout.values), check("entropy", in.entropy);
-  check_apart(written, a, "cu_seqlens", {b.boundaries(), 0, 0});
   check("prompt_sizes", in.prompt_sizes);
+}
+/// Refuses an output over any array that a call reads.
+template <class T>
+void check_apart_from_inputs(const char* written, const array_place& a, const policy_inputs<T>& in,
+                             const layout& b) {
+  check_apart_from_arrays(written, a, in, b);
+  check_apart(written, a, "mask.response", place_of(b.response, b));
+  check_apart(written, a, "mask.policy", place_of(b.policy, b));
+  check_apart(written, a, "mask.kl", place_of(b.kl, b));
+  check_apart(written, a, "mask.metric", place_of(b.metric, b));
+  check_apart(written, a, "cu_seqlens", {b.boundaries(), 0, 0});
 }
 template <class Isa = native_isa>
 void check_like(const char* name, const sampled& a, const sampled& b) {

@@ -20,7 +20,8 @@ namespace hence::inline v0 {
 /// \param correction of a loss, e.g. `loss.correction`. Truncation rejects nothing.
 /// \param batch `ragged` or `padded`; its response and policy masks say which tokens are judged.
 /// \param in `logp` (for its temperature), `old` and `rollout`.
-/// \param kept `[tokens]` or `[rows, width]`; may be the batch's response mask itself.
+/// \param kept `[tokens]` or `[rows, width]`; may be the batch's response mask itself. Every other
+/// overlap with what the batch and the inputs hold is refused.
 /// \return `status::empty` if nothing is kept.
 template <class Executor, class Correction, class Batch>
 status shrink_mask(const Executor&, const Correction& correction, const Batch& batch,
@@ -37,9 +38,8 @@ status shrink_mask(const Executor&, const Correction& correction, const Batch& b
   detail::check_logprobs("old", in.old, in.logp, b);
   detail::check_logprobs("rollout", in.rollout, in.logp, b);
   detail::check_shape("kept", kept, b);
-  detail::check_apart("kept", kept, "old", in.old.values, b);
-  detail::check_apart("kept", kept, "rollout", in.rollout.values, b);
-  detail::check_apart("kept", detail::place_of(kept, b), "cu_seqlens", {b.boundaries(), 0, 0});
+  detail::check_apart_from_arrays("kept", detail::place_of(kept, b), in, b);
+  detail::check_kept(kept, b);
   using V = num<S>;
   bool any = false;
   for (std::int64_t i = 0; i < b.rows; ++i) {
