@@ -7,6 +7,7 @@
 #pragma once
 
 #include <hence/core/random.hpp>
+#include <hence/policy/clip.hpp>
 #include <hence/policy/row_reference.hpp>
 #include <hence/policy/select_tokens.hpp>
 
@@ -70,16 +71,16 @@ template <class S> class covariance {
   bool is_finite() const {
     return logp_.v - logp_.v == S(0) && advantage_.v - advantage_.v == S(0);
   }
-  /// max(floor(share N), 1), 0 of nothing.
+  /// max(floor(share N), 1); 0 of nothing, and where the share is 0.
   std::int64_t share_of(double share) const {
     const auto n = static_cast<std::int64_t>(share * static_cast<double>(tokens_));
-    return tokens_ == 0 ? 0 : n > 1 ? n : 1;
+    return tokens_ == 0 || !(share > 0) ? 0 : n > 1 ? n : 1;
   }
-
- private:
   static HENCE_FN S advantage(const row_data<S>& row, const token_place& p) {
     return row.token_advantages ? row.token_advantages[p.token] : row.advantage;
   }
+
+ private:
   std::int64_t tokens_ = 0;
   num<S> logp_ = S(0), advantage_ = S(0);
 };
@@ -101,20 +102,50 @@ template <class S> void check_advantages_given(const layout& b, const policy_inp
     refuse(message() << "hence: expected advantages [rows] or token_advantages, one of them");
   if (in.token_advantages.present())
     check_shape("token_advantages", in.token_advantages, b);
-  else if (in.advantages.extent[0] != b.rows)
+  else if (in.advantages.present() && in.advantages.extent[0] != b.rows)
     refuse(message() << "hence: advantages has " << in.advantages.extent[0]
                      << " entries, the batch has " << b.rows << " rows");
 }
 
 }  // namespace detail
 
-/// clip-cov: of the tokens with low < cov < high a random max(floor(share N), 1) lose their policy
-/// term. arXiv:2505.22617; verl: share 2e-4, low 1, high 5.
-struct clip_cov {
-  double share, low, high;
+/// Which tokens clip-cov draws from: all policy tokens, as arXiv:2505.22617 writes it.
+struct eligible_all {
+  static constexpr bool reads_old = false;
+  void check() const {}
+  template <class S> HENCE_FN bool operator()(const detail::row_data<S>&, std::int64_t, S) const {
+    return true;
+  }
 };
-/// kl-cov: the max(floor(share N), 1) tokens with the largest cov. arXiv:2505.22617; there they
-/// keep -r A and get the penalty |log pi - log pi_old|: `kl::absolute` with old as reference.
+/// Which tokens clip-cov draws from: those that the two-sided clip has not cut already, as the
+/// paper's authors' code and verl do it. Cut is r > high where A > 0 and r < low where A < 0,
+/// r = pi/pi_old, unclamped.
+struct eligible_unclipped {
+  double low, high;  ///< bounds of the ratio: those of the loss's `clip::two_sided`
+  static constexpr bool reads_old = true;
+  void check() const { clip::check_bounds("eligible_unclipped", low, high); }
+  /// \param t a policy token of the row. \param a its advantage.
+  template <class S>
+  HENCE_FN bool operator()(const detail::row_data<S>& row, std::int64_t t, S a) const {
+    const S r = exp(num<S>(row.logp[t]) - num<S>(row.old[t])).v;
+    return !(a > 0 && r > static_cast<S>(high)) && !(a < 0 && r < static_cast<S>(low));
+  }
+};
+
+/// clip-cov: of the eligible tokens with low < cov < high a random max(floor(share N), 1) of N
+/// policy tokens, none where the share is 0, lose their policy term. arXiv:2505.22617; verl: share
+/// 2e-4, low 1, high 5.
+/// \tparam Eligible `eligible_all` or `eligible_unclipped`: the paper and its code differ.
+template <class Eligible> struct clip_cov {
+  static_assert(std::same_as<Eligible, eligible_all> || std::same_as<Eligible, eligible_unclipped>,
+                "hence: clip_cov draws from eligible_all{} or eligible_unclipped{low, high}");
+  double share, low, high;
+  Eligible eligible;
+};
+template <class E> clip_cov(double, double, double, E) -> clip_cov<E>;
+/// kl-cov: the max(floor(share N), 1) tokens with the largest cov, none where the share is 0.
+/// arXiv:2505.22617; there they keep -r A, so the loss has `clip::none`, and get the penalty
+/// |log pi - log pi_old|: `kl::absolute` with old as reference.
 struct kl_cov {
   double share;
 };
@@ -124,14 +155,14 @@ struct top_entropy {
 };
 
 /// Writes the policy mask that `clip_cov` leaves, to be used as `mask.policy`.
-/// \param rule share of all policy tokens, and bounds of the covariance.
+/// \param rule share of all policy tokens, bounds of the covariance, which tokens are eligible.
 /// \param batch `ragged` or `padded`; policy tokens are those of its response and policy masks.
-/// \param in `logp` and the advantages.
+/// \param in `logp` and the advantages; for `eligible_unclipped` `old` too.
 /// \param draws seed, step and first sequence, where the random choice is drawn.
 /// \param out `[tokens]` or `[rows, width]`, apart from all.
 /// \return `status::non_finite` if an input is not finite: then no token is taken.
-template <class Executor, class Batch>
-status token_mask(const Executor&, const clip_cov& rule, const Batch& batch,
+template <class Executor, class Eligible, class Batch>
+status token_mask(const Executor&, const clip_cov<Eligible>& rule, const Batch& batch,
                   const policy_inputs<typename Executor::scalar>& in, const token_draws& draws,
                   per_token<std::uint8_t> out) {
   using S = typename Executor::scalar;
@@ -142,9 +173,18 @@ status token_mask(const Executor&, const clip_cov& rule, const Batch& batch,
   if (!(rule.low <= rule.high))
     detail::refuse(detail::message() << "hence: clip_cov has bounds [" << rule.low << ", "
                                      << rule.high << "], expected low <= high");
+  rule.eligible.check();
+  if constexpr (Eligible::reads_old) detail::check_logprobs("old", in.old, in.logp, b);
   detail::fill_mask(b, in, out, true);
   const detail::covariance<S> cov(b, in);
-  if (!cov.is_finite()) return status::non_finite;
+  bool finite = cov.is_finite();
+  if constexpr (Eligible::reads_old)
+    detail::for_each_policy_token(
+        b, in, [&](const detail::row_data<S>& row, const detail::token_place& p) {
+          const S old = row.old[p.token];
+          finite &= old - old == S(0);
+        });
+  if (!finite) return status::non_finite;
   const S low = static_cast<S>(rule.low), high = static_cast<S>(rule.high);
   std::int64_t eligible = 0;
   const auto visit = [&](auto&& f) {
@@ -152,6 +192,7 @@ status token_mask(const Executor&, const clip_cov& rule, const Batch& batch,
         b, in, [&](const detail::row_data<S>& row, const detail::token_place& p) {
           const num<S> c = cov.of(row, p);
           if (!(c > num<S>(low)) || !(c < num<S>(high))) return;
+          if (!rule.eligible(row, p.token, cov.advantage(row, p))) return;
           const draw at{static_cast<std::uint32_t>(p.live), draws.step,
                         draws.first_sequence + static_cast<std::uint64_t>(p.row)};
           f(philox(draws.seed, at).word[0], p);
