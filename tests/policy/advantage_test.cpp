@@ -168,7 +168,25 @@ TEST_CASE("a constant group gets exactly +0, whatever eps is") {
       CHECK(same_bits(run<float>(cpu{}, dr_grpo(singleton_zero{}), cu, r), zeros));
       CHECK(same_bits(run<double>(reference<double>{}, dr_grpo(singleton_zero{}), cu, wide),
                       std::vector<double>(r.size(), 0.0)));
+      const auto every = [&](const auto& rule) {  // a mean below 0 among them
+        CHECK(same_bits(run<float>(cpu{}, rule, cu, r), zeros));
+        CHECK(same_bits(run<float>(reference<float>{}, rule, cu, r), zeros));
+        CHECK(same_bits(run<double>(reference<double>{}, rule, cu, wide),
+                        std::vector<double>(r.size(), 0.0)));
+      };
+      every(maxrl(eps, singleton_zero{}));
+      every(rloo(singleton_zero{}));
+      every(gpg(singleton_zero{}));
+      every(advantage::group_baseline{advantage::baseline_leave_one_out{},
+                                      advantage::scale_mean{eps}, singleton_zero{}});
+      every(advantage::group_baseline{advantage::baseline_group{}, advantage::scale_batch{1, eps},
+                                      singleton_zero{}});
+      every(advantage::group_baseline{advantage::baseline_group{},
+                                      advantage::scale_batch_centred{1, eps}, singleton_zero{}});
     }
+  CHECK(same_bits(
+      run<float>(cpu{}, maxrl(1e-6, singleton_zero{}), {0, 2}, std::vector<float>{-4, -4}),
+      std::vector<float>(2, 0.0f)));
   const std::vector<float> mixed{-0.0f, 0.0f, 0.0f, -0.0f};  // equal, though not in bits
   CHECK(same_bits(run_one(mixed, 1, 0.0), std::vector<float>(4, 0.0f)));
   CHECK(same_bits(run_one(std::vector<double>{0.0, -0.0, -0.0}, 1, 0.0),

@@ -6,15 +6,18 @@
 ///
 /// Arithmetic is float64, rounded once to the executor's scalar. For finite rewards A is never NaN,
 /// rewards up to the scalar's largest do not overflow, and a constant group gets exactly +0 for
-/// every eps, 0 included. |A| <= (G-1)/sqrt(G) at ddof 1 and sqrt(G-1) at ddof 0, + 1 ulp of fp32.
-/// For fp32 rewards |A - exact| <= 0.5 ulp + 2^-50 (max - min)/(sigma + eps).
+/// every eps, 0 included, where its own mean is subtracted and the scale is one of hence's. |A| <=
+/// (G-1)/sqrt(G) at ddof 1 and sqrt(G-1) at ddof 0, + 1 ulp of fp32. For fp32 rewards |A - exact|
+/// <= 0.5 ulp + 2^-50 (max - min)/(sigma + eps).
 ///
 /// Bits: the same for `reference<float>`, `cpu`, any pool, any order of the groups and of the rows
 /// in a group. `reference<double>` is as free of order. Reads 4 bytes and writes 4 bytes per row.
 ///
 /// A NaN or infinity makes its whole group NaN and sets `status::non_finite`; other groups stay
-/// right. The same status tells of an advantage beyond the scalar's range, which is infinite. No
-/// row: `status::empty`.
+/// right. Of a rule that reads the batch (`gpg`, `scale_batch`, `scale_batch_centred`,
+/// `baseline_batch`) it makes every row NaN. `drop_unscored` takes NaN for a missing score. The
+/// same status tells of an advantage beyond the scalar's range, which is infinite. No row:
+/// `status::empty`.
 #pragma once
 
 #include <hence/policy/advantage_batch.hpp>
@@ -70,8 +73,8 @@ status advantages(const Executor& executor, const Rule& rule, const groups& batc
     if (rows == 0) return status::empty;
     detail::with_concrete_parts(rule, [&](const auto& concrete) {
       if constexpr (detail::rule_reads_batch<std::remove_cvref_t<decltype(concrete)>>()) {
-        if (!detail::all_finite<isa>(rewards, 0, rows)) {
-          found = detail::write_nan<isa>(out, 0, rows);
+        if (detail::spoil_batch<std::remove_cvref_t<decltype(concrete)>, isa>(rewards, out, rows)) {
+          found = status::non_finite;
           return;
         }
       }

@@ -86,7 +86,7 @@ struct scale_batch_centred {
 struct scale_mean {
   static constexpr const char* name = "scale_mean";
   double eps;
-  static constexpr bool reads_squares = false;
+  static constexpr bool reads_squares = true;  // a constant group gets +0 where mu is below 0 too
   template <class V> HENCE_FN V operator()(const moments<V>& g) const {
     return hence::detail::inverse_or_zero(g.mean + V(eps) / g.unit);
   }
