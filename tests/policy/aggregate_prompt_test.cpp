@@ -274,6 +274,53 @@ TEST_CASE("what does not fit is refused before anything is written") {
       "hence: sizes overlaps mask.response; they are separate arrays");
 }
 
+TEST_CASE("rows that are more prompts than their window are refused") {
+  const auto d = batch_of(5);
+  const auto check = [&](const auto& mean) {
+    fixture::arrays<float> a(d, form::ragged);
+    std::vector<std::int64_t> sizes(9);
+    const auto prompts =
+        hence::count_prompts(mean, a.ragged(), hence::groups{.cu_groups = cu}, sizes);
+    auto in = a.inputs();
+    in.prompt_sizes = sizes;
+    const std::vector<float> before = a.gradient;
+    const auto loss = loss_with<float>(mean);
+    const auto rows = [&](std::int64_t window, std::int64_t begin, std::int64_t end) {
+      return hence::loss_and_gradient_rows(
+          hence::cpu{}, loss, a.ragged(), in,
+          hence::over_window(mean, hence::prompt_counts(window, window)), a.output(), begin, end);
+    };
+    // three prompts have a live token, two of them lie in rows 0 to 3
+    CHECK_THROWS_WITH_AS(rows(1, 0, 4),
+                         "hence: these rows alone hold 2 prompts, their denominator 1; over_window "
+                         "takes what count_prompts returns for the whole window",
+                         std::invalid_argument);
+    CHECK_THROWS_AS(
+        hence::loss_and_gradient(hence::cpu{}, loss, a.ragged(), in,
+                                 hence::over_window(mean, hence::prompt_counts(2, 2)), a.output()),
+        std::invalid_argument);
+    CHECK(std::memcmp(a.gradient.data(), before.data(), before.size() * sizeof(float)) == 0);
+    CHECK_NOTHROW(rows(2, 0, 4));
+    // each cut at other rows: together all of them once, then the first rows twice
+    const std::int64_t all_of_them = prompts.non_empty_prompts;
+    auto sum = rows(all_of_them, 0, 1) + rows(all_of_them, 4, 9);
+    CHECK_NOTHROW(sum += rows(all_of_them, 1, 4));
+    const auto again = rows(all_of_them, 3, 4);
+    const double loss_before = sum.loss();
+    CHECK_THROWS_AS(sum += again, std::invalid_argument);  // 4, or 3 2/3 where a row is empty
+    CHECK(sum.loss() == loss_before);
+    // a window of prompts without a token counts them too, and leaves room
+    auto more = rows(5, 0, 9);
+    CHECK_NOTHROW(more += rows(5, 3, 4));
+    CHECK_NOTHROW(more += hence::loss_result<float, std::remove_cvref_t<decltype(mean)>,
+                                             hence::scope::window, hence::no_metrics>());
+  };
+  check(aggregate::prompt_mean_token_mean{non_empty});
+  check(aggregate::prompt_mean_token_mean{all});
+  check(aggregate::prompt_mean_sequence_mean{all, aggregate::all_rows{}});
+  check(aggregate::prompt_mean_sequence_mean{non_empty, aggregate::non_empty_rows{}});
+}
+
 TEST_CASE("a size below the row's own gives no finite loss, where nothing checks it") {
   using mean = aggregate::prompt_mean_token_mean<aggregate::all_prompts>;
   using rows = aggregate::prompt_mean_sequence_mean<aggregate::all_prompts, aggregate::all_rows>;

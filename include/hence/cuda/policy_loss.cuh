@@ -128,6 +128,7 @@ __global__ void __launch_bounds__(Threads, 512 / Threads)
   warp_sum numerator;
   warp_metrics<decltype(out->sums.metrics)> metrics;
   counts total;
+  std::int64_t prompt_shares = 0;
   for (std::int64_t i = blockIdx.x; i < b.rows; i += gridDim.x) {
     if (!is_sound(b, i)) {
       if (threadIdx.x == 0) add_to(out->sums.conditions, status::malformed);
@@ -141,6 +142,7 @@ __global__ void __launch_bounds__(Threads, 512 / Threads)
     const std::int64_t prompt_size =
         in.prompt_sizes.present() && n.tokens > 0 ? in.prompt_sizes[i] : 0;
     const double row_divisor = hence::detail::row_divisor<A>(n.tokens, prompt_size);
+    if constexpr (prompt_aggregation<A>) prompt_shares += prompt_share(n.tokens, row_divisor);
     const V scale = gradient_scale<float>(divisor, row_divisor);
     row.anchor = loss.ratio.anchor.of(row);
     const auto numbers =
@@ -210,6 +212,7 @@ __global__ void __launch_bounds__(Threads, 512 / Threads)
   metrics.add_to(out->sums.metrics, shared.sum);
   if (threadIdx.x != 0) return;
   if constexpr (!Counted) add_to(out->sums.counts, total);
+  if constexpr (prompt_aggregation<A>) add_to(out->sums.prompt_shares, prompt_shares);
   if (blockIdx.x != 0) return;
   if constexpr (!Counted) out->sums.counts.rows = b.rows;
   out->denominator = divisor;

@@ -134,6 +134,22 @@ template <class A> HENCE_FN constexpr double row_divisor(std::int64_t n, std::in
     return A::row_divisor(n);
 }
 
+/// What share of its prompt a row of n live tokens is, in units of 2^-32: whole numbers, so that
+/// they add up in any order. The rows of one prompt together are 2^32 but for rounding.
+HENCE_FN std::int64_t prompt_share(std::int64_t n, double row_divisor) {
+  return n > 0 && row_divisor > 0
+             ? static_cast<std::int64_t>(static_cast<double>(n) / row_divisor * 0x1p32)
+             : 0;
+}
+/// Refuses rows that are more prompts than their denominator counts.
+[[gnu::always_inline]] inline void check_prompt_shares(const char* what, std::int64_t shares,
+                                                       double d) {
+  const double prompts = static_cast<double>(shares) * 0x1p-32;
+  if (d > 0 && prompts > d * (1 + 1e-6))
+    refuse(message() << "hence: " << what << " hold " << prompts << " prompts, their denominator "
+                     << d << "; over_window takes what count_prompts returns for the whole window");
+}
+
 /// Whether the divisor depends on the batch's `counts`.
 template <class A> constexpr bool divisor_is_counted = !prompt_aggregation<A>;
 template <>

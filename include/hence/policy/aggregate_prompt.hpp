@@ -147,5 +147,13 @@ denominator<A, scope::window> over_window(A, const counts&) {
                 "count_prompts returns");
   return {};
 }
+/// Refused in one sentence, as that of `over_window`.
+template <detail::prompt_aggregation A>
+denominator<A, scope::ranks> over_all_ranks(A, const counts&) {
+  static_assert(!detail::prompt_aggregation<A>,
+                "hence: counts know no prompts; a prompt mean's denominator is made from what "
+                "count_prompts returns");
+  return {};
+}
 
 }  // namespace hence::inline v0

@@ -37,20 +37,25 @@ template <class A, class Scope>
   }
 }
 
-/// A prompt is at least as large as each of its rows.
+/// A prompt is at least as large as each of its rows, and the rows are no more prompts than the
+/// window.
 template <class Loss, class T>
 [[gnu::always_inline]] inline void check_prompt_sizes(const Loss&, const layout& b,
-                                                      const policy_inputs<T>& in,
+                                                      const policy_inputs<T>& in, double d,
                                                       std::int64_t begin, std::int64_t end) {
   using A = std::remove_cvref_t<decltype(std::declval<const Loss&>().aggregation)>;
-  if constexpr (prompt_aggregation<A>)
+  if constexpr (prompt_aggregation<A>) {
+    std::int64_t shares = 0;
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t n = count_rows(b, i, i + 1).tokens, size = in.prompt_sizes[i];
       if (!(row_divisor<A>(n, size) > 0))
         refuse(message() << "hence: prompt_sizes[" << i << "] is " << size << ", and row " << i
                          << " alone has " << n
                          << " live tokens; count_prompts writes what this aggregation divides by");
+      shares += prompt_share(n, row_divisor<A>(n, size));
     }
+    check_prompt_shares("these rows alone", shares, d);
+  }
 }
 
 template <class T>

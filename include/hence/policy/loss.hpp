@@ -86,7 +86,9 @@ void run_rows(const Executor&, const Loss& loss, const layout& b,
     if (in.advantages.present() && n.policy_tokens > 0) row.advantage = in.advantages[i];
     row.score = in.scores.present() ? in.scores[i] : static_cast<S>(__builtin_nanf(""));
     const std::int64_t prompt_size = in.prompt_sizes.present() ? in.prompt_sizes[i] : 0;
-    const W row_divisor = static_cast<W>(loss.aggregation.row_divisor(n.tokens, prompt_size));
+    const double own_divisor = loss.aggregation.row_divisor(n.tokens, prompt_size);
+    if (in.prompt_sizes.present()) out.prompt_shares += prompt_share(n.tokens, own_divisor);
+    const W row_divisor = static_cast<W>(own_divisor);
     const S scale = gradient_scale<S>(static_cast<W>(divisor), row_divisor);
     if (loss.aggregation.divides_rows) {
       sum_of<S> row_sum;
@@ -150,7 +152,7 @@ auto loss_and_gradient_rows(
       detail::refuse(detail::message() << "hence: rows [" << begin << ", " << end
                                        << ") are not within the batch's " << b.rows);
     detail::check_window(d, b, begin, end);
-    detail::check_prompt_sizes(loss, b, in, begin, end);
+    detail::check_prompt_sizes(loss, b, in, d.value, begin, end);
     detail::sums<S, metrics_t> sums;
     detail::with_concrete_rules(detail::with_row_aggregation(loss), [&](const auto& concrete) {
       detail::run_rows(executor, concrete, b, in, d.value, gradient, begin, end, sums);
@@ -187,7 +189,6 @@ auto loss_and_gradient(const Executor& executor, const Loss& loss, const Batch& 
     const std::int64_t bytes = workspace_bytes(executor, loss, batch, choice);
     detail::check_workspace(workspace, bytes);
     detail::check_workspace_apart(workspace, b, in, gradient);
-    detail::check_prompt_sizes(loss, b, in, 0, b.rows);
     double divisor;
     if constexpr (std::same_as<D, over_this_call_t>) {
       divisor = detail::divisor(loss.aggregation, detail::count_rows(b, 0, b.rows));
@@ -195,6 +196,7 @@ auto loss_and_gradient(const Executor& executor, const Loss& loss, const Batch& 
       detail::check_denominator(loss, d);
       detail::check_window(d, b, 0, b.rows);
       divisor = d.value;
+      detail::check_prompt_sizes(loss, b, in, divisor, 0, b.rows);
     }
     sums_t total;
     detail::with_concrete_rules(detail::with_row_aggregation(loss), [&](const auto& concrete) {

@@ -13,13 +13,14 @@ namespace detail {
 template <class S, class Metrics> struct sums {
   sum_of<S> numerator;  ///< sum over rows of (sum of x over the row / row divisor)
   hence::counts counts;
+  std::int64_t prompt_shares = 0;  ///< of a prompt mean: see `prompt_share`
   status conditions = status::ok;
   Metrics metrics;
 
   HENCE_FN sums() {}
   HENCE_FN sums& operator+=(const sums& o) {
     numerator += o.numerator, counts += o.counts, metrics += o.metrics;
-    conditions |= o.conditions;
+    prompt_shares += o.prompt_shares, conditions |= o.conditions;
     return *this;
   }
 };
@@ -51,6 +52,9 @@ template <class S, class Aggregation, class Scope, class Metrics> class loss_res
         detail::refuse(detail::message()
                        << "hence: the results together count " << together << ", their denominator "
                        << d << "; over_window takes the counts of the whole window");
+    } else if constexpr (detail::prompt_aggregation<Aggregation>) {
+      detail::check_prompt_shares("the results together",
+                                  sums_.prompt_shares + other.sums_.prompt_shares, d);
     }
     sums_ += other.sums_;
     denominator_ = d;
