@@ -37,6 +37,29 @@ TEST_CASE("DeepSeek-R1: 0.001, epsilon 10, per token or per output, and its sche
   CHECK(s.refresh_reference == 400);
   CHECK(s.temperature == 1);
   CHECK(s.steps == 10400);
+  CHECK(s.epochs == 1);
+  CHECK(s.learning_rate == 3e-6);
+  CHECK(s.max_tokens == 32768);
+  CHECK(s.longer_from == 8200);
+  CHECK(s.longer_max == 65536);
+  for (const auto& later :
+       {recipe::deepseek_r1_stage1_schedule, recipe::deepseek_r1_stage2_schedule}) {
+    CHECK(later.learning_rate == 3e-6);
+    CHECK(later.epochs == 1);
+    CHECK(later.max_tokens == 32768);
+    CHECK(later.longer_from == 0);
+    CHECK(later.longer_max == 0);
+  }
+  CHECK(recipe::deepseek_r1_stage1_schedule.temperature == 1);
+  CHECK(recipe::deepseek_r1_stage1_schedule.preference_steps == 0);
+  const auto second = recipe::deepseek_r1_stage2<double>();
+  CHECK(is<decltype(second), decltype(recipe::deepseek_r1_stage1<double>())>);
+  CHECK(second.surrogate.high == 11);
+  CHECK(second.kl.coef == 0.001);
+  const auto second_whole = recipe::deepseek_r1_stage2_per_output<double>();
+  CHECK(is<decltype(second_whole.ratio), ratio::sequence_product<>>);
+  CHECK(second_whole.surrogate.high == 11);
+  CHECK(second_whole.kl.coef == 0.001);
   CHECK(recipe::deepseek_r1_stage2_schedule.temperature == 0.7);
   CHECK(recipe::deepseek_r1_stage2_schedule.steps == 1700);
   CHECK(recipe::deepseek_r1_stage2_schedule.preference_steps == 400);
@@ -130,6 +153,71 @@ TEST_CASE("DeepSeek-V3.2 masks rows by what the rollout engine returned") {
   CHECK(gradient_with(near, near) != 0);
 }
 
+TEST_CASE("PPO and what is made of it") {
+  const auto is_ppo = [](const auto& l) {
+    CHECK(is<decltype(l.ratio), ratio::token<>>);
+    CHECK(is<decltype(l.surrogate), clip::two_sided<double>>);
+    CHECK(l.surrogate.low == 0.8);
+    CHECK(l.surrogate.high == 1.2);
+  };
+  is_ppo(recipe::ppo(0.2));
+  is_ppo(recipe::reinforce_plus_plus(0.2));
+  is_ppo(recipe::clip_cov_loss(0.2));
+  const auto plus = recipe::reinforce_plus_plus_baseline(0.2, 0.01);
+  is_ppo(plus);
+  CHECK(is<decltype(plus.kl), kl::k2<double, kl::own>>);
+  CHECK(plus.kl.coef == 0.01);
+  CHECK(is<decltype(plus.aggregation), aggregate::token_mean>);
+  CHECK(is<decltype(recipe::ppo(0.2).kl), kl::none>);
+  CHECK(is<decltype(recipe::ppo(0.2).aggregation), aggregate::token_mean>);
+  const auto dual = recipe::dual_clip(0.2, 3.0);
+  CHECK(dual.surrogate.low == 0.8);
+  CHECK(dual.surrogate.high == 1.2);
+  CHECK(dual.surrogate.c == 3);
+  CHECK(is<decltype(dual.kl), kl::none>);
+  CHECK(is<decltype(dual.aggregation), aggregate::token_mean>);
+  const auto ice = recipe::icepop(0.2, 0.01, 0.5, 5.0);
+  is_ppo(ice);
+  CHECK(is<decltype(ice.kl), kl::k3<double, kl::own>>);
+  CHECK(ice.kl.coef == 0.01);
+  CHECK(is<decltype(ice.aggregation), aggregate::sequence_mean_token_mean<aggregate::all_rows>>);
+  CHECK(is<decltype(ice.correction.level), hence::correction::token_level>);
+  CHECK(is<decltype(ice.correction.mode), hence::correction::mask<double>>);
+  CHECK(is<decltype(ice.correction.scope), hence::correction::policy_only>);
+  CHECK(ice.correction.mode.low == 0.5);
+  CHECK(ice.correction.mode.high == 5);
+}
+
+TEST_CASE("losses with masks or prompts of their own") {
+  const auto cov = recipe::kl_cov_loss(0.1);
+  CHECK(is<decltype(cov.ratio), ratio::token<>>);
+  CHECK(is<decltype(cov.surrogate), clip::none>);
+  CHECK(is<decltype(cov.kl), kl::absolute<double, kl::own>>);
+  CHECK(cov.kl.coef == 0.1);
+  CHECK(is<decltype(cov.aggregation), aggregate::token_mean>);
+  CHECK(is<decltype(recipe::top_entropy_loss()), decltype(recipe::dapo())>);
+  CHECK(recipe::top_entropy_loss<double>().surrogate.high == 1.28);
+  const auto scale = recipe::scale_rl(5.0);
+  CHECK(is<decltype(scale.ratio), ratio::token<>>);
+  CHECK(is<decltype(scale.surrogate), clip::cispo<double>>);
+  CHECK(scale.surrogate.low < -1e308);
+  CHECK(scale.surrogate.high == 5);
+  CHECK(is<decltype(scale.aggregation),
+           aggregate::prompt_mean_token_mean<aggregate::non_empty_prompts>>);
+  const auto topr = recipe::topr<double>();
+  CHECK(is<decltype(topr.ratio), ratio::sequence_product<>>);
+  CHECK(topr.surrogate.least == 0);
+  CHECK(topr.surrogate.greatest == 1);
+  CHECK(is<decltype(topr.aggregation), aggregate::sequence_mean_token_sum<aggregate::all_rows>>);
+  const auto dppo = recipe::dppo_kl(0.1, 0.2);
+  CHECK(is<decltype(dppo.ratio.anchor), ratio::against_rollout>);
+  CHECK(is<decltype(dppo.surrogate), clip::dppo_kl<double, clip::through_ratio>>);
+  CHECK(dppo.surrogate.delta_low == 0.1);
+  CHECK(dppo.surrogate.delta_high == 0.2);
+  CHECK(is<decltype(recipe::dppo_tv(0.1, 0.2).surrogate),
+           clip::dppo_tv<double, clip::through_ratio>>);
+}
+
 TEST_CASE("each of them runs, with equal bits from packs") {
   fixture::dice random(9);
   const auto d = fixture::random_batch(random, {30, 0, 7, 18}, {.live = 0.8});
@@ -152,4 +240,10 @@ TEST_CASE("each of them runs, with equal bits from packs") {
   check(recipe::kimi_k1_5_per_token(0.1f));
   check(recipe::deepseek_v3_2(0.2f, 0.001f, 0.1f));
   check(recipe::rloo(0.2f));
+  check(recipe::dual_clip(0.2f, 3.0f));
+  check(recipe::reinforce_plus_plus_baseline(0.2f, 0.01f));
+  check(recipe::topr());
+  check(recipe::icepop(0.2f, 0.01f, 0.5f, 5.0f));
+  check(recipe::kl_cov_loss(0.1f));
+  check(recipe::dppo_kl(0.1f, 0.1f));
 }

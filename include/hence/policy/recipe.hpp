@@ -29,7 +29,9 @@ template <class S = float>
 }
 
 /// DAPO: clip-higher, token mean, no KL. arXiv:2503.14476 eq. 8 to 12; "we set the clipping
-/// parameter epsilon_low to 0.2 and epsilon_high to 0.28" (4.1).
+/// parameter epsilon_low to 0.2 and epsilon_high to 0.28" (4.1). Eq. 8 stands inside an expectation
+/// over prompts; the mean here is over all tokens of the batch, as in verl, the paper's code. Read
+/// as a mean within each prompt it has `aggregate::prompt_mean_token_mean`.
 template <class S = float> [[gnu::always_inline]] constexpr auto dapo() {
   return policy_loss{ratio::token{}, clip::two_sided<S>{S(0.8), S(1.28)}, kl::none{},
                      aggregate::token_mean{}};

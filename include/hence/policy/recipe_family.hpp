@@ -4,6 +4,7 @@
 /// quotes the rest.
 #pragma once
 
+#include <hence/policy/aggregate_prompt.hpp>
 #include <hence/policy/kl_limit.hpp>
 #include <hence/policy/recipe.hpp>
 #include <hence/policy/surrogate_dppo.hpp>
@@ -30,19 +31,35 @@ template <class S = float> [[gnu::always_inline]] constexpr auto deepseek_r1_sta
   return deepseek_r1_zero_per_output<S>(S(10));
 }
 
+/// R1's second RL stage: the parameters of the first (3.2.2), so the same loss; what changes is in
+/// `deepseek_r1_stage2_schedule`.
+template <class S = float> [[gnu::always_inline]] constexpr auto deepseek_r1_stage2() {
+  return deepseek_r1_stage1<S>();
+}
+/// The same with the ratio of the whole output.
+template <class S = float> [[gnu::always_inline]] constexpr auto deepseek_r1_stage2_per_output() {
+  return deepseek_r1_stage1_per_output<S>();
+}
+
 /// What a run does beside its loss. arXiv:2501.12948v2, 2.1, 3.2.1 and 3.2.2.
 struct schedule {
   int group = 16;               ///< outputs per question
   int questions = 32;           ///< per step
   int rollout = 8192;           ///< outputs, split at random into minibatches
-  int minibatches = 16;         ///< per rollout, for one epoch
+  int minibatches = 16;         ///< per rollout
   int refresh_reference = 400;  ///< steps until the policy becomes the reference
   double temperature = 1.0;     ///< of the rollout
   int steps = 0;                ///< 0: not stated
   int preference_steps = 0;     ///< the last steps, in which preference rewards count
+  int epochs = 1;               ///< over a rollout
+  double learning_rate = 3e-6;  ///< stated of R1-Zero and, the same, of stage 1
+  int max_tokens = 32768;       ///< of a response
+  int longer_from = 0;          ///< the step from which max_tokens is longer_max; 0: none
+  int longer_max = 0;           ///< tokens; 0: none
 };
 /// DeepSeek-R1-Zero, arXiv:2501.12948v2, 2.1.
-inline constexpr schedule deepseek_r1_zero_schedule{.steps = 10400};
+inline constexpr schedule deepseek_r1_zero_schedule{
+    .steps = 10400, .longer_from = 8200, .longer_max = 65536};
 /// DeepSeek-R1, first RL stage, arXiv:2501.12948v2, 3.2.1; its steps are not stated.
 inline constexpr schedule deepseek_r1_stage1_schedule{};
 /// DeepSeek-R1, second RL stage, arXiv:2501.12948v2, 3.2.2.
@@ -72,7 +89,7 @@ template <class S = float>
 template <class S = float> [[gnu::always_inline]] constexpr auto luspo() {
   return luspo<S>(S(2e-3), S(2.5e-3));
 }
-/// GMPO: the clipped geometric mean. arXiv:2507.20673; log-ratios within (e^-0.4, e^0.4).
+/// GMPO: the clipped geometric mean. arXiv:2507.20673; ratios within (e^-0.4, e^0.4).
 template <class S = float> [[gnu::always_inline]] constexpr auto gmpo() {
   return policy_loss{ratio::sequence{}, clip::gmpo<S>{S(-0.4), S(0.4)}, kl::none{},
                      aggregate::sequence_mean_token_mean{}};
@@ -97,12 +114,22 @@ template <class S = float>
 template <class S = float> [[gnu::always_inline]] constexpr auto intellect_2() {
   return intellect_2<S>(S(0.2), S(4), S(0.001));
 }
-/// DPPO with total variation, against the rollout engine's probabilities. arXiv:2602.04879.
+/// DPPO with total variation, against the rollout engine's probabilities. arXiv:2602.04879. Kept
+/// tokens have -r A with a differentiable ratio, as in SkyRL and prime-rl; verl has the weighted
+/// score -sg(min(r, cap)) A log pi: `clip::weight_capped`.
 template <class S = float>
 [[gnu::always_inline]] constexpr auto dppo_tv(S delta_low, S delta_high) {
   static_assert(check_number<S>());
   return policy_loss{ratio::token{ratio::unclamped{}, ratio::against_rollout{}},
                      clip::dppo_tv{delta_low, delta_high, clip::through_ratio{}}, kl::none{},
+                     aggregate::token_mean{}};
+}
+/// DPPO with the binary KL divergence, likewise.
+template <class S = float>
+[[gnu::always_inline]] constexpr auto dppo_kl(S delta_low, S delta_high) {
+  static_assert(check_number<S>());
+  return policy_loss{ratio::token{ratio::unclamped{}, ratio::against_rollout{}},
+                     clip::dppo_kl{delta_low, delta_high, clip::through_ratio{}}, kl::none{},
                      aggregate::token_mean{}};
 }
 /// VESPO: "(c1, c2) = (2.0, 3.0) for A > 0 and (3.0, 2.0) for A < 0", arXiv:2602.10693v3 eq. 20 and
@@ -143,6 +170,74 @@ template <class S = float> [[gnu::always_inline]] constexpr auto rloo(S epsilon)
   static_assert(check_number<S>());
   return policy_loss{ratio::sequence_product{}, clip::two_sided<S>{S(1) - epsilon, S(1) + epsilon},
                      kl::none{}, aggregate::sequence_mean_token_mean{}};
+}
+
+/// PPO's clipped surrogate, mean over time steps. arXiv:1707.06347 eq. 7. \param epsilon the clip
+/// range; 0.2 is every framework's default.
+template <class S = float> [[gnu::always_inline]] constexpr auto ppo(S epsilon) {
+  static_assert(check_number<S>());
+  return policy_loss{ratio::token{}, clip::two_sided<S>{S(1) - epsilon, S(1) + epsilon}, kl::none{},
+                     aggregate::token_mean{}};
+}
+/// Dual-clip PPO. arXiv:1912.09729 eq. 5. \param c above 1: for A < 0 the loss is at most c |A|.
+template <class S = float> [[gnu::always_inline]] constexpr auto dual_clip(S epsilon, S c) {
+  static_assert(check_number<S>());
+  return policy_loss{ratio::token{}, clip::dual<S>{S(1) - epsilon, S(1) + epsilon, c}, kl::none{},
+                     aggregate::token_mean{}};
+}
+/// REINFORCE++: PPO's loss; what is new is in the reward and the advantage: `kl_rewards` with k1,
+/// `token_advantages` with `advantage::reinforce_plus_plus`, whitened. arXiv:2501.03262 eq. 4, 5.
+template <class S = float> [[gnu::always_inline]] constexpr auto reinforce_plus_plus(S epsilon) {
+  return ppo<S>(epsilon);
+}
+/// REINFORCE++ with a baseline: `advantage::dr_grpo`, whitened over the tokens, and k2 in the loss.
+/// arXiv:2501.03262 eq. 6 to 8.
+template <class S = float>
+[[gnu::always_inline]] constexpr auto reinforce_plus_plus_baseline(S epsilon, S kl_coef) {
+  static_assert(check_number<S>());
+  return policy_loss{ratio::token{}, clip::two_sided<S>{S(1) - epsilon, S(1) + epsilon},
+                     kl::k2<S>{kl_coef}, aggregate::token_mean{}};
+}
+/// TOPR: weight 1 where the reward is positive, else the response's ratio cut to [0, 1], on the
+/// response's log pi. arXiv:2503.14286; ROLL takes the ratio per token. It reads `scores`.
+template <class S = float> [[gnu::always_inline]] constexpr auto topr() {
+  return policy_loss{ratio::sequence_product{}, clip::topr<S>{S(0), S(1)}, kl::none{},
+                     aggregate::sequence_mean_token_sum{}};
+}
+/// ScaleRL: CISPO's loss, averaged within each prompt first. arXiv:2510.13786, 3.2. Its prompts of
+/// equal rewards are left out (`drop_dead_groups`), so that `non_empty_prompts` counts the rest;
+/// its advantage is r - mean over the batch's deviation: `scale_batch`. \param high the upper bound
+/// of the weight itself.
+template <class S = float> [[gnu::always_inline]] constexpr auto scale_rl(S high) {
+  static_assert(check_number<S>());
+  return policy_loss{ratio::token{}, clip::cispo<S>{-static_cast<S>(__builtin_inff()), high},
+                     kl::none{}, aggregate::prompt_mean_token_mean{aggregate::non_empty_prompts{}}};
+}
+/// IcePop: GRPO whose policy term is weighted with pi_old/pi_rollout, and with 0 where that leaves
+/// [low, high]. arXiv:2510.18855, 2.3.2.
+template <class S = float>
+[[gnu::always_inline]] constexpr auto icepop(S epsilon, S kl_coef, S low, S high) {
+  static_assert(check_number<S>());
+  return policy_loss{ratio::token{}, clip::two_sided<S>{S(1) - epsilon, S(1) + epsilon},
+                     kl::k3<S>{kl_coef}, aggregate::sequence_mean_token_mean{},
+                     correction::rollout{correction::token_level{}, correction::mask<S>{low, high},
+                                         correction::policy_only{}}};
+}
+/// Clip-Cov's loss, PPO's: its `mask.policy` is what `token_mask` makes of `clip_cov`.
+/// arXiv:2505.22617.
+template <class S = float> [[gnu::always_inline]] constexpr auto clip_cov_loss(S epsilon) {
+  return ppo<S>(epsilon);
+}
+/// KL-Cov's loss: -r A without a clip, and coef |log pi - log pi_old| at the tokens of `mask.kl`,
+/// which `token_mask` makes of `kl_cov`; `ref` is the old policy's. arXiv:2505.22617.
+template <class S = float> [[gnu::always_inline]] constexpr auto kl_cov_loss(S coef) {
+  static_assert(check_number<S>());
+  return policy_loss{ratio::token{}, clip::none{}, kl::absolute<S>{coef}, aggregate::token_mean{}};
+}
+/// The top-entropy paper's loss, DAPO's: its `mask.policy` is what `token_mask` makes of
+/// `top_entropy{0.2}`. arXiv:2506.01939.
+template <class S = float> [[gnu::always_inline]] constexpr auto top_entropy_loss() {
+  return dapo<S>();
 }
 
 }  // namespace hence::inline v0::recipe
