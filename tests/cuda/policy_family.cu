@@ -38,6 +38,9 @@ void instantiate(float* p, const std::int64_t* cu_seqlens, void* state) {
   using namespace hence;
   namespace c = correction;
   const auto with = [&](const auto& loss) { use(loss, p, cu_seqlens, state); };
+  const auto with_all_metrics = [&](const auto& loss) {
+    use<with_metrics_t>(loss, p, cu_seqlens, state);
+  };
   const aggregate::token_mean mean{};
   const aggregate::sequence_mean_token_sum sum{};
   const ratio::unclamped free{};
@@ -58,16 +61,25 @@ void instantiate(float* p, const std::int64_t* cu_seqlens, void* state) {
                    mean, geometric});
   with(policy_loss{ratio::sequence{}, clip::gmpo{-0.4f, 0.4f}, kl::none{}, mean,
                    c::veto{0.001f, 1000.0f, c::policy_only{}}});
-  with(policy_loss{ratio::token{}, clip::vespo{2.0f, 3.0f, 3.0f, 2.0f}, kl::none{}, mean, tis});
-  with(policy_loss{ratio::token{}, clip::dppo_kl{0.05f, 0.05f, clip::weight_capped{20.0f}},
-                   kl::none{}, mean, c::none{}, gate::opsm{0.1f, ratio::against_rollout{}},
-                   entropy::bonus{0.01f}});
+  with(policy_loss{
+      ratio::token{}, clip::vespo{2.0f, 3.0f, 3.0f, 2.0f}, kl::none{},
+      aggregate::prompt_mean_sequence_mean{aggregate::all_prompts{}, aggregate::non_empty_rows{}},
+      tis});
+  with_all_metrics(policy_loss{ratio::token{},
+                               clip::dppo_kl{0.05f, 0.05f, clip::weight_capped{20.0f}},
+                               kl::k3{0.1f, kl::as_k2{}}, mean, c::none{},
+                               gate::opsm{0.1f, ratio::against_rollout{}}, entropy::bonus{0.01f}});
+  with(policy_loss{ratio::token{}, clip::dppo_kl{0.05f, 0.05f, clip::through_ratio{}}, kl::none{},
+                   aggregate::sequence_mean_token_sum_over{4.0}});
+  with(policy_loss{ratio::token{}, clip::dppo_tv{0.2f, 0.2f, clip::weight_capped{20.0f}},
+                   kl::none{}, aggregate::sequence_mean_token_mean_over{4.0}});
   with(policy_loss{ratio::token{}, clip::dppo_tv{0.2f, 0.2f, clip::through_ratio{}}, kl::none{},
-                   mean});
+                   mean, c::none{}, gate::opsm{0.1f, ratio::against_old{}}});
   with(policy_loss{ratio::token{}, clip::topr{0.0f, 1.0f}, kl::none{}, mean,
                    c::vetoed{tis, 0.001f, 1000.0f}});
   with(policy_loss{ratio::token{}, clip::dro{0.1f}, kl::none{},
                    aggregate::prompt_mean_token_mean{aggregate::all_prompts{}}});
-  with(policy_loss{ratio::token{}, clip::band{0.5f, 2.0f}, kl::none{}, mean});
+  with(policy_loss{ratio::sequence_product{}, clip::dro_log_ratio{0.1f}, kl::none{}, mean});
+  with(policy_loss{ratio::token{}, clip::band{0.5f, 2.0f}, kl::none{}, aggregate::constant{8.0}});
   with(policy_loss{ratio::token{}, clip::reinforce{}, kl::none{}, mean});
 }

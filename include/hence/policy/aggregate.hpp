@@ -4,6 +4,7 @@
 #pragma once
 
 #include <hence/core/layout.hpp>
+#include <hence/core/num.hpp>
 
 namespace hence::inline v0 {
 
@@ -137,9 +138,9 @@ template <class A> HENCE_FN constexpr double row_divisor(std::int64_t n, std::in
 /// What share of its prompt a row of n live tokens is, in units of 2^-32: whole numbers, so that
 /// they add up in any order. The rows of one prompt together are 2^32 but for rounding.
 HENCE_FN std::int64_t prompt_share(std::int64_t n, double row_divisor) {
-  return n > 0 && row_divisor > 0
-             ? static_cast<std::int64_t>(static_cast<double>(n) / row_divisor * 0x1p32)
-             : 0;
+  using V = num<double>;
+  const V share = V(static_cast<double>(n)) / V(row_divisor) * V(0x1p32);
+  return n > 0 && row_divisor > 0 ? static_cast<std::int64_t>(share.v) : 0;
 }
 /// Refuses rows that are more prompts than their denominator counts.
 [[gnu::always_inline]] inline void check_prompt_shares(const char* what, std::int64_t shares,
