@@ -51,8 +51,9 @@ template <class Prompts, class Rows> struct prompt_mean_sequence_mean {
   static constexpr bool divides_rows = true;
   /// \param n live tokens of the row. \param size rows of its prompt. NaN if it has none.
   static HENCE_FN constexpr double row_divisor(std::int64_t n, std::int64_t size) {
+    using V = num<double>;  // on a device a product that names its rounding
     if (n <= 0) return 1.0;
-    return size > 0 ? static_cast<double>(n) * static_cast<double>(size)
+    return size > 0 ? (V(static_cast<double>(n)) * V(static_cast<double>(size))).v
                     : static_cast<double>(__builtin_nanf(""));
   }
   /// What a prompt's size counts.
