@@ -138,6 +138,7 @@ void run(const batch_data& b, const Loss& loss, const D& d, std::size_t shift) {
   loss_state_for<Loss, D, Choice> state;
   const auto check = [&](const std::vector<float>& gradient, std::size_t offset) {
     compare(state.result(), reference);
+    CHECK(state.sums.prompt_shares == reference.state().prompt_shares);
     std::size_t wrong = 0;
     for (std::size_t i = 0; i < tokens; ++i)
       wrong +=
@@ -193,7 +194,7 @@ template <class Loss> void run_all(const Loss& loss) {
       CAPTURE(width);
       CAPTURE(kind);
       if constexpr (hence::detail::prompt_aggregation<decltype(loss.aggregation)>) {
-        const hence::prompt_counts prompts(3, 2);
+        const hence::prompt_counts prompts(8, 7);  // no fewer than the rows
         run<hence::with_metrics_t>(b, loss, hence::over_window(loss.aggregation, prompts),
                                    seed % 4);
       } else {

@@ -47,7 +47,7 @@ template <class S> HENCE_FN bool is_finite(const sum_of<S>& s) {
 
 /// An aggregation as numbers, so that the loops over rows are compiled once for all aggregations.
 struct row_aggregation {
-  bool divides_rows;
+  bool divides_rows, is_of_prompts;
   double (*row_divisor)(std::int64_t, std::int64_t);
 };
 template <class A, class Isa = native_isa>
@@ -56,10 +56,9 @@ double row_divisor_of(std::int64_t n, std::int64_t prompt_size) {
 }
 template <class Loss> HENCE_FN auto with_row_aggregation(const Loss& loss) {
   using A = std::remove_cvref_t<decltype(loss.aggregation)>;
-  return policy_loss{loss.ratio,      loss.surrogate,
-                     loss.kl,         row_aggregation{A::divides_rows, &row_divisor_of<A>},
-                     loss.correction, loss.gate,
-                     loss.entropy};
+  const row_aggregation rows{A::divides_rows, prompt_aggregation<A>, &row_divisor_of<A>};
+  return policy_loss{loss.ratio,      loss.surrogate, loss.kl,     rows,
+                     loss.correction, loss.gate,      loss.entropy};
 }
 
 /// Rows [begin, end) on one thread. \param loss `with_row_aggregation`, its rules concrete.
@@ -87,7 +86,7 @@ void run_rows(const Executor&, const Loss& loss, const layout& b,
     row.score = in.scores.present() ? in.scores[i] : static_cast<S>(__builtin_nanf(""));
     const std::int64_t prompt_size = in.prompt_sizes.present() ? in.prompt_sizes[i] : 0;
     const double own_divisor = loss.aggregation.row_divisor(n.tokens, prompt_size);
-    if (in.prompt_sizes.present()) out.prompt_shares += prompt_share(n.tokens, own_divisor);
+    if (loss.aggregation.is_of_prompts) out.prompt_shares += prompt_share(n.tokens, own_divisor);
     const W row_divisor = static_cast<W>(own_divisor);
     const S scale = gradient_scale<S>(static_cast<W>(divisor), row_divisor);
     if (loss.aggregation.divides_rows) {
