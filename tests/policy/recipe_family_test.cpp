@@ -247,3 +247,29 @@ TEST_CASE("each of them runs, with equal bits from packs") {
   check(recipe::kl_cov_loss(0.1f));
   check(recipe::dppo_kl(0.1f, 0.1f));
 }
+
+TEST_CASE("ScaleRL's loss is the mean of its prompts' token means") {
+  fixture::dice random(10);
+  const auto d = fixture::random_batch(random, {5, 9, 3, 7}, {.live = 0.8});
+  fixture::arrays<double> a(d, fixture::form::ragged);
+  const auto loss = recipe::scale_rl(1.0625);
+  const std::vector<std::int64_t> cu{0, 1, 4};
+  std::vector<std::int64_t> sizes(4);
+  const auto window = hence::over_window(
+      loss.aggregation,
+      hence::count_prompts(loss.aggregation, a.ragged(), hence::groups{.cu_groups = cu}, sizes));
+  auto in = a.inputs();
+  in.prompt_sizes = sizes;
+  const auto result = hence::loss_and_gradient(hence::reference<double>{}, loss, a.ragged(), in,
+                                               window, a.output());
+  double wanted = 0;
+  for (std::size_t g = 0; g < 2; ++g) {
+    double sum = 0, n = 0;
+    for (auto i = std::size_t(cu[g]); i < std::size_t(cu[g + 1]); ++i)
+      for (const auto& p : d.rows[i].at)
+        if (p.live)
+          sum -= std::min(std::exp(p.logp - p.old), 1.0625) * d.rows[i].advantage * p.logp, n += 1;
+    wanted += sum / n / 2;
+  }
+  CHECK(result.loss() == doctest::Approx(wanted).epsilon(1e-12));
+}
