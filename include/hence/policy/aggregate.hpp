@@ -139,8 +139,11 @@ template <class A> HENCE_FN constexpr double row_divisor(std::int64_t n, std::in
 /// they add up in any order. The rows of one prompt together are 2^32 but for rounding.
 HENCE_FN std::int64_t prompt_share(std::int64_t n, double row_divisor) {
   using V = num<double>;
-  const V share = V(static_cast<double>(n)) / V(row_divisor) * V(0x1p32);
-  return n > 0 && row_divisor > 0 ? static_cast<std::int64_t>(share.v) : 0;
+  // read from the bits: a device's conversion would not round to nearest
+  constexpr double whole = 0x1.8p52;
+  const V share = V(static_cast<double>(n)) / V(row_divisor) * V(0x1p32) + V(whole);
+  if (!(n > 0 && row_divisor > 0)) return 0;
+  return __builtin_bit_cast(std::int64_t, share.v) - __builtin_bit_cast(std::int64_t, whole);
 }
 /// Refuses rows that are more prompts than their denominator counts.
 [[gnu::always_inline]] inline void check_prompt_shares(const char* what, std::int64_t shares,
