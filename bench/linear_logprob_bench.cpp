@@ -9,13 +9,19 @@
 #if defined(HENCE_BENCH_EIGEN)
 #  include <hence/core/gemm/eigen.hpp>
 #endif
+#if defined(HENCE_BENCH_OPENBLAS)
+#  include <hence/core/gemm/cblas.hpp>
+#endif
+#if defined(HENCE_BENCH_DNNL)
+#  include <hence/core/gemm/onednn.hpp>
+#endif
 
 namespace {
 
 using hence::update;
 using hence::view;
 
-template <class Gemm> void one_call(benchmark::State& state) {
+template <class Gemm, class W = float> void one_call(benchmark::State& state) {
   const std::int64_t tokens = state.range(0), width = state.range(1), vocabulary = state.range(2);
   const std::int64_t tile = state.range(3);
   std::mt19937 random(1);
@@ -31,7 +37,10 @@ template <class Gemm> void one_call(benchmark::State& state) {
   std::vector<float> logp(labels.size()), cot(labels.size(), 0.5f);
   std::vector<std::byte> memory(
       static_cast<std::size_t>(hence::linear_logprob_bytes<Gemm>(tile, width, vocabulary)));
-  const view<const float, 2> h(hidden.data(), tokens, width), w(weight.data(), vocabulary, width);
+  std::vector<W> stored;
+  for (std::size_t i = 0; i < weight.size(); ++i) stored.push_back(W(weight.data()[i]));
+  const view<const float, 2> h(hidden.data(), tokens, width);
+  const view<const W, 2> w(stored.data(), vocabulary, width);
   const view<float, 2> dh(d_hidden.data(), tokens, width), dw(d_weight.data(), vocabulary, width);
   const hence::softmax_rule rule{.temperature = 1.0, .negative = hence::negative_labels::ignored};
   const Gemm gemm;
@@ -39,7 +48,7 @@ template <class Gemm> void one_call(benchmark::State& state) {
       state, size(tokens, vocabulary),
       [&] {
         benchmark::DoNotOptimize(hence::linear_logprob_and_gradient(
-            hence::cpu{}, gemm, rule, h, hence::linear_head<const float>{.weight = w}, labels,
+            hence::cpu{}, gemm, rule, h, hence::linear_head<const W>{.weight = w}, labels,
             {.logp = cot}, {.logp = logp}, {.hidden = dh, .weight = dw}, memory));
       },
       [&] {  // the products alone, in the same tiles
@@ -66,6 +75,17 @@ BENCHMARK(ordered)->Apply(shapes);
 #if defined(HENCE_BENCH_EIGEN)
 void eigen(benchmark::State& s) { one_call<hence::gemm::eigen>(s); }
 BENCHMARK(eigen)->Apply(shapes);
+#endif
+// Threads of a library: one, by OPENBLAS_NUM_THREADS=1 and OMP_NUM_THREADS=1.
+#if defined(HENCE_BENCH_OPENBLAS)
+void cblas(benchmark::State& s) { one_call<hence::gemm::cblas>(s); }
+BENCHMARK(cblas)->Apply(shapes);
+#endif
+#if defined(HENCE_BENCH_DNNL)
+void onednn(benchmark::State& s) { one_call<hence::gemm::onednn>(s); }
+void onednn_bf16(benchmark::State& s) { one_call<hence::gemm::onednn_bf16, hence::bf16>(s); }
+BENCHMARK(onednn)->Apply(shapes);
+BENCHMARK(onednn_bf16)->Apply(shapes);
 #endif
 
 }  // namespace

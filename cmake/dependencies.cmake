@@ -2,7 +2,7 @@
 #
 # hence_dependency(<package>) finds the system's copy, else downloads a fixed commit where
 # HENCE_FETCH_DEPS is on. Without either, the part that asks is left out, or with HENCE_REQUIRE_DEPS
-# configuring stops. Afterwards if(TARGET ...) tells.
+# configuring stops. Afterwards if(TARGET ...) tells. hence_optional(<package>) never downloads.
 #
 # Only the case FETCHCONTENT_SOURCE_DIR_<NAME> of the download is tested (CI hides the system's copies
 # and points at local folders); the download proper is otherwise untested. Its commits were read off
@@ -36,6 +36,42 @@ set(hence_benchmark_target benchmark::benchmark_main)
 set(hence_benchmark_debian libbenchmark-dev)
 set(hence_benchmark_source GIT_REPOSITORY https://github.com/google/benchmark.git # 1.7.1
                            GIT_TAG d572f4777349d43653b21d6c2fc63020ab326db2)
+
+# Libraries behind core/gemm/<name>.hpp, for the tests and benchmarks of those adaptors: too big to
+# download and build. They are looked for by file: dnnl's own CMake package also asks for OpenCL.
+set(hence_OpenBLAS_target hence_cblas)
+set(hence_OpenBLAS_debian libopenblas-dev)
+set(hence_OpenBLAS_header cblas.h)
+set(hence_OpenBLAS_library openblas)
+
+set(hence_dnnl_target hence_onednn)
+set(hence_dnnl_debian libdnnl-dev)
+set(hence_dnnl_header dnnl.hpp)
+set(hence_dnnl_library dnnl)
+
+# hence_optional(<package>): the system's copy, or none; that is an error only with HENCE_REQUIRE_DEPS and
+# without HENCE_FETCH_DEPS.
+function(hence_optional package)
+  set(target ${hence_${package}_target})
+  if(NOT TARGET ${target} AND NOT CMAKE_DISABLE_FIND_PACKAGE_${package})
+    find_path(HENCE_${package}_INCLUDE ${hence_${package}_header} PATH_SUFFIXES openblas)
+    find_library(HENCE_${package}_LIBRARY ${hence_${package}_library})
+    mark_as_advanced(HENCE_${package}_INCLUDE HENCE_${package}_LIBRARY)
+    if(HENCE_${package}_INCLUDE AND HENCE_${package}_LIBRARY)
+      add_library(${target} INTERFACE IMPORTED GLOBAL)
+      target_include_directories(${target} INTERFACE "${HENCE_${package}_INCLUDE}")
+      target_link_libraries(${target} INTERFACE "${HENCE_${package}_LIBRARY}")
+    endif()
+  endif()
+  if(TARGET ${target})
+    return()
+  endif()
+  set_property(GLOBAL APPEND PROPERTY HENCE_MISSING ${hence_${package}_debian})
+  if(HENCE_REQUIRE_DEPS AND NOT HENCE_FETCH_DEPS)
+    message(FATAL_ERROR "hence: ${package} was not found. On Debian: apt-get install "
+                        "${hence_${package}_debian}.")
+  endif()
+endfunction()
 
 function(hence_dependency package)
   set(target ${hence_${package}_target})

@@ -2,6 +2,7 @@
 // ignored tokens leave no trace; refusals.
 #include <doctest/doctest.h>
 #include <hence/logits/linear_logprob.hpp>
+#include <logits/linear_oracle.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -21,25 +22,7 @@ softmax_rule rule(double temperature = 0.8) {
   return {.temperature = temperature, .negative = negative_labels::ignored};
 }
 
-struct problem {
-  std::vector<float> hidden, weight, bias, cot_logp, cot_entropy;
-  std::vector<std::int64_t> labels;
-  problem() {
-    std::mt19937 random(5);
-    std::normal_distribution<float> normal(0, 1);
-    const auto fill = [&](std::vector<float>& v, std::int64_t n, float scale) {
-      v.resize(static_cast<std::size_t>(n));
-      for (float& x : v) x = scale * normal(random);
-    };
-    fill(hidden, tokens * width, 1);
-    fill(weight, vocabulary * width, 0.4f);
-    fill(bias, vocabulary, 0.5f);
-    fill(cot_logp, tokens, 1);
-    fill(cot_entropy, tokens, 0.3f);
-    for (std::int64_t t = 0; t < tokens; ++t)
-      labels.push_back(t % 5 == 3 ? -100 : (t * 7919) % vocabulary);
-  }
-};
+using problem = linear_problem;
 
 struct answer {
   std::vector<float> logp, entropy, hidden, weight, bias;
@@ -84,53 +67,13 @@ TEST_CASE("against the definition in float64") {
   const problem p;
   const answer a = run(p, p.weight, 4, true);
   CHECK(a.found == status::ok);
-  std::vector<double> d_hidden(p.hidden.size()), d_weight(p.weight.size()), d_bias(p.bias.size());
-  double worst = 0;
-  for (std::size_t t = 0; t < std::size_t(tokens); ++t) {
-    if (p.labels[t] < 0) {
-      CHECK(a.logp[t] == 0);
-      CHECK(a.entropy[t] == 0);
-      continue;
-    }
-    std::vector<double> z(std::size_t(vocabulary), 0.0);
-    double sum = 0, entropy = 0;
-    for (std::size_t v = 0; v < z.size(); ++v) {
-      z[v] = double(p.bias[v]);
-      for (std::size_t d = 0; d < std::size_t(width); ++d)
-        z[v] += double(p.hidden[t * std::size_t(width) + d]) *
-                double(p.weight[v * std::size_t(width) + d]);
-      z[v] /= 0.8;
-      sum += std::exp(z[v]);
-    }
-    const double log_z = std::log(sum);
-    for (const double x : z) entropy -= std::exp(x - log_z) * (x - log_z);
-    const auto label = static_cast<std::size_t>(p.labels[t]);
-    worst = std::max(worst, std::abs(double(a.logp[t]) - (z[label] - log_z)));
-    worst = std::max(worst, std::abs(double(a.entropy[t]) - entropy));
-    for (std::size_t v = 0; v < z.size(); ++v) {
-      const double q = std::exp(z[v] - log_z);
-      const double g = (double(p.cot_logp[t]) * ((v == label) - q) -
-                        double(p.cot_entropy[t]) * q * (z[v] - log_z + entropy)) /
-                       0.8;
-      d_bias[v] += g;
-      for (std::size_t d = 0; d < std::size_t(width); ++d) {
-        d_hidden[t * std::size_t(width) + d] += g * double(p.weight[v * std::size_t(width) + d]);
-        d_weight[v * std::size_t(width) + d] += g * double(p.hidden[t * std::size_t(width) + d]);
-      }
-    }
-  }
-  CHECK(worst < 5e-6);  // logits of 20 or so, summed in fp32
-  const auto distance = [](const std::vector<float>& x, const std::vector<double>& y) {
-    double largest = 0, apart = 0;
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      apart = std::max(apart, std::abs(double(x[i]) - y[i]));
-      largest = std::max(largest, std::abs(y[i]));
-    }
-    return apart / largest;
-  };
-  CHECK(distance(a.hidden, d_hidden) < 3e-6);
-  CHECK(distance(a.weight, d_weight) < 3e-6);
-  CHECK(distance(a.bias, d_bias) < 3e-6);
+  const linear_definition want(p);
+  // logits of 20 or so, summed in fp32
+  CHECK(apart(a.logp, want.logp) < 5e-6);
+  CHECK(apart(a.entropy, want.entropy) < 5e-6);
+  CHECK(relatively_apart(a.hidden, want.hidden) < 3e-6);
+  CHECK(relatively_apart(a.weight, want.weight) < 3e-6);
+  CHECK(relatively_apart(a.bias, want.bias) < 3e-6);
 }
 
 TEST_CASE("tiles and calls leave no trace") {

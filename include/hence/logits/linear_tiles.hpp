@@ -19,8 +19,8 @@ template <class Executor, class Gemm, class H, class W> struct linear_job {
         g(a, b, c, update::overwrite, scratch);
       },
       "hence: this gemm does not multiply the executor's scalar by weights of this type: "
-      "gemm::ordered takes float, bf16 and f16 on cpu, gemm::eigen float, gemm::chain<S> "
-      "anything on reference<S>");
+      "gemm::ordered takes float, bf16 and f16 on cpu, gemm::onednn_bf16 float and bf16, "
+      "gemm::eigen, cblas and onednn float, gemm::chain<S> anything on reference<S>");
 
   const Gemm& gemm;
   const softmax_rule& rule;

@@ -67,8 +67,9 @@ template <class Executor, class Mlp, class Kept, class X, class W> consteval boo
     };
     static_assert(!activates || !placed || !kept || multiplies,
                   "hence: this gemm does not multiply rows and matrices of these types: "
-                  "gemm::ordered takes float, bf16 and f16 on cpu, gemm::eigen float, "
-                  "gemm::chain<S> anything on reference<S>");
+                  "gemm::ordered takes float, bf16 and f16 on cpu, gemm::onednn_bf16 float and "
+                  "bf16, gemm::eigen, cblas and onednn float, gemm::chain<S> anything on "
+                  "reference<S>");
     return activates && placed && kept && multiplies;
   }
   return false;
