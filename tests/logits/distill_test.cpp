@@ -2,6 +2,7 @@
 // those; equal bits; dead tokens; refusals.
 #include <doctest/doctest.h>
 #include <hence/logits/distill.hpp>
+#include <hence/threads/pool.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -159,6 +160,37 @@ TEST_CASE("equal distributions are 0 apart; in place; dead tokens; bad rows") {
   CHECK(run(cpu{}, divergence::forward_kl{}, narrower,
             std::vector<float>(x.begin(), x.begin() + 40), 1, 1.0)
             .found == status::non_finite);
+}
+
+TEST_CASE("threads leave no trace") {
+  constexpr std::int64_t rows = 29, columns = 9000;  // 7 rows at a time
+  std::mt19937 random(6);
+  std::normal_distribution<float> normal(0, 2);
+  std::vector<float> x(std::size_t(rows * columns)), y(x.size());
+  for (auto* v : {&x, &y})
+    for (float& f : *v) f = normal(random);
+  x[5 * columns] = NAN;
+  std::vector<std::uint8_t> mask(std::size_t(rows), 1);
+  mask[9] = 0;
+  const divergence::reverse_kl how;
+  const answer whole = run(cpu{}, how, x, y, rows, 0.9, mask);
+  CHECK(whole.found == status::non_finite);
+  const std::vector<std::int64_t> ids(std::size_t(rows * 3), 7);
+  const std::vector<float> q(ids.size(), -1.0f);
+  const auto top = [&](const auto& executor) {
+    answer a{std::vector<float>(std::size_t(rows), NAN), std::vector<float>(x.size(), NAN), {}};
+    a.found = distill_top_k(
+        executor, {.temperature = 0.9}, view<const float, 2>(x.data(), rows, columns),
+        view<const std::int64_t, 2>(ids.data(), rows, 3), view<const float, 2>(q.data(), rows, 3),
+        {},
+        {.per_token = a.per_token, .gradient = view<float, 2>(a.gradient.data(), rows, columns)});
+    return a;
+  };
+  for (const int threads : {1, 2, 3, 7}) {
+    thread_pool pool(threads);
+    CHECK(run(cpu{pool}, how, x, y, rows, 0.9, mask) == whole);
+    CHECK(top(cpu{pool}) == top(cpu{}));
+  }
 }
 
 TEST_CASE("the teacher's largest tokens") {

@@ -2,6 +2,7 @@
 // ignored tokens leave no trace; refusals.
 #include <doctest/doctest.h>
 #include <hence/logits/linear_logprob.hpp>
+#include <hence/threads/pool.hpp>
 #include <logits/linear_oracle.hpp>
 
 #include <algorithm>
@@ -33,16 +34,18 @@ struct answer {
   }
 };
 
-template <class Gemm = gemm::ordered, class W = float>
+template <class Gemm = gemm::ordered, class W = float, class Executor = cpu<>>
 answer run(const problem& p, const std::vector<W>& weight, std::int64_t tile, bool in_one_call,
-           const softmax_rule& r = rule()) {
+           const softmax_rule& r = rule(), const Executor& executor = cpu{}) {
   const auto n = static_cast<std::size_t>(tokens);
   answer a{std::vector<float>(n, NAN), std::vector<float>(n, NAN),
            std::vector<float>(p.hidden.size(), NAN), std::vector<float>(p.weight.size(), NAN),
            std::vector<float>(p.bias.size(), NAN)};
   std::vector<softmax_state> states(n);
   std::vector<std::byte> memory(
-      static_cast<std::size_t>(linear_logprob_bytes<Gemm>(tile, width, vocabulary)) + 7);
+      static_cast<std::size_t>(linear_logprob_bytes<Gemm>(
+          tile, width, vocabulary, Executor::is_parallel ? linear_parts : 1)) +
+      7);
   const view<std::byte> odd(memory.data() + 7, static_cast<std::int64_t>(memory.size()) - 7);
   const view<const float, 2> hidden(p.hidden.data(), tokens, width);
   const linear_head<const W> head{.weight = view<const W, 2>(weight.data(), vocabulary, width),
@@ -54,11 +57,11 @@ answer run(const problem& p, const std::vector<W>& weight, std::int64_t tile, bo
   const token_cotangents<float> cot{.logp = p.cot_logp, .entropy = p.cot_entropy};
   if (in_one_call) {
     a.found =
-        linear_logprob_and_gradient(cpu{}, Gemm{}, r, hidden, head, p.labels, cot, out, to, odd);
+        linear_logprob_and_gradient(executor, Gemm{}, r, hidden, head, p.labels, cot, out, to, odd);
   } else {
-    a.found = linear_logprob(cpu{}, Gemm{}, r, hidden, head, p.labels, out, odd);
+    a.found = linear_logprob(executor, Gemm{}, r, hidden, head, p.labels, out, odd);
     a.found |=
-        linear_logprob_gradient(cpu{}, Gemm{}, r, hidden, head, p.labels, states, cot, to, odd);
+        linear_logprob_gradient(executor, Gemm{}, r, hidden, head, p.labels, states, cot, to, odd);
   }
   return a;
 }
@@ -119,6 +122,34 @@ TEST_CASE("tiles and calls leave no trace") {
   for (std::size_t i = 0; i < hidden.size(); ++i)
     worst = std::max(worst, std::abs(hidden[i] - 2 - whole.hidden[i]));
   CHECK(worst < 1e-5f);
+}
+
+TEST_CASE("threads leave no trace") {
+  problem p;
+  const answer whole = run(p, p.weight, 100, true);
+  for (const int threads : {1, 2, 3, 7}) {
+    thread_pool pool(threads);
+    for (const std::int64_t tile : {1, 5, 100})
+      CHECK(run(p, p.weight, tile, tile > 1, rule(), cpu{pool}) == whole);
+  }
+  p.labels[1] = vocabulary;
+  p.hidden[std::size_t(2 * width)] = NAN;
+  thread_pool pool(3);
+  CHECK(run(p, p.weight, 9, true, rule(), cpu{pool}).found == (status::label | status::non_finite));
+  std::string told;
+  std::vector<std::byte> few(
+      static_cast<std::size_t>(linear_logprob_bytes<gemm::ordered>(1, width, vocabulary)));
+  try {
+    linear_logprob(
+        cpu{pool}, gemm::ordered{}, rule(), view<const float, 2>(p.hidden.data(), tokens, width),
+        linear_head<const float>{.weight =
+                                     view<const float, 2>(p.weight.data(), vocabulary, width)},
+        p.labels, {}, few);
+  } catch (const std::invalid_argument& e) {
+    told = e.what();
+  }
+  CHECK(told.find("hence: memory has ") == 0);
+  CHECK(told.find("(linear_logprob_bytes, linear_parts for a pool)") != std::string::npos);
 }
 
 TEST_CASE("bf16 weights have the bits of their values") {

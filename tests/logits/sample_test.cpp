@@ -2,10 +2,12 @@
 // draws; refusals.
 #include <doctest/doctest.h>
 #include <hence/logits/sample.hpp>
+#include <hence/threads/pool.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <numeric>
 #include <random>
 #include <stdexcept>
@@ -142,6 +144,46 @@ TEST_CASE("kept set, token and log-probs are those of the definition") {
   }
   CHECK(checked == 400);
   CHECK(compared > 370);
+}
+
+TEST_CASE("threads leave no trace") {
+  constexpr std::int64_t rows = 23, columns = 700;
+  std::mt19937 random(4);
+  std::normal_distribution<float> normal(0, 2);
+  std::vector<float> x(std::size_t(rows * columns)), u;
+  for (float& f : x) f = normal(random);
+  x[3 * columns] = NAN;
+  for (std::uint32_t i = 0; i < rows; ++i) u.push_back(uniform_of(5, {.token = i}));
+  struct results {
+    std::vector<std::int64_t> token = std::vector<std::int64_t>(rows, -7);
+    std::vector<float> logp = std::vector<float>(rows, -7.0f), full = logp;
+    std::vector<std::uint8_t> kept = std::vector<std::uint8_t>(rows * columns, 77);
+    status found = status::ok;
+  };
+  const auto draw_all = [&](const auto& executor, std::int64_t parts) {
+    results r;
+    std::vector<std::byte> memory(static_cast<std::size_t>(sample_bytes(columns, parts)));
+    r.found = sample(executor, {.temperature = 0.8, .top_k = 200, .top_p = 0.9},
+                     view<const float, 2>(x.data(), rows, columns), u,
+                     {.token = r.token,
+                      .logp = r.logp,
+                      .logp_full = r.full,
+                      .kept = view<std::uint8_t, 2>(r.kept.data(), rows, columns)},
+                     memory);
+    return r;
+  };
+  const results whole = draw_all(cpu{}, 1);
+  CHECK(whole.found == status::non_finite);
+  for (const int threads : {1, 2, 3, 7})
+    for (const std::int64_t parts : {1, 5, 100}) {
+      thread_pool pool(threads);
+      const results r = draw_all(cpu{pool}, parts);
+      CHECK(r.found == whole.found);
+      CHECK(r.token == whole.token);
+      CHECK(std::memcmp(r.logp.data(), whole.logp.data(), 4 * rows) == 0);
+      CHECK(std::memcmp(r.full.data(), whole.full.data(), 4 * rows) == 0);
+      CHECK(r.kept == whole.kept);
+    }
 }
 
 TEST_CASE("greedy, ties and a single token") {

@@ -12,14 +12,14 @@
 ///
 /// A row with a NaN, +infinity or no finite logit, and for a divergence that needs equal supports
 /// a row whose supports differ: NaN, and `status::non_finite`. Bits: a function of the row, the
-/// same for `cpu` and `reference<float>`. Error about 1e-6 of the largest term.
+/// same for `cpu` with any pool and for `reference<float>`. Error about 1e-6 of the largest term.
 #pragma once
 
 #include <hence/logits/distill_rows.hpp>
 
 namespace hence::inline v0 {
 
-/// Runs in the caller's thread.
+/// \param executor `cpu{}`, `cpu{pool}`, `reference<S>{}`.
 /// \param how a functor of hence::divergence, or one like them.
 /// \param rule the temperature of both distributions.
 /// \param student, teacher `[tokens, vocabulary]` of float, bf16 or f16 (double for
@@ -28,8 +28,8 @@ namespace hence::inline v0 {
 /// \param out `per_token` `[tokens]`, `gradient` `[tokens, vocabulary]`, each may be absent. The
 /// gradient may be the student's logits; it is apart from the teacher's.
 template <class Executor, class Divergence, class T, class Q>
-status distill(const Executor&, const Divergence& how, const distill_rule& rule, view<T, 2> student,
-               view<Q, 2> teacher,                                   // [tokens, vocabulary]
+status distill(const Executor& executor, const Divergence& how, const distill_rule& rule,
+               view<T, 2> student, view<Q, 2> teacher,               // [tokens, vocabulary]
                const distill_inputs<typename Executor::scalar>& in,  // [tokens] each
                const distill_results<typename Executor::scalar>& out) {
   if constexpr (detail::check_logits<Executor, T>() && detail::check_logits<Executor, Q>()) {
@@ -41,15 +41,11 @@ status distill(const Executor&, const Divergence& how, const distill_rule& rule,
       detail::refuse(detail::message() << "hence: out.gradient overlaps teacher, expected separate "
                                           "arrays");
     const detail::distiller<Executor> rows{rule, in, out};
-    status found = status::ok;
-    for (std::int64_t t = 0; t < student.extent[0]; ++t) {
-      if (rows.is_dead(t))
-        rows.clear(t, student.extent[1]);
-      else
-        found |= rows.full(how, student.data + t * student.stride[0],
-                           teacher.data + t * teacher.stride[0], student.extent[1], t);
-    }
-    return found;
+    return detail::for_token_rows(executor, student, [&](std::int64_t t) {
+      if (rows.is_dead(t)) return rows.clear(t, student.extent[1]);
+      return rows.full(how, student.data + t * student.stride[0],
+                       teacher.data + t * teacher.stride[0], student.extent[1], t);
+    });
   } else {
     return status::ok;
   }
@@ -58,7 +54,7 @@ status distill(const Executor&, const Divergence& how, const distill_rule& rule,
 /// sum over the k given ids of e^q (q - s), the part of KL(Q || S) that the teacher's largest
 /// tokens show; s of the student is normalised over the whole vocabulary. Both are first raised to
 /// `log_prob_min`, the sum is clamped to [clamp_min, clamp_max].
-/// Runs in the caller's thread.
+/// \param executor as for `distill`.
 /// \param rule the student's temperature and the bounds.
 /// \param student logits `[tokens, vocabulary]`, as for `distill`.
 /// \param ids `[tokens, k]`; out of range: NaN and `status::label`.
@@ -66,7 +62,7 @@ status distill(const Executor&, const Divergence& how, const distill_rule& rule,
 /// \param in as for `distill`.
 /// \param out as for `distill`, but the gradient is apart from the student's logits.
 template <class Executor, class T>
-status distill_top_k(const Executor&, const distill_top_k_rule& rule,
+status distill_top_k(const Executor& executor, const distill_top_k_rule& rule,
                      view<T, 2> student,                                     // [tokens, vocabulary]
                      view<const std::int64_t, 2> ids,                        // [tokens, k]
                      view<const typename Executor::scalar, 2> teacher_logp,  // [tokens, k]
@@ -84,16 +80,12 @@ status distill_top_k(const Executor&, const distill_top_k_rule& rule,
     detail::check_matrix("ids", ids, student.extent[0], ids.extent[1]);
     detail::check_matrix("teacher_logp", teacher_logp, student.extent[0], ids.extent[1]);
     const detail::distiller<Executor> rows{temperature, in, out};
-    status found = status::ok;
-    for (std::int64_t t = 0; t < student.extent[0]; ++t) {
-      if (rows.is_dead(t))
-        rows.clear(t, student.extent[1]);
-      else
-        found |= rows.top_k(rule, student.data + t * student.stride[0], student.extent[1],
-                            ids.data + t * ids.stride[0],
-                            teacher_logp.data + t * teacher_logp.stride[0], ids.extent[1], t);
-    }
-    return found;
+    return detail::for_token_rows(executor, student, [&](std::int64_t t) {
+      if (rows.is_dead(t)) return rows.clear(t, student.extent[1]);
+      return rows.top_k(rule, student.data + t * student.stride[0], student.extent[1],
+                        ids.data + t * ids.stride[0],
+                        teacher_logp.data + t * teacher_logp.stride[0], ids.extent[1], t);
+    });
   } else {
     return status::ok;
   }

@@ -80,9 +80,6 @@ template <class Pool, class Isa> struct number_of<cpu<Pool, Isa>> {
 };
 
 template <class Executor> struct distiller {
-  static_assert(!Executor::is_parallel,
-                "hence: distill runs in the caller's thread: give it cpu{}, and split the tokens "
-                "over your threads");
   using S = typename Executor::scalar;
   using engine = typename engine_of<Executor>::type;
   using Isa = typename engine_of<Executor>::isa;
@@ -95,9 +92,11 @@ template <class Executor> struct distiller {
   const distill_results<S>& out;
 
   HENCE_FN bool is_dead(std::int64_t t) const { return in.mask.present() && in.mask[t] == 0; }
-  void clear(std::int64_t t, std::int64_t columns, S fill = S(0)) const {
+  status clear(std::int64_t t, std::int64_t columns, S fill = S(0),
+               status found = status::ok) const {
     if (out.per_token.present()) out.per_token[t] = fill;
     for (std::int64_t i = 0; out.gradient.present() && i < columns; ++i) out.gradient(t, i) = fill;
+    return found;
   }
 
   /// log p_i = (x_i - pivot) / T - rest.
@@ -128,10 +127,7 @@ template <class Executor> struct distiller {
     bool is_sound = s.is_number && q.is_number;
     for (std::int64_t i = 0; Divergence::needs_equal_support && is_sound && i < columns; ++i)
       is_sound = (S(student[i]) > -__builtin_inf()) == (S(teacher[i]) > -__builtin_inf());
-    if (!is_sound) {
-      clear(t, columns, static_cast<S>(__builtin_nan("")));
-      return status::non_finite;
-    }
+    if (!is_sound) return clear(t, columns, static_cast<S>(__builtin_nan("")), status::non_finite);
     const std::int64_t stride = out.gradient.stride[0];
     S* const gradient = out.gradient.present() ? out.gradient.data + t * stride : nullptr;
     column_sum<Isa> value, slopes;
@@ -172,10 +168,9 @@ template <class Executor> struct distiller {
     const distribution s = softmax_of(student, columns);
     bool in_range = true;
     for (std::int64_t j = 0; j < k; ++j) in_range &= ids[j] >= 0 && ids[j] < columns;
-    if (!s.is_number || !in_range) {
-      clear(t, columns, static_cast<S>(__builtin_nan("")));
-      return in_range ? status::non_finite : status::label;
-    }
+    if (!s.is_number || !in_range)
+      return clear(t, columns, static_cast<S>(__builtin_nan("")),
+                   in_range ? status::non_finite : status::label);
     const N least(bounded(r.log_prob_min));
     const auto term = [&](N x, std::int64_t j) __attribute__((always_inline)) {
       const dual<N, zero, one> log_s{s.log_p(x), {}, {}};

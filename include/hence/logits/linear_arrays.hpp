@@ -26,7 +26,20 @@ template <class S = float> struct linear_gradients {
   update of_head = update::overwrite;    ///< of `weight` and `bias`
 };
 
+/// Parts that `linear_logprob` cuts a tile's work into for a pool, each with the backend's scratch.
+constexpr std::int64_t linear_parts = 16;
+
 namespace detail {
+
+/// A backend's scratch, so that the next one begins at a cache line too.
+template <class Gemm> HENCE_FN constexpr std::int64_t scratch_of() {
+  return (Gemm::scratch_floats + 15) / 16 * 16;
+}
+/// Columns [begin, begin + count).
+template <class T>
+HENCE_FN constexpr view<T, 2> columns_of(view<T, 2> m, std::int64_t begin, std::int64_t count) {
+  return transposed(rows_of(transposed(m), begin, count));
+}
 
 /// A row's floats in a tile: rows begin at a cache line, and never a whole number of pages apart,
 /// where a column would fall on one set of the cache.

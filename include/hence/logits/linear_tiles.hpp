@@ -11,9 +11,6 @@ namespace hence::inline v0::detail {
 template <class Executor, class Gemm, class H, class W> struct linear_job {
   using S = typename Executor::scalar;
   using row = token_row<Executor>;
-  static_assert(!Executor::is_parallel,
-                "hence: linear_logprob runs in the caller's thread: give it cpu{}, and split the "
-                "tokens over your threads (log-probs and gradients of hidden keep their bits)");
   static_assert(
       requires(const Gemm& g, view<const S, 2> a, view<const W, 2> b, view<S, 2> c, S* scratch) {
         g(a, b, c, update::overwrite, scratch);
@@ -22,6 +19,7 @@ template <class Executor, class Gemm, class H, class W> struct linear_job {
       "gemm::ordered takes float, bf16 and f16 on cpu, gemm::onednn_bf16 float and bf16, "
       "gemm::eigen, cblas and onednn float, gemm::chain<S> anything on reference<S>");
 
+  const Executor& executor;
   const Gemm& gemm;
   const softmax_rule& rule;
   view<H, 2> hidden;
@@ -32,6 +30,7 @@ template <class Executor, class Gemm, class H, class W> struct linear_job {
   view<const softmax_state> states{};
   linear_gradients<S> gradients{};
   bool computes_values = false, computes_gradients = false;
+  S* scratch = nullptr;  ///< of the products, one for each part
 
   status run(view<std::byte> memory) {
     check_softmax_rule(rule);
@@ -39,15 +38,17 @@ template <class Executor, class Gemm, class H, class W> struct linear_job {
     const std::int64_t per_token = floats_per_token(width, columns);
     check(width, columns);
     const auto space = aligned_floats<S>(memory);
-    const std::int64_t room = space.extent[0] - Gemm::scratch_floats;
+    constexpr std::int64_t parts = Executor::is_parallel ? linear_parts : 1;
+    const std::int64_t room = space.extent[0] - parts * scratch_of<Gemm>();
     if (room < per_token)
       refuse(message() << "hence: memory has " << memory.extent[0] << " bytes, expected at least "
                        << 64 + static_cast<std::int64_t>(sizeof(S)) *
-                                   (Gemm::scratch_floats + per_token)
-                       << " (linear_logprob_bytes)");
+                                   (parts * scratch_of<Gemm>() + per_token)
+                       << (parts > 1 ? " (linear_logprob_bytes, linear_parts for a pool)"
+                                     : " (linear_logprob_bytes)"));
     const std::int64_t tile = room / per_token;
-    S* const scratch = space.data;
-    S* const gathered = scratch + Gemm::scratch_floats;
+    scratch = space.data;
+    S* const gathered = scratch + parts * scratch_of<Gemm>();
     S* const returned = gathered + tile * rounded_up(width);
     S* const logits = returned + tile * rounded_up(width);
     status found = status::ok;
@@ -67,9 +68,9 @@ template <class Executor, class Gemm, class H, class W> struct linear_job {
       if (live == 0) continue;
       const view<const S, 2> x(gathered, live, width, rounded_up(width));
       const view<S, 2> z(logits, live, columns, rounded_up(columns));
-      found |= reduce_tile(x, z, begin, t, scratch);
+      found |= reduce_tile(x, z, begin, t);
       if (computes_gradients) {
-        multiply_back(x, z, begin, t, returned, scratch, is_first);
+        multiply_back(x, z, begin, t, returned, is_first);
         is_first = false;
       }
     }
@@ -91,34 +92,56 @@ template <class Executor, class Gemm, class H, class W> struct linear_job {
       for (std::int64_t d = 0; d < hidden.extent[1]; ++d) gradients.hidden(t, d) = S(0);
   }
 
+  /// Cuts [0, n) into parts of at least `least` and calls f(begin, end, scratch) for each. The cut
+  /// depends on n alone, and with `gemm::ordered` nothing depends on the cut.
+  template <class F> status for_ranges(std::int64_t n, std::int64_t least, F&& f) {
+    const std::int64_t wanted = Executor::is_parallel ? n / least : 1;
+    const std::int64_t parts = wanted < 1 ? 1 : wanted < linear_parts ? wanted : linear_parts;
+    return for_parts_of(executor, parts, [&](std::int64_t p) {
+      return f(begin_of_part(n, p, parts), begin_of_part(n, p + 1, parts),
+               scratch + p * scratch_of<Gemm>());
+    });
+  }
+
   /// The tile's logits, its results, and its gradient in the place of the logits.
   status reduce_tile(const view<const S, 2>& x, const view<S, 2>& z, std::int64_t begin,
-                     std::int64_t end, S* scratch) {
+                     std::int64_t end) {
     const std::int64_t columns = z.extent[1];
-    for (std::int64_t i = 0; head.bias.present() && i < z.extent[0]; ++i)
-      for (std::int64_t v = 0; v < columns; ++v) z(i, v) = head.bias[v];
-    gemm(x, transposed(view<const W, 2>(head.weight)), z,
-         head.bias.present() ? update::accumulate : update::overwrite, scratch);
+    for_ranges(columns, 256, [&](std::int64_t from, std::int64_t to, S* space) {
+      const view<S, 2> part = columns_of(z, from, to - from);
+      for (std::int64_t i = 0; head.bias.present() && i < z.extent[0]; ++i)
+        for (std::int64_t v = from; v < to; ++v) z(i, v) = head.bias[v];
+      gemm(x, transposed(rows_of(view<const W, 2>(head.weight), from, to - from)), part,
+           head.bias.present() ? update::accumulate : update::overwrite, space);
+      return status::ok;
+    });
+    return for_ranges(end - begin, 1, [&](std::int64_t from, std::int64_t to, S*) {
+      status found = status::ok;
+      std::int64_t i = 0;
+      for (std::int64_t t = begin; t < begin + to; ++t) {
+        if (!is_live(t)) continue;
+        S* logit = z.data + i++ * z.stride[0];
+        if (t >= begin + from) found |= reduce_row(logit, columns, t);
+      }
+      return found;
+    });
+  }
+  status reduce_row(S* logit, std::int64_t columns, std::int64_t t) {
     status found = status::ok;
-    std::int64_t i = 0;
-    for (std::int64_t t = begin; t < end; ++t) {
-      if (!is_live(t)) continue;
-      S* logit = z.data + i++ * z.stride[0];
-      softmax_state state;
-      if (computes_values)
-        found |= row::forward(rule, logit, columns, labels[t], nullptr, out, t, &state);
-      else
-        state = states[t];
-      if (computes_gradients)
-        found |= row::backward(rule, logit, columns, labels[t], nullptr, state,
-                               row::cotangent(cot.logp, t), row::cotangent(cot.entropy, t), logit);
-    }
+    softmax_state state;
+    if (computes_values)
+      found |= row::forward(rule, logit, columns, labels[t], nullptr, out, t, &state);
+    else
+      state = states[t];
+    if (computes_gradients)
+      found |= row::backward(rule, logit, columns, labels[t], nullptr, state,
+                             row::cotangent(cot.logp, t), row::cotangent(cot.entropy, t), logit);
     return found;
   }
 
   /// d hidden = G weight, d weight += G^T hidden, d bias += column sums of G in token order.
   void multiply_back(const view<const S, 2>& x, const view<const S, 2>& g, std::int64_t begin,
-                     std::int64_t end, S* returned, S* scratch, bool is_first) {
+                     std::int64_t end, S* returned, bool is_first) {
     const std::int64_t width = x.extent[1], columns = g.extent[1];
     const view<S, 2> back(returned, x.extent[0], width, x.stride[0]);
     if (gradients.hidden.present()) {
@@ -132,16 +155,24 @@ template <class Executor, class Gemm, class H, class W> struct linear_job {
         }
       };
       if (adds) each([](S& tile, S& whole) { tile = whole; });
-      gemm(g, view<const W, 2>(head.weight), back, gradients.of_hidden, scratch);
+      for_ranges(width, 32, [&](std::int64_t from, std::int64_t to, S* space) {
+        gemm(g, columns_of(view<const W, 2>(head.weight), from, to - from),
+             columns_of(back, from, to - from), gradients.of_hidden, space);
+        return status::ok;
+      });
       each([](S& tile, S& whole) { whole = tile; });
     }
     const bool replaces = is_first && gradients.of_head == update::overwrite;
-    if (gradients.weight.present())
-      gemm(transposed(g), x, gradients.weight, replaces ? update::overwrite : update::accumulate,
-           scratch);
-    for (std::int64_t i = 0; gradients.bias.present() && i < g.extent[0]; ++i)
-      for (std::int64_t v = 0; v < columns; ++v)
-        gradients.bias[v] = (replaces && i == 0 ? S(0) : gradients.bias[v]) + g(i, v);
+    for_ranges(columns, 256, [&](std::int64_t from, std::int64_t to, S* space) {
+      if (gradients.weight.present())
+        gemm(transposed(columns_of(g, from, to - from)), x,
+             rows_of(gradients.weight, from, to - from),
+             replaces ? update::overwrite : update::accumulate, space);
+      for (std::int64_t i = 0; gradients.bias.present() && i < g.extent[0]; ++i)
+        for (std::int64_t v = from; v < to; ++v)
+          gradients.bias[v] = (replaces && i == 0 ? S(0) : gradients.bias[v]) + g(i, v);
+      return status::ok;
+    });
   }
 
   void clear_weights() {

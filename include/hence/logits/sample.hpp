@@ -40,17 +40,24 @@ struct sample_results {
   view<std::uint8_t, 2> kept{};  ///< `[rows, vocabulary]`: the kept set, for the trainer
 };
 
-/// Bytes of memory that `sample` needs.
-HENCE_FN constexpr std::int64_t sample_bytes(std::int64_t vocabulary) {
-  return 64 + static_cast<std::int64_t>(sizeof(detail::candidate)) * (vocabulary + 1);
+namespace detail {
+
+/// Candidates of one row, cache lines of its own.
+HENCE_FN constexpr std::int64_t candidates_of_row(std::int64_t vocabulary) {
+  return (vocabulary + 4) / 4 * 4;
+}
+
+}  // namespace detail
+
+/// Bytes of memory that `sample` needs. \param parts rows at a time, where the executor has a pool.
+HENCE_FN constexpr std::int64_t sample_bytes(std::int64_t vocabulary, std::int64_t parts = 1) {
+  return 64 + static_cast<std::int64_t>(sizeof(detail::candidate)) * parts *
+                  detail::candidates_of_row(vocabulary);
 }
 
 namespace detail {
 
 template <class Executor, class T> struct sampler {
-  static_assert(!Executor::is_parallel,
-                "hence: sample runs in the caller's thread: give it cpu{}, and split the rows over "
-                "your threads (a draw does not know its batch)");
   using Isa = typename engine_of<Executor>::isa;
   using N = num<double, Isa>;
   using V = std::conditional_t<std::same_as<Executor, reference<float, Isa>>, num<float, Isa>,
@@ -195,17 +202,20 @@ template <class Isa = native_isa> void check_sample_rule(const sample_rule& r) {
 
 }  // namespace detail
 
-/// Draws a token per row, in the caller's thread.
+/// Draws a token per row.
 /// \param rule temperature and filters.
 /// \param logits `[rows, vocabulary]` of float, bf16 or f16; -infinity is never drawn. NaN,
 /// +infinity or no finite logit: token -1, NaN and `status::non_finite`.
 /// \param uniforms `[rows]` in [0, 1); see `uniform_of` for numbers that depend on the place alone.
 /// Another number: as a NaN in the row.
 /// \param out what to write; each member may be absent.
-/// \param memory at least `sample_bytes(vocabulary)` bytes, whatever the number of rows.
+/// \param executor `cpu{}`, `cpu{pool}`, `reference<float>{}`.
+/// \param memory at least `sample_bytes(vocabulary)` bytes, whatever the number of rows. A pool
+/// works on as many rows at a time as there is memory for: `sample_bytes(vocabulary, parts)`.
 template <class Executor, class T>
-status sample(const Executor&, const sample_rule& rule, view<T, 2> logits,  // [rows, vocabulary]
-              view<const float> uniforms,                                   // [rows]
+status sample(const Executor& executor, const sample_rule& rule,
+              view<T, 2> logits,           // [rows, vocabulary]
+              view<const float> uniforms,  // [rows]
               const sample_results& out, view<std::byte> memory) {
   if constexpr (detail::check_logits<Executor, T>()) {
     const std::int64_t rows = logits.extent[0], columns = logits.extent[1];
@@ -224,17 +234,24 @@ status sample(const Executor&, const sample_rule& rule, view<T, 2> logits,  // [
     detail::check_rows("out.logp_full", out.logp_full, rows);
     if (out.kept.present()) detail::check_matrix("out.kept", out.kept, rows, columns);
     const auto space = detail::aligned_floats<detail::candidate>(memory);
-    if (space.extent[0] < columns + 1)
+    const std::int64_t candidates = detail::candidates_of_row(columns);
+    if (space.extent[0] < candidates)
       detail::refuse(detail::message()
                      << "hence: memory has " << memory.extent[0] << " bytes, expected "
                      << sample_bytes(columns) << " (sample_bytes)");
-    const detail::sampler<Executor, std::remove_const_t<T>> draws{rule, space.data, columns};
-    status found = status::ok;
-    for (std::int64_t i = 0; i < rows; ++i)
-      found |=
-          draws.draw(logits.data + i * logits.stride[0], static_cast<double>(uniforms[i]), i, out,
-                     out.kept.present() ? out.kept.data + i * out.kept.stride[0] : nullptr);
-    return found;
+    const std::int64_t room = Executor::is_parallel ? space.extent[0] / candidates : 1;
+    const std::int64_t parts = room < rows ? room : rows;
+    return detail::for_parts_of(executor, parts, [&](std::int64_t part) {
+      const detail::sampler<Executor, std::remove_const_t<T>> draws{
+          rule, space.data + part * candidates, columns};
+      status found = status::ok;
+      const std::int64_t end = detail::begin_of_part(rows, part + 1, parts);
+      for (std::int64_t i = detail::begin_of_part(rows, part, parts); i < end; ++i)
+        found |=
+            draws.draw(logits.data + i * logits.stride[0], static_cast<double>(uniforms[i]), i, out,
+                       out.kept.present() ? out.kept.data + i * out.kept.stride[0] : nullptr);
+      return found;
+    });
   } else {
     return status::ok;
   }

@@ -147,26 +147,40 @@ template <class Executor> struct token_row {
   }
 };
 
-/// Calls f for each row; a pool gets chunks whose size is decided by the shape alone.
-template <class Executor, class T, class F>
-status for_token_rows(const Executor& executor, const view<T, 2>& logits, F&& f) {
-  const std::int64_t rows = logits.extent[0];
+/// Calls f(0) ... f(parts - 1), on the executor's pool if it has one, and joins what they return.
+template <class Executor, class F>
+status for_parts_of(const Executor& executor, std::int64_t parts, F&& f) {
   if constexpr (Executor::is_parallel) {
-    const std::int64_t per_chunk = 1 + 65535 / logits.extent[1];
     std::uint32_t found = 0;
-    executor.pool->parallel_for((rows + per_chunk - 1) / per_chunk, [&](std::int64_t chunk) {
-      status s = status::ok;
-      const std::int64_t end = (chunk + 1) * per_chunk < rows ? (chunk + 1) * per_chunk : rows;
-      for (std::int64_t i = chunk * per_chunk; i < end; ++i) s |= f(i);
+    executor.pool->parallel_for(parts, [&](std::int64_t part) {
+      const status s = f(part);
       if (s != status::ok)
         __atomic_fetch_or(&found, static_cast<std::uint32_t>(s), __ATOMIC_RELAXED);
     });
     return static_cast<status>(found);
   } else {
     status s = status::ok;
-    for (std::int64_t i = 0; i < rows; ++i) s |= f(i);
+    for (std::int64_t part = 0; part < parts; ++part) s |= f(part);
     return s;
   }
+}
+/// Where part i of n begins.
+HENCE_FN constexpr std::int64_t begin_of_part(std::int64_t n, std::int64_t i, std::int64_t parts) {
+  return n / parts * i + n % parts * i / parts;
+}
+
+/// Calls f for each row; a pool gets chunks whose size is decided by the shape alone.
+template <class Executor, class T, class F>
+status for_token_rows(const Executor& executor, const view<T, 2>& logits, F&& f) {
+  const std::int64_t rows = logits.extent[0];
+  const std::int64_t per_chunk = Executor::is_parallel ? 1 + 65535 / logits.extent[1] : rows;
+  const std::int64_t chunks = rows == 0 ? 0 : (rows + per_chunk - 1) / per_chunk;
+  return for_parts_of(executor, chunks, [&](std::int64_t chunk) {
+    status s = status::ok;
+    const std::int64_t end = (chunk + 1) * per_chunk < rows ? (chunk + 1) * per_chunk : rows;
+    for (std::int64_t i = chunk * per_chunk; i < end; ++i) s |= f(i);
+    return s;
+  });
 }
 
 }  // namespace hence::inline v0::detail
