@@ -83,6 +83,30 @@ struct expected {
       }
       order.resize(n);
     }
+    if (rule.typical_p < 1) {
+      // eq. 9 of the paper: -log p against the entropy
+      const real mass = total();
+      real entropy = 0;
+      for (const std::size_t i : order)
+        if (w(i) > 0) entropy -= w(i) / mass * std::log(w(i) / mass);
+      const auto distance = [&](std::size_t i) {
+        return std::abs(-std::log(w(i) / mass) - entropy);
+      };
+      std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+        if (x[a] == x[b]) return a < b;
+        return distance(a) < distance(b);
+      });
+      const real target = static_cast<real>(rule.typical_p) * mass;
+      real sum = 0;
+      std::size_t n = 0;
+      while (n < order.size() && sum < target) {
+        sum += w(order[n++]);
+        gap = std::min(gap, std::abs(sum - target) / target);
+      }
+      if (n < order.size() && x[order[n]] != x[order[n - 1]])
+        gap = std::min(gap, std::abs(distance(order[n]) - distance(order[n - 1])));
+      order.resize(n);
+    }
     for (const std::size_t i : order) kept[i] = 1;
     const real mass = total();
     real sum = 0;
@@ -102,17 +126,21 @@ TEST_CASE("kept set, token and log-probs are those of the definition") {
   std::mt19937 random(11);
   std::normal_distribution<float> normal(0, 1);
   std::uniform_real_distribution<float> uniform(0, 1);
-  const sample_rule rules[] = {{.temperature = 1.0},
-                               {.temperature = 0.6, .top_p = 0.95},
-                               {.temperature = 1.3, .top_k = 50},
-                               {.temperature = 0.8, .top_k = 20, .top_p = 0.9, .min_p = 0.05},
-                               {.temperature = 1.0, .min_p = 0.02},
-                               {.temperature = 0.7, .top_k = 900, .top_p = 0.5},
-                               {.temperature = 1.0, .top_k = 1},
-                               {.temperature = 0.05, .top_p = 0.999}};
+  const sample_rule rules[] = {
+      {.temperature = 1.0},
+      {.temperature = 0.6, .top_p = 0.95},
+      {.temperature = 1.3, .top_k = 50},
+      {.temperature = 0.8, .top_k = 20, .top_p = 0.9, .min_p = 0.05},
+      {.temperature = 1.0, .min_p = 0.02},
+      {.temperature = 0.7, .top_k = 900, .top_p = 0.5},
+      {.temperature = 1.0, .top_k = 1},
+      {.temperature = 0.05, .top_p = 0.999},
+      {.temperature = 1.0, .typical_p = 0.9},
+      {.temperature = 1.5, .top_k = 300, .typical_p = 0.2},
+      {.temperature = 0.9, .top_p = 0.98, .min_p = 0.001, .typical_p = 0.5}};
   int compared = 0, checked = 0;
-  for (int round = 0; round < 400; ++round) {
-    const std::size_t columns = round % 7 == 0 ? 1 + random() % 40 : round % 11 == 0 ? 9001 : 1024;
+  for (int round = 0; round < 550; ++round) {
+    const std::size_t columns = round % 7 == 0 ? 1 + random() % 40 : round % 17 == 0 ? 9001 : 1024;
     std::vector<float> x(columns);
     for (std::size_t i = 0; i < columns; ++i) {
       x[i] = static_cast<float>(round % 3 + 1) * normal(random) +
@@ -123,7 +151,7 @@ TEST_CASE("kept set, token and log-probs are those of the definition") {
       if (round % 13 == 5) x[i] -= static_cast<float>(i) * 0.01f;
     }
     if (*std::max_element(x.begin(), x.end()) == -inf) x[0] = 0;
-    const sample_rule& rule = rules[round % 8];
+    const sample_rule& rule = rules[round % 11];
     const float u = round % 17 == 0 ? 0.0f : round % 17 == 1 ? 0x1.fffffep-1f : uniform(random);
     const drawn got = run(cpu{}, rule, x, u), scalar = run(reference<float>{}, rule, x, u);
     const expected want(rule, x, u);
@@ -142,8 +170,8 @@ TEST_CASE("kept set, token and log-probs are those of the definition") {
     CHECK(std::abs(double(got.full) - static_cast<double>(want.full)) <=
           4e-7 + 1.2e-7 * std::abs(double(got.full)));
   }
-  CHECK(checked == 400);
-  CHECK(compared > 370);
+  CHECK(checked == 550);
+  CHECK(compared > 510);
 }
 
 TEST_CASE("threads leave no trace") {
@@ -205,6 +233,18 @@ TEST_CASE("greedy, ties and a single token") {
         std::vector<std::uint8_t>{1, 1, 1, 0});
   CHECK(run(cpu{}, {.temperature = 1.0}, equal, 0.5f).token == 2);
   CHECK(run(cpu{}, {.temperature = 1.0}, equal, 0x1.fffffep-1f).token == 3);
+  // typical_p leaves the likeliest token out where it is too likely: of 0.5, 0.25, 0.125, 0.125 the
+  // entropy is 1.75 bits, and 2 bits are nearest to it
+  const float ln2 = 0.693147180559945309f;
+  const std::vector<float> halves{3 * ln2, 2 * ln2, ln2, ln2};
+  CHECK(run(cpu{}, {.temperature = 1.0, .typical_p = 0.24}, halves, 0).kept ==
+        std::vector<std::uint8_t>{0, 1, 0, 0});
+  CHECK(run(cpu{}, {.temperature = 1.0, .typical_p = 0.6}, halves, 0).kept ==
+        std::vector<std::uint8_t>{1, 1, 0, 0});
+  CHECK(run(cpu{}, {.temperature = 1.0, .typical_p = 0.8}, halves, 0).kept ==
+        std::vector<std::uint8_t>{1, 1, 1, 0});
+  CHECK(run(cpu{}, {.temperature = 1.0, .typical_p = 0.5}, equal, 0).kept ==
+        std::vector<std::uint8_t>{1, 1, 0, 0});
   // a token without weight is never drawn, be it first or last
   const std::vector<float> lonely{-200, -inf, 0, -inf, -200};
   for (const float u : {0.0f, 0.5f, 0x1.fffffep-1f})
@@ -281,6 +321,8 @@ TEST_CASE("bad rows tell and spoil no other; wrong arguments are refused") {
             .find("hence: sample_rule.top_p is 0") == 0);
   CHECK(refusal({.temperature = 1.0, .min_p = 1.5}, u, out, memory)
             .find("hence: sample_rule.min_p is 1.5") == 0);
+  CHECK(refusal({.temperature = 1.0, .typical_p = 0.0}, u, out, memory) ==
+        "hence: sample_rule.typical_p is 0, expected a number above 0, at most 1 (off)");
   CHECK(refusal({.temperature = 1.0}, view<const float>(u.data(), 4), out, memory) ==
         "hence: uniforms has 4 entries, logits has 5 rows");
   CHECK(refusal({.temperature = 1.0}, u, out, view<std::byte>(memory.data(), 50))

@@ -1,5 +1,5 @@
 /// \file
-/// `sample`: draws a token per row after temperature, top-k, top-p and min-p.
+/// `sample`: draws a token per row after temperature, top-k, top-p, min-p and typical_p.
 ///
 ///     for (std::uint64_t i = 0; i < uniforms.size(); ++i)
 ///       uniforms[i] = hence::uniform_of(seed, {.token = 7, .step = 3, .sequence = i});
@@ -8,9 +8,10 @@
 ///
 /// Filters apply in this order, each to what the one before kept, renormalised: top_k (Fan et al.,
 /// arXiv:1805.04833): the k largest; top_p (Holtzman et al., arXiv:1904.09751): in descending order
-/// the shortest prefix with probability >= top_p; min_p (arXiv:2407.01082): p >= min_p max p. Ties
-/// go to the lowest index. The token is the first kept one, in index order, whose cumulative
-/// probability exceeds the uniform.
+/// the shortest prefix with probability >= top_p; min_p (arXiv:2407.01082): p >= min_p max p;
+/// typical_p (Meister et al., arXiv:2202.00666): in the order of |-log p - H|, H the entropy, the
+/// shortest prefix with probability >= typical_p. Ties go to the lowest index. The token is the
+/// first kept one, in index order, whose cumulative probability exceeds the uniform.
 ///
 /// Weights are integers (multiples of 2^-56 of the largest, from float64 exponentials), sums are
 /// exact: the kept set is that of the exact distribution wherever the boundary is further than
@@ -30,6 +31,7 @@ struct sample_rule {
   std::int64_t top_k = 0;  ///< 0: off
   double top_p = 1;        ///< 1: off
   double min_p = 0;        ///< 0: off
+  double typical_p = 1;    ///< 1: off
 };
 
 /// Where results go, each absent or of the rows' number.
@@ -139,6 +141,13 @@ template <class Executor, class T> struct sampler {
         if (c[j].weight >= least) c[m++] = c[j];
       n = m;
     }
+    if (rule.typical_p < 1) {
+      total = 0;
+      for (std::int64_t j = 0; j < n; ++j) total += c[j].weight;
+      by_typicality<Isa, T> order{x, top, scale};
+      order.expect(c, n, total);
+      n = select_prefix<Isa>(c, n, n, at_least_one(share_of(rule.typical_p, total)), order);
+    }
     return n;
   }
 
@@ -198,6 +207,9 @@ template <class Isa = native_isa> void check_sample_rule(const sample_rule& r) {
                      << ", expected a number above 0, at most 1 (off)");
   if (!(r.min_p >= 0 && r.min_p <= 1))
     refuse(message() << "hence: sample_rule.min_p is " << r.min_p << ", expected 0 (off) to 1");
+  if (!(r.typical_p > 0 && r.typical_p <= 1))
+    refuse(message() << "hence: sample_rule.typical_p is " << r.typical_p
+                     << ", expected a number above 0, at most 1 (off)");
 }
 
 }  // namespace detail

@@ -20,9 +20,14 @@ HENCE_FN constexpr std::uint32_t key_of(float x) {
   const auto bits = __builtin_bit_cast(std::uint32_t, x == 0.0f ? 0.0f : x);
   return bits >> 31 ? ~bits : bits | 0x80000000u;
 }
-/// Before in the descending order, the lower index first among equals.
-HENCE_FN constexpr bool precedes(const candidate& a, const candidate& b) {
-  return a.key > b.key || (a.key == b.key && a.index < b.index);
+/// The descending order of logits: a candidate's rank, smaller ones first.
+struct by_logit {
+  HENCE_FN std::uint64_t operator()(const candidate& c) const { return 0xffffffffu - c.key; }
+};
+/// Before in an order, the lower index first among equals.
+HENCE_FN constexpr bool precedes(std::uint64_t rank, std::int32_t index, std::uint64_t other_rank,
+                                 std::int32_t other_index) {
+  return rank < other_rank || (rank == other_rank && index < other_index);
 }
 
 /// The share p of a whole: its smallest multiple of 2^-48 of the total that is not below.
@@ -39,23 +44,26 @@ template <class Isa> HENCE_FN std::uint64_t sample_weight(float x, float top, do
   return static_cast<std::uint64_t>((wide_exp2(z) * N(0x1p+56) + N(0.5)).v);
 }
 
-/// Moves a prefix of the descending order to the front: the shortest one with `count` candidates or
-/// with weights that sum to `sum` (both at least 1). Returns its length. The front is not sorted.
+/// Moves a prefix of an order to the front: the shortest one with `count` candidates or with
+/// weights that sum to `sum` (both at least 1). Returns its length. The front is not sorted.
 /// Selection by three-way partition: about 3 n steps on average.
-template <class Isa>
-std::int64_t select_prefix(candidate* c, std::int64_t n, std::int64_t count, wide_integer sum) {
+template <class Isa, class Rank = by_logit>
+std::int64_t select_prefix(candidate* c, std::int64_t n, std::int64_t count, wide_integer sum,
+                           const Rank& rank = {}) {
+  const auto before = [&](const candidate& x, const candidate& y) {
+    return precedes(rank(x), x.index, rank(y), y.index);
+  };
   std::int64_t begin = 0, end = n;  // [0, begin) is kept, [end, n) is not
   wide_integer taken = 0;
   while (end - begin > 1) {
     // the median of three keeps sorted rows from taking n^2 steps
     const candidate &x = c[begin], &y = c[begin + (end - begin) / 2], &z = c[end - 1];
-    const candidate pivot = precedes(x, y) == precedes(y, z)   ? y
-                            : precedes(x, y) == precedes(z, x) ? x
-                                                               : z;
+    const candidate pivot = before(x, y) == before(y, z) ? y : before(x, y) == before(z, x) ? x : z;
+    const std::uint64_t at = rank(pivot);
     wide_integer ahead = 0;
     std::int64_t i = begin;
     for (std::int64_t j = begin; j < end; ++j)
-      if (precedes(c[j], pivot)) {
+      if (precedes(rank(c[j]), c[j].index, at, pivot.index)) {
         const candidate t = c[j];
         c[j] = c[i];
         c[i++] = t;
@@ -77,6 +85,37 @@ std::int64_t select_prefix(candidate* c, std::int64_t n, std::int64_t count, wid
   }
   return end;  // one is left and it is needed
 }
+
+/// The order of typical sampling (Meister et al., arXiv:2202.00666, eq. 9): how far -log p is from
+/// the entropy, which is how far the logit is from the expected logit, in multiples of 2^-48 of
+/// log 2.
+template <class Isa, class T> struct by_typicality {
+  using N = num<double, Isa>;
+  const T* x;
+  float top;
+  double scale;
+  std::uint64_t expected = 0;
+
+  /// (top - x) scale, of candidates whose weight is not 0.
+  HENCE_FN std::uint64_t depth(const candidate& c) const {
+    const N z =
+        (N(static_cast<double>(top)) - N(static_cast<double>(static_cast<float>(x[c.index])))) *
+        N(scale);
+    return z < 60.0 ? static_cast<std::uint64_t>((z * N(0x1p+48) + N(0.5)).v)
+                    : std::uint64_t{60} << 48;
+  }
+  /// The mean depth of n candidates: z 2^-z is at most 0.54, so 2^24 terms fit.
+  HENCE_FN void expect(const candidate* c, std::int64_t n, wide_integer total) {
+    wide_integer sum = 0;
+    for (std::int64_t j = 0; j < n; ++j)
+      sum += static_cast<wide_integer>(c[j].weight) * depth(c[j]);
+    expected = static_cast<std::uint64_t>(sum / total);
+  }
+  HENCE_FN std::uint64_t operator()(const candidate& c) const {
+    const std::uint64_t d = depth(c);
+    return d > expected ? d - expected : expected - d;
+  }
+};
 
 /// The k largest of a row, in any order, without weights: a buffer of 2 k, cut to k when it is
 /// full; a register whose logits are all at or below the k-th is passed over. Returns how many.
