@@ -239,6 +239,82 @@ TEST_CASE("the teacher's largest tokens") {
   }
 }
 
+/// The k given tokens, and the rest as one if `whole`.
+template <class How, class Tail>
+void top_against_definition(const How& how, Tail tail, real beta, double forward) {
+  constexpr bool whole = std::same_as<Tail, tail::one_token>;
+  std::mt19937 random(12);
+  std::normal_distribution<float> normal(0, 2);
+  std::vector<float> x(61), y(61);
+  for (auto* v : {&x, &y})
+    for (float& f : *v) f = normal(random);
+  x[7] = -inf;  // outside the k
+  const auto teacher = log_softmax({y.begin(), y.end()}, 1);
+  const std::vector<std::int64_t> ids{5, 60, 8, 30};
+  std::vector<float> q;
+  for (const std::int64_t id : ids) q.push_back(static_cast<float>(teacher[std::size_t(id)]));
+  std::vector<float> value(1), gradient(61), other(61);
+  const std::vector<float> cot{0.5f};
+  const auto call = [&](const auto& executor, std::vector<float>& to) {
+    return distill_top_k(
+        executor, how, tail, {.temperature = 0.9}, view<const float, 2>(x.data(), 1, 61),
+        view<const std::int64_t, 2>(ids.data(), 1, 4), view<const float, 2>(q.data(), 1, 4),
+        {.cotangent = cot}, {.per_token = value, .gradient = view<float, 2>(to.data(), 1, 61)});
+  };
+  CHECK(call(cpu{}, gradient) == status::ok);
+  CHECK(call(reference<float>{}, other) == status::ok);
+  CHECK(gradient == other);
+  const auto definition = [&](const std::vector<real>& z) {
+    const auto s = log_softmax(z, 0.9);
+    std::vector<real> a, b;
+    real rest_s = 1, rest_q = 1;
+    for (std::size_t j = 0; j < 4; ++j) {
+      a.push_back(s[std::size_t(ids[j])]), b.push_back(real(q[j]));
+      rest_s -= std::exp(a[j]), rest_q -= std::exp(b[j]);
+    }
+    if (whole) a.push_back(std::log(rest_s)), b.push_back(std::log(rest_q));
+    return beta < 0 ? real(forward) * jsd(a, b, 0) + (1 - real(forward)) * jsd(a, b, 1)
+                    : jsd(a, b, beta);
+  };
+  const std::vector<real> z(x.begin(), x.end());
+  CHECK(double(value[0]) == doctest::Approx(double(definition(z))).epsilon(1e-5));
+  for (std::size_t i = 0; i < 61; ++i) {
+    if (i == 7) {
+      CHECK(gradient[i] == 0);
+      continue;
+    }
+    auto up = z, down = z;
+    up[i] += 1e-4L, down[i] -= 1e-4L;
+    CHECK(std::abs(double(gradient[i]) - double((definition(up) - definition(down)) / 4e-4L)) <
+          1e-6);
+  }
+}
+
+TEST_CASE("any divergence of the teacher's largest tokens, with and without the rest") {
+  const auto both = [](const auto& how, real beta, double forward = 0) {
+    top_against_definition(how, tail::ignored{}, beta, forward);
+    top_against_definition(how, tail::one_token{}, beta, forward);
+  };
+  both(divergence::forward_kl{}, 0);
+  both(divergence::reverse_kl{}, 1);
+  both(divergence::mixed_kl{0.25f}, -1, 0.25);
+  both(divergence::generalized_jsd{0.3f}, real(0.3f));
+}
+
+TEST_CASE("the rest as one token is 0 where the student is the teacher") {
+  const std::vector<float> x{1, 2, 3, 0, -inf};
+  const auto s = log_softmax({x.begin(), x.end()}, 1);
+  const std::vector<float> q{static_cast<float>(s[2]), static_cast<float>(s[1])};
+  const std::vector<std::int64_t> ids{2, 1};
+  std::vector<float> value(1), gradient(5);
+  distill_top_k(cpu{}, divergence::reverse_kl{}, tail::one_token{}, {.temperature = 1.0},
+                view<const float, 2>(x.data(), 1, 5), view<const std::int64_t, 2>(ids.data(), 1, 2),
+                view<const float, 2>(q.data(), 1, 2), {},
+                {.per_token = value, .gradient = view<float, 2>(gradient.data(), 1, 5)});
+  CHECK(std::abs(value[0]) < 1e-6f);
+  for (const float g : gradient) CHECK(std::abs(g) < 1e-6f);
+}
+
 template <class F> std::string refusal(F&& f) {
   try {
     f();

@@ -51,24 +51,28 @@ status distill(const Executor& executor, const Divergence& how, const distill_ru
   }
 }
 
-/// sum over the k given ids of e^q (q - s), the part of KL(Q || S) that the teacher's largest
-/// tokens show; s of the student is normalised over the whole vocabulary. Both are first raised to
-/// `log_prob_min`, the sum is clamped to [clamp_min, clamp_max].
-/// \param executor as for `distill`.
+/// A divergence from the k tokens that the teacher shows, its largest; s of the student is
+/// normalised over the whole vocabulary. Log-probs of both are first raised to `log_prob_min`, the
+/// sum is clamped to [clamp_min, clamp_max].
+/// \param executor, how as for `distill`.
+/// \param rest `tail::ignored{}` or `tail::one_token{}`: what becomes of the other tokens.
 /// \param rule the student's temperature and the bounds.
 /// \param student logits `[tokens, vocabulary]`, as for `distill`.
-/// \param ids `[tokens, k]`; out of range: NaN and `status::label`.
+/// \param ids `[tokens, k]`, distinct in a row; out of range: NaN and `status::label`.
 /// \param teacher_logp `[tokens, k]`, the teacher's log-probs of the ids.
 /// \param in as for `distill`.
 /// \param out as for `distill`, but the gradient is apart from the student's logits.
-template <class Executor, class T>
-status distill_top_k(const Executor& executor, const distill_top_k_rule& rule,
-                     view<T, 2> student,                                     // [tokens, vocabulary]
+template <class Executor, class Divergence, class Tail, class T>
+status distill_top_k(const Executor& executor, const Divergence& how, Tail rest,
+                     const distill_top_k_rule& rule, view<T, 2> student,     // [tokens, vocabulary]
                      view<const std::int64_t, 2> ids,                        // [tokens, k]
                      view<const typename Executor::scalar, 2> teacher_logp,  // [tokens, k]
                      const distill_inputs<typename Executor::scalar>& in,    // [tokens] each
                      const distill_results<typename Executor::scalar>& out) {
   if constexpr (detail::check_logits<Executor, T>()) {
+    static_assert(std::same_as<Tail, tail::ignored> || std::same_as<Tail, tail::one_token>,
+                  "hence: tokens outside the teacher's top k are tail::ignored or tail::one_token");
+    if constexpr (requires { how.check(); }) how.check();
     const distill_rule temperature{.temperature = rule.temperature};
     detail::check_distill(temperature, student, in, out);
     if (detail::overlap(detail::range_of(student), detail::range_of(out.gradient)))
@@ -82,13 +86,25 @@ status distill_top_k(const Executor& executor, const distill_top_k_rule& rule,
     const detail::distiller<Executor> rows{temperature, in, out};
     return detail::for_token_rows(executor, student, [&](std::int64_t t) {
       if (rows.is_dead(t)) return rows.clear(t, student.extent[1]);
-      return rows.top_k(rule, student.data + t * student.stride[0], student.extent[1],
+      return rows.top_k(how, rest, rule, student.data + t * student.stride[0], student.extent[1],
                         ids.data + t * ids.stride[0],
                         teacher_logp.data + t * teacher_logp.stride[0], ids.extent[1], t);
     });
   } else {
     return status::ok;
   }
+}
+
+/// sum over the k given ids of e^q (q - s): forward KL, `tail::ignored`.
+template <class Executor, class T>
+status distill_top_k(const Executor& executor, const distill_top_k_rule& rule,
+                     view<T, 2> student,                                     // [tokens, vocabulary]
+                     view<const std::int64_t, 2> ids,                        // [tokens, k]
+                     view<const typename Executor::scalar, 2> teacher_logp,  // [tokens, k]
+                     const distill_inputs<typename Executor::scalar>& in,    // [tokens] each
+                     const distill_results<typename Executor::scalar>& out) {
+  return distill_top_k(executor, divergence::forward_kl{}, tail::ignored{}, rule, student, ids,
+                       teacher_logp, in, out);
 }
 
 }  // namespace hence::inline v0

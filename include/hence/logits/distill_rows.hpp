@@ -5,59 +5,13 @@
 #pragma once
 
 #include <hence/core/clamp.hpp>
+#include <hence/logits/distill_arrays.hpp>
 #include <hence/logits/divergence.hpp>
-#include <hence/logits/token_checks.hpp>
 #include <hence/logits/token_rows.hpp>
 
 namespace hence::inline v0 {
 
-/// How the distributions are made.
-struct distill_rule {
-  double temperature;  ///< above 0, of both
-};
-/// An absent bound is an infinity.
-struct distill_top_k_rule {
-  double temperature;  ///< above 0, of the student; the teacher's log-probs are given
-  double log_prob_min = -__builtin_inf();  ///< the teacher's log-probs below count as this
-  double clamp_min = -__builtin_inf(), clamp_max = __builtin_inf();  ///< ends of what a term may be
-};
-/// \tparam S the executor's scalar.
-template <class S> struct distill_inputs {
-  view<const std::uint8_t> mask{};  ///< `[tokens]`, nonzero = live; absent: all
-  view<const S> cotangent{};        ///< `[tokens]`, d loss / d per_token; absent: 1
-};
-/// Where the results go, each absent or of the tokens' number.
-template <class S> struct distill_results {
-  view<S> per_token{};    ///< `[tokens]`
-  view<S, 2> gradient{};  ///< `[tokens, vocabulary]`, or absent; may be the student's logits
-};
-
 namespace detail {
-
-template <class T, class S>
-[[gnu::always_inline]] inline void check_distill(const distill_rule& rule,
-                                                 const view<T, 2>& student,
-                                                 const distill_inputs<S>& in,
-                                                 const distill_results<S>& out) {
-  check_softmax_rule({.temperature = rule.temperature, .negative = negative_labels::ignored});
-  const std::int64_t rows = student.extent[0], columns = student.extent[1];
-  if (rows < 0 || columns < 1)
-    refuse(message() << "hence: student has shape [" << rows << ", " << columns
-                     << "], expected [tokens, vocabulary], a vocabulary of 1 or more");
-  const view<const T, 2> read = student;
-  check_matrix("student", read, rows, columns);
-  check_rows("in.mask", in.mask, rows);
-  check_rows("in.cotangent", in.cotangent, rows);
-  check_rows("out.per_token", out.per_token, rows);
-  if (!out.gradient.present()) return;
-  check_matrix("out.gradient", out.gradient, rows, columns);
-  const void *from = student.data, *to = out.gradient.data;
-  if (!(from == to && sizeof(T) == sizeof(S) &&
-        (rows < 2 || student.stride[0] == out.gradient.stride[0])) &&
-      overlap(range_of(student), range_of(out.gradient)))
-    refuse(message() << "hence: out.gradient overlaps student, expected the same array or one "
-                        "apart from it");
-}
 
 /// Sixteen float64 sums by column, so that the order does not depend on the register width.
 template <class Isa> struct column_sum {
@@ -161,9 +115,9 @@ template <class Executor> struct distiller {
     return status::ok;
   }
 
-  template <class T>
-  status top_k(const distill_top_k_rule& r, const T* student, std::int64_t columns,
-               const std::int64_t* ids, const S* teacher_logp, std::int64_t k,
+  template <class Divergence, class Tail, class T>
+  status top_k(const Divergence& how, Tail, const distill_top_k_rule& r, const T* student,
+               std::int64_t columns, const std::int64_t* ids, const S* teacher_logp, std::int64_t k,
                std::int64_t t) const {
     const distribution s = softmax_of(student, columns);
     bool in_range = true;
@@ -175,13 +129,22 @@ template <class Executor> struct distiller {
     const auto term = [&](N x, std::int64_t j) __attribute__((always_inline)) {
       const dual<N, zero, one> log_s{s.log_p(x), {}, {}};
       const N log_q = greater(least, N(teacher_logp[j]));
-      return divergence::forward_kl{}(clamp(log_s, least, N(S(1e30))), log_q);
+      return how(clamp(log_s, least, N(S(1e30))), log_q);
     };
     column_sum<Isa> value, slopes;
     for (std::int64_t j = 0; j < k; ++j) {
       const auto f = term(load_as<N>(student + ids[j]), j);
       value.add(j, static_cast<double>(f.value.v));
       slopes.add(j, static_cast<double>(f.own.v));
+    }
+    S rest_slope(0);  // of a token outside, per its share of the student
+    if constexpr (std::same_as<Tail, tail::one_token>) {
+      const auto [log_s, log_q, share] = rest_of(s, student, columns, ids, teacher_logp, k);
+      const auto f = how(clamp(dual<N, zero, one>{N(log_s), {}, {}}, least, N(S(1e30))),
+                         greater(least, N(log_q)));
+      value.add(k, static_cast<double>(f.value.v));
+      slopes.add(k, static_cast<double>(f.own.v));
+      if (share > 0) rest_slope = static_cast<S>((W(static_cast<double>(f.own.v)) / W(share)).v);
     }
     const dual<N, zero, one> sum{N(static_cast<S>(value.value())), {}, {}};
     const auto clamped = clamp(sum, N(bounded(r.clamp_min)), N(bounded(r.clamp_max)));
@@ -191,16 +154,40 @@ template <class Executor> struct distiller {
     const S weight = (N(weight_of(t)) * clamped.own).v, total = static_cast<S>(slopes.value());
     for_columns(columns, [&]<class U>(U, std::int64_t i) __attribute__((always_inline)) {
       const U p = exp(s.log_p(load_as<U>(student + i)));
-      store_as(gradient + i, fma(p * -U(total), U(weight), U(S(0))));
+      store_as(gradient + i, fma(p * U(S((N(rest_slope) - N(total)).v)), U(weight), U(S(0))));
     });
     for (std::int64_t j = 0; j < k; ++j) {
-      const N x = load_as<N>(student + ids[j]);
-      gradient[ids[j]] = fma(term(x, j).own, N(weight), N(gradient[ids[j]])).v;
+      const N x = load_as<N>(student + ids[j]), p = exp(s.log_p(x));
+      const N phi = fma(-p, N(rest_slope), N(term(x, j).own));
+      gradient[ids[j]] = fma(phi, N(weight), N(gradient[ids[j]])).v;
     }
     return status::ok;
   }
 
- private:
+  /// What lies outside the k ids, which are distinct: log-probs of student and teacher, and the
+  /// student's share. The student's is a difference of sums of the same numbers, exact to 1e-15.
+  struct remainder {
+    S log_s, log_q;
+    double share;
+  };
+  template <class T>
+  remainder rest_of(const distribution& s, const T* student, std::int64_t columns,
+                    const std::int64_t* ids, const S* teacher_logp, std::int64_t k) const {
+    column_sum<Isa> all, shown, taught;
+    for_columns(columns, [&]<class U>(U, std::int64_t i) __attribute__((always_inline)) {
+      S p[static_cast<unsigned>(lane_count<U>)];
+      store_as(p, exp(s.log_p(load_as<U>(student + i))));
+      for (int j = 0; j < lane_count<U>; ++j) all.add(i + j, static_cast<double>(p[j]));
+    });
+    for (std::int64_t j = 0; j < k; ++j) {
+      shown.add(j, static_cast<double>(exp(s.log_p(load_as<N>(student + ids[j]))).v));
+      taught.add(j, static_cast<double>(exp(N(teacher_logp[j])).v));
+    }
+    const W share = W(all.value()) - W(shown.value()), left = W(1.0) - W(taught.value());
+    const auto log_of = [](W x) { return x > W(1e-30) ? static_cast<S>(wide_log(x).v) : S(-1e30); };
+    return {log_of(share), log_of(left), share.v};
+  }
+
   /// The token's cotangent over the temperature.
   S weight_of(std::int64_t t) const {
     const double cot = in.cotangent.present() ? static_cast<double>(in.cotangent[t]) : 1.0;

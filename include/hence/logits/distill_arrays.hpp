@@ -1,0 +1,68 @@
+/// \file
+/// What a distillation loss is told, reads and writes, and what it refuses.
+#pragma once
+
+#include <hence/logits/token_checks.hpp>
+
+namespace hence::inline v0 {
+
+/// How the distributions are made.
+struct distill_rule {
+  double temperature;  ///< above 0, of both
+};
+/// An absent bound is an infinity.
+struct distill_top_k_rule {
+  double temperature;  ///< above 0, of the student; the teacher's log-probs are given
+  double log_prob_min = -__builtin_inf();  ///< log-probs below count as this
+  double clamp_min = -__builtin_inf(), clamp_max = __builtin_inf();  ///< ends of what a sum may be
+};
+/// \tparam S the executor's scalar.
+template <class S> struct distill_inputs {
+  view<const std::uint8_t> mask{};  ///< `[tokens]`, nonzero = live; absent: all
+  view<const S> cotangent{};        ///< `[tokens]`, d loss / d per_token; absent: 1
+};
+/// Where the results go, each absent or of the tokens' number.
+template <class S> struct distill_results {
+  view<S> per_token{};    ///< `[tokens]`
+  view<S, 2> gradient{};  ///< `[tokens, vocabulary]`, or absent; may be the student's logits
+};
+
+/// What becomes of the tokens that a teacher's top k does not show.
+namespace tail {
+/// Nothing: the sum is over the k alone, and need not be a divergence. verl, with forward KL.
+struct ignored {};
+/// They are one token more, with what is left of either distribution: a divergence between coarser
+/// distributions, 0 where they agree, never above the one of the whole.
+struct one_token {};
+}  // namespace tail
+
+namespace detail {
+
+template <class T, class S>
+[[gnu::always_inline]] inline void check_distill(const distill_rule& rule,
+                                                 const view<T, 2>& student,
+                                                 const distill_inputs<S>& in,
+                                                 const distill_results<S>& out) {
+  check_softmax_rule({.temperature = rule.temperature, .negative = negative_labels::ignored});
+  const std::int64_t rows = student.extent[0], columns = student.extent[1];
+  if (rows < 0 || columns < 1)
+    refuse(message() << "hence: student has shape [" << rows << ", " << columns
+                     << "], expected [tokens, vocabulary], a vocabulary of 1 or more");
+  const view<const T, 2> read = student;
+  check_matrix("student", read, rows, columns);
+  check_rows("in.mask", in.mask, rows);
+  check_rows("in.cotangent", in.cotangent, rows);
+  check_rows("out.per_token", out.per_token, rows);
+  if (!out.gradient.present()) return;
+  check_matrix("out.gradient", out.gradient, rows, columns);
+  const void *from = student.data, *to = out.gradient.data;
+  if (!(from == to && sizeof(T) == sizeof(S) &&
+        (rows < 2 || student.stride[0] == out.gradient.stride[0])) &&
+      overlap(range_of(student), range_of(out.gradient)))
+    refuse(message() << "hence: out.gradient overlaps student, expected the same array or one "
+                        "apart from it");
+}
+
+}  // namespace detail
+
+}  // namespace hence::inline v0
