@@ -42,7 +42,7 @@ void top_k_top_p(benchmark::State& s) {
 void top_p(benchmark::State& s) { draw(s, {.temperature = 0.8, .top_p = 0.95}, false); }
 void top_p_peaked(benchmark::State& s) { draw(s, {.temperature = 0.8, .top_p = 0.95}, true); }
 void shapes(benchmark::internal::Benchmark* b) {
-  b->Arg(50257)->Arg(151936)->UseManualTime()->Iterations(5)->Unit(benchmark::kMillisecond);
+  b->Arg(50257)->Arg(151936)->UseManualTime()->Iterations(15)->Unit(benchmark::kMillisecond);
 }
 BENCHMARK(plain)->Apply(shapes);
 BENCHMARK(top_k)->Apply(shapes);

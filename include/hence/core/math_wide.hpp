@@ -6,7 +6,7 @@
 /// |r| <= log(2)/2. Relative error below 2^-50 each (log near 1: below 2^-50 of the result).
 #pragma once
 
-#include <hence/core/num.hpp>
+#include <hence/core/pack.hpp>
 
 namespace hence::inline v0::detail {
 
@@ -32,6 +32,15 @@ template <class N> HENCE_FN constexpr N wide_log(N x) {
 /// log(1 + x) for 0 <= x <= 0.5, without cancellation.
 template <class N> HENCE_FN constexpr N wide_log1p(N x) { return twice_artanh(x / (N(2.0) + x)); }
 
+/// 2^n of t = n + 3 2^51 + 1023, whose last bits are the exponent.
+template <class Isa> HENCE_FN constexpr num<double, Isa> power_of_two(num<double, Isa> t) {
+  const auto power = static_cast<std::uint64_t>(__builtin_bit_cast(std::int64_t, t.v)) << 52;
+  return __builtin_bit_cast(double, power);
+}
+template <class Isa> HENCE_FN pack<double, Isa> power_of_two(pack<double, Isa> t) {
+  return from_bits(t, to_bits(t) << 52);
+}
+
 /// 2^x; beyond +-1000 that of +-1000.
 template <class N> HENCE_FN constexpr N wide_exp2(N x) {
   x = lesser(N(1000.0), greater(N(-1000.0), x));
@@ -43,8 +52,7 @@ template <class N> HENCE_FN constexpr N wide_exp2(N x) {
     factorial /= k;
     p = fma(p, r, N(1.0 / factorial));
   }
-  const auto power = static_cast<std::uint64_t>(__builtin_bit_cast(std::int64_t, t.v)) << 52;
-  return p * N(__builtin_bit_cast(double, power));
+  return p * power_of_two(t);
 }
 
 }  // namespace hence::inline v0::detail

@@ -21,32 +21,15 @@
 
 #include <hence/core/random.hpp>
 #include <hence/logits/linear_arrays.hpp>
-#include <hence/logits/sample_row.hpp>
+#include <hence/logits/sample_draw.hpp>
 
 namespace hence::inline v0 {
 
-/// What to draw from. Temperature has no default; filters are off unless given.
-struct sample_rule {
-  double temperature;      ///< 0: greedy, the largest logit with the lowest index
-  std::int64_t top_k = 0;  ///< 0: off
-  double top_p = 1;        ///< 1: off
-  double min_p = 0;        ///< 0: off
-  double typical_p = 1;    ///< 1: off
-};
-
-/// Where results go, each absent or of the rows' number.
-struct sample_results {
-  view<std::int64_t> token{};    ///< `[rows]`; -1 in a row without a distribution
-  view<float> logp{};            ///< `[rows]`: log of its probability among the kept
-  view<float> logp_full{};       ///< `[rows]`: as `token_logprob` at this temperature gives it
-  view<std::uint8_t, 2> kept{};  ///< `[rows, vocabulary]`: the kept set, for the trainer
-};
-
 namespace detail {
 
-/// Candidates of one row, cache lines of its own.
+/// Candidates of one row and some more, cache lines of its own.
 HENCE_FN constexpr std::int64_t candidates_of_row(std::int64_t vocabulary) {
-  return (vocabulary + 4) / 4 * 4;
+  return (vocabulary + 32) / 4 * 4;
 }
 
 }  // namespace detail
@@ -58,143 +41,6 @@ HENCE_FN constexpr std::int64_t sample_bytes(std::int64_t vocabulary, std::int64
 }
 
 namespace detail {
-
-template <class Executor, class T> struct sampler {
-  using Isa = typename engine_of<Executor>::isa;
-  using N = num<double, Isa>;
-  using V = std::conditional_t<std::same_as<Executor, reference<float, Isa>>, num<float, Isa>,
-                               pack<float, Isa>>;
-
-  const sample_rule& rule;
-  candidate* memory;
-  std::int64_t columns;
-
-  /// \param x the row. \param u in [0, 1). \param kept or null.
-  status draw(const T* x, double u, std::int64_t row, const sample_results& out,
-              std::uint8_t* kept) const {
-    float top = -__builtin_inff();
-    std::int64_t best = -1;
-    bool is_number = u >= 0 && u < 1;
-    for (std::int64_t i = 0; i < columns; ++i) {
-      const auto v = static_cast<float>(x[i]);
-      is_number &= v < __builtin_inff();
-      if (v > top) top = v, best = i;
-    }
-    if (!is_number || best < 0) {
-      write(out, row, -1, __builtin_nan(""), __builtin_nan(""));
-      for (std::int64_t i = 0; kept != nullptr && i < columns; ++i) kept[i] = 0;
-      return status::non_finite;
-    }
-    if (rule.temperature == 0) {
-      write(out, row, best, 0, 0);
-      for (std::int64_t i = 0; kept != nullptr && i < columns; ++i) kept[i] = i == best;
-      return status::ok;
-    }
-    const double scale = (N(log2e) / N(rule.temperature)).v;
-    const std::int64_t n = keep(x, top, scale);
-    wide_integer total = 0;
-    for (std::int64_t j = 0; j < n; ++j) total += memory[j].weight;
-    const candidate token = first_beyond(n, share_below(u, total));
-    const N z =
-        (N(static_cast<double>(static_cast<float>(x[token.index]))) - N(static_cast<double>(top))) *
-        N(scale);
-    const N mass = N(static_cast<double>(total)) * N(0x1p-56);
-    write(out, row, token.index, fma(z, N(ln2), -wide_log(mass)).v,
-          out.logp_full.present() ? full(x, token.index) : 0);
-    for (std::int64_t i = 0; kept != nullptr && i < columns; ++i) kept[i] = 0;
-    for (std::int64_t j = 0; kept != nullptr && j < n; ++j) kept[memory[j].index] = 1;
-    return status::ok;
-  }
-
- private:
-  static void write(const sample_results& out, std::int64_t row, std::int64_t token, double logp,
-                    double logp_full) {
-    if (out.token.present()) out.token[row] = token;
-    if (out.logp.present()) out.logp[row] = static_cast<float>(logp < 0 || logp != logp ? logp : 0);
-    if (out.logp_full.present()) out.logp_full[row] = static_cast<float>(logp_full);
-  }
-
-  /// Puts the kept candidates, weighed, to the front of the memory.
-  std::int64_t keep(const T* x, float top, double scale) const {
-    candidate* const c = memory;
-    std::int64_t n = 0;
-    if (rule.top_k > 0 && rule.top_k < columns / 2) {
-      n = gather_largest<V>(x, columns, rule.top_k, c);
-    } else {
-      for (std::int64_t i = 0; i < columns; ++i) {
-        const auto v = static_cast<float>(x[i]);
-        if (v > -__builtin_inff()) c[n++] = {key_of(v), static_cast<std::int32_t>(i), 0};
-      }
-      if (rule.top_k > 0 && n > rule.top_k)
-        n = select_prefix<Isa>(c, n, rule.top_k, ~wide_integer{0});
-    }
-    wide_integer total = 0;
-    for (std::int64_t j = 0; j < n; ++j) {
-      c[j].weight = sample_weight<Isa>(static_cast<float>(x[c[j].index]), top, scale);
-      total += c[j].weight;
-    }
-    if (rule.top_p < 1) n = select_prefix<Isa>(c, n, n, at_least_one(share_of(rule.top_p, total)));
-    if (rule.min_p > 0) {  // the largest weighs 2^56
-      const auto least = static_cast<std::uint64_t>(rule.min_p * 0x1p+56);
-      std::int64_t m = 0;
-      for (std::int64_t j = 0; j < n; ++j)
-        if (c[j].weight >= least) c[m++] = c[j];
-      n = m;
-    }
-    if (rule.typical_p < 1) {
-      total = 0;
-      for (std::int64_t j = 0; j < n; ++j) total += c[j].weight;
-      by_typicality<Isa, T> order{x, top, scale};
-      order.expect(c, n, total);
-      n = select_prefix<Isa>(c, n, n, at_least_one(share_of(rule.typical_p, total)), order);
-    }
-    return n;
-  }
-
-  /// The candidate at which the sum of weights in index order first exceeds `below`: the selection
-  /// of a prefix again, with the index as the order.
-  candidate first_beyond(std::int64_t n, wide_integer below) const {
-    candidate* const c = memory;
-    std::int64_t begin = 0, end = n;
-    wide_integer taken = 0;
-    while (end - begin > 1) {
-      // the indices' middle: candidates lie in index order or scattered over the row
-      std::int64_t low = c[begin].index, high = low;
-      for (std::int64_t j = begin; j < end; ++j) {
-        low = c[j].index < low ? c[j].index : low;
-        high = c[j].index > high ? c[j].index : high;
-      }
-      const std::int64_t middle = low + (high - low) / 2;  // low is in the first part, high is not
-      wide_integer ahead = 0;
-      std::int64_t i = begin;
-      for (std::int64_t j = begin; j < end; ++j)
-        if (c[j].index <= middle) {
-          const candidate t = c[j];
-          c[j] = c[i];
-          c[i++] = t;
-          ahead += t.weight;
-        }
-      if (taken + ahead > below)
-        end = i;
-      else
-        taken += ahead, begin = i;
-    }
-    return c[begin];
-  }
-
-  static HENCE_FN wide_integer at_least_one(wide_integer x) { return x > 0 ? x : 1; }
-  /// floor(u total), u < 1 to 2^-48: below the total.
-  static HENCE_FN wide_integer share_below(double u, wide_integer total) {
-    return (static_cast<wide_integer>(static_cast<std::uint64_t>(u * 0x1p+48)) * total) >> 48;
-  }
-  double full(const T* x, std::int64_t token) const {
-    float logp;
-    token_row<cpu<serial, Isa>>::forward(
-        {.temperature = rule.temperature, .negative = negative_labels::out_of_range}, x, columns,
-        token, nullptr, {.logp = view<float>(&logp, 1)}, 0);
-    return static_cast<double>(logp);
-  }
-};
 
 template <class Isa = native_isa> void check_sample_rule(const sample_rule& r) {
   if (!(r.temperature == 0 || (r.temperature >= 1e-20 && r.temperature <= 1e20)))

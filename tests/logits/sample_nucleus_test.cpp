@@ -1,0 +1,184 @@
+// The nucleus by estimates and a few exact weights against the full search over the row, bit by
+// bit, on rows made to mislead the estimates.
+#include <doctest/doctest.h>
+#include <hence/logits/sample.hpp>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+namespace {
+
+using namespace hence;
+constexpr float inf = std::numeric_limits<float>::infinity();
+
+struct drawn {
+  std::vector<std::uint8_t> kept;
+  std::int64_t token = -7;
+  float logp = -7;
+  status found = status::ok;
+  bool operator==(const drawn& o) const {
+    return kept == o.kept && token == o.token && std::memcmp(&logp, &o.logp, 4) == 0 &&
+           found == o.found;
+  }
+};
+
+template <class Executor, class T>
+drawn run(const Executor& executor, const sample_rule& rule, const std::vector<T>& x, float u) {
+  drawn d;
+  const auto columns = static_cast<std::int64_t>(x.size());
+  d.kept.assign(x.size(), 77);
+  std::vector<std::byte> memory(static_cast<std::size_t>(sample_bytes(columns)));
+  d.found = sample(executor, rule, view<const T, 2>(x.data(), 1, columns), view<const float>(&u, 1),
+                   {.token = view<std::int64_t>(&d.token, 1),
+                    .logp = view<float>(&d.logp, 1),
+                    .kept = view<std::uint8_t, 2>(d.kept.data(), 1, columns)},
+                   memory);
+  return d;
+}
+
+/// Rows by kind; -1 after the last.
+int fill(int kind, std::vector<float>& x, std::mt19937& random) {
+  std::normal_distribution<float> normal(0, 2.5f);
+  const std::size_t n = x.size();
+  for (float& v : x) v = normal(random);
+  const auto each = [&](auto f) {
+    for (std::size_t i = 0; i < n; ++i) x[i] = f(i, x[i]);
+  };
+  switch (kind) {
+    case 0:
+      return 1;  // wide
+    case 1:
+      each([](std::size_t i, float v) { return i % 97 == 7 ? v + 9 : v; });
+      return 1;
+    case 2:
+      each([](std::size_t, float) { return 1.5f; });
+      return 1;  // one tie
+    case 3:
+      each([](std::size_t, float v) { return std::round(v); });
+      return 1;
+    case 4:
+      each([](std::size_t, float v) { return std::round(v) * 1e-3f; });
+      return 1;
+    case 5:
+      each([](std::size_t, float v) { return v * 1e-6f; });
+      return 1;  // flat
+    case 6:
+      each([](std::size_t i, float v) { return v + 0.002f * float(i); });
+      return 1;
+    case 7:
+      each([](std::size_t i, float v) { return v - 0.002f * float(i); });
+      return 1;
+    case 8:
+      each([&](std::size_t, float v) { return random() % 10 ? -inf : v; });
+      return 1;
+    case 9:
+      each([n](std::size_t i, float v) { return i == n / 2 + 5 ? v : -inf; });
+      return 1;
+    case 10:
+      x[n - 1] = 60;
+      return 1;  // one token that a sample may miss
+    case 11:
+      x[n / 3 + 1] = 500;
+      return 1;
+    case 12:
+      x[n / 3 + 1] = 1e30f;
+      return 1;
+    case 13:
+      each([](std::size_t, float v) { return v + 1e4f; });
+      return 1;
+    case 14:
+      each([](std::size_t, float v) { return v * 1e30f; });
+      return 1;
+    case 15:
+      each([](std::size_t, float v) { return v * 20; });
+      return 1;
+    case 16:
+      each([](std::size_t i, float) { return i % 2 ? 0.0f : -0.0f; });
+      return 1;
+    case 17:
+      x[n - 3] = NAN;
+      return 1;
+    case 18:
+      x[n / 2] = inf;
+      return 1;
+    case 19:
+      each([](std::size_t, float) { return -inf; });
+      return 1;
+    // half the mass in a few, half in very many equal ones: the boundary lies in a tie
+    case 20:
+      each([](std::size_t i, float) { return i % 1000 == 3 ? std::log(1000.0f) : 0.0f; });
+      return 1;
+    case 21:
+      each([&](std::size_t, float) { return random() % 2 ? -39.0f : 0.0f; });
+      return 1;
+    default:
+      return -1;
+  }
+}
+
+TEST_CASE("the kept set and the draw are those of the full search") {
+  std::mt19937 random(2);
+  const double shares[] = {0.95, 0.5, 0.9, 0.999, 0.03, 1 - 1e-9};
+  const double temperatures[] = {0.8, 1.0, 0.3, 2.5};
+  int round = 0, compared = 0;
+  for (const std::size_t columns : {1024u, 1500u, 9001u})
+    for (int kind = 0;; ++kind) {
+      std::vector<float> x(columns);
+      if (fill(kind, x, random) < 0) break;
+      for (const double p : shares) {
+        const sample_rule rule{.temperature = temperatures[++round % 4],
+                               .top_p = p,
+                               .min_p = round % 5 == 0 ? 0.01 : 0.0,
+                               .typical_p = round % 7 == 0 ? 0.8 : 1.0};
+        const float u = uniform_of(3, {.token = static_cast<std::uint32_t>(round)});
+        const drawn fast = run(cpu{}, rule, x, u), full = run(reference<float>{}, rule, x, u);
+        INFO("kind ", kind, ", columns ", columns, ", p ", p);
+        CHECK(fast == full);
+        ++compared;
+      }
+    }
+  CHECK(compared == 3 * 22 * 6);
+}
+
+TEST_CASE("bf16, with a boundary in a tie, and top-k of ties") {
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal(0, 2);
+  std::vector<bf16> x;
+  for (int i = 0; i < 5000; ++i) x.push_back(bf16(normal(random)));
+  for (const sample_rule& rule :
+       {sample_rule{.temperature = 0.9, .top_p = 0.8}, sample_rule{.temperature = 1.0, .top_k = 50},
+        sample_rule{.temperature = 1.0, .top_k = 700, .top_p = 0.9}})
+    CHECK(run(cpu{}, rule, x, 0.7f) == run(reference<float>{}, rule, x, 0.7f));
+  const std::vector<float> equal(3000, 1.0f);
+  for (const std::int64_t k : {1, 50, 1400, 1600})
+    CHECK(run(cpu{}, {.temperature = 1.0, .top_k = k}, equal, 0.99f) ==
+          run(reference<float>{}, {.temperature = 1.0, .top_k = k}, equal, 0.99f));
+}
+
+TEST_CASE("without a filter every token of finite logit is kept") {
+  std::mt19937 random(7);
+  for (const std::size_t columns : {5u, 63u, 64u, 65u, 1000u, 4097u})
+    for (int kind = 0; kind < 22; ++kind) {
+      std::vector<float> x(columns);
+      fill(kind, x, random);
+      const sample_rule rule{.temperature = kind % 2 ? 1.0 : 0.05};
+      for (const float u : {0.0f, 0.3f, 0x1.fffffep-1f})
+        CHECK(run(cpu{}, rule, x, u) == run(reference<float>{}, rule, x, u));
+    }
+}
+
+TEST_CASE("estimates err less than they say") {
+  // the worst of the power over its range, against float64
+  double worst = 0;
+  const float c = 1.8033688f;  // log2(e) / 0.8
+  for (int i = 0; i < 200000; ++i) {
+    const float d = -33.0f * float(i) / 200000;
+    const auto e = static_cast<double>(detail::rough_exp2(num<float>(d), num<float>(c)).v);
+    worst = std::max(worst, std::abs(e / std::exp2(double(d) * double(c)) - 1));
+  }
+  CHECK(worst < 4e-7);
+}
+
+}  // namespace
