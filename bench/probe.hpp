@@ -5,9 +5,9 @@
 #include <immintrin.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <vector>
 
 namespace probe {
@@ -101,11 +101,20 @@ template <int Inputs, bool Streaming>
 #endif
 }
 
+/// Whether `seconds` counts the thread's own time instead of the clock's: for serial kernels that
+/// run longer than a loaded machine lets them.
+inline bool of_thread = false;
+
 template <class F> double seconds(F&& f) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto now = [] {
+    timespec t;
+    clock_gettime(of_thread ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+  };
+  const double start = now();
   f();
   benchmark::ClobberMemory();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return now() - start;
 }
 
 /// Times `kernel` and the bounds in turn, so that both see the same machine; prints ns per element

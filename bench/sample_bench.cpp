@@ -1,4 +1,4 @@
-// Drawing a token from 64 rows, against the time to read the rows once.
+// Drawing a token from 64 rows, against the time to read the rows once; both of the thread.
 #include "probe.hpp"
 
 #include <hence/logits/sample.hpp>
@@ -10,6 +10,7 @@ namespace {
 using hence::view;
 
 void draw(benchmark::State& state, const hence::sample_rule& rule, bool peaked) {
+  probe::of_thread = true;
   const std::int64_t rows = 64, columns = state.range(0);
   const auto n = static_cast<std::size_t>(rows * columns);
   std::mt19937 random(1);

@@ -30,6 +30,16 @@ template <class M> HENCE_FN unsigned lane_bits(const M& mask) {
   }
 }
 
+/// One bit for each lane of a where a >= b.
+template <class V> HENCE_FN unsigned bits_at_least(V a, V b) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(a.v) == 64)  // 29: greater or equal, false of NaN
+    return static_cast<std::uint16_t>(__builtin_ia32_cmpps512_mask(a.v, b.v, 29, 0xffff, 4));
+  else
+#endif
+    return lane_bits(a >= b);
+}
+
 /// Indices of the lanes of a register that begins at a column.
 template <class V> HENCE_FN typename V::ints lane_indices(std::int64_t first) {
   typename V::ints lane;
@@ -130,9 +140,8 @@ HENCE_FN std::int64_t gather_from(const T* x, std::int64_t columns, float bound,
     __builtin_prefetch(
         reinterpret_cast<const void*>(ahead + static_cast<std::uintptr_t>(i) * sizeof(T)));
     const V v = load_as<V>(x + i);
-    const auto taken = v >= V(bound);
-    const unsigned bits = lane_bits(taken);
-    visit(v, taken);
+    const unsigned bits = bits_at_least(v, V(bound));
+    visit(v, v >= V(bound));
     if (bits == 0) continue;
     compress(v, bits, to + n);
     compress_indices(lane_indices<V>(i), bits, index + n);

@@ -30,9 +30,11 @@ template <class V, class T> struct nucleus {
   using D = num<double, Isa>;
   static constexpr int width = lane_count<V>;
   static constexpr int steps = 4;  ///< of a search for the boundary
-  /// Of a sum of estimates above 2^-60, in halves of an ulp: 2 x 42 from the exponent's two
+  /// Of a sum of estimates from 2^-24 on, in halves of an ulp: 2 x 17 from the exponent's two
   /// factors, 16 of the sum, 7 of the power.
-  static constexpr double error = 0x1p-17;
+  static constexpr double error = 0x1.dp-19;
+  /// Of a smaller estimate: its relative error is below 2^-17.
+  static constexpr double error_of_small = 0x1p-41;
 
   const T* x;
   std::int64_t columns;
@@ -202,7 +204,7 @@ template <class V, class T> struct nucleus {
       float bounds[steps];
       const float end = high < __builtin_inff() ? high : top;
       for (int k = 0; k < steps; ++k)
-        bounds[k] = round == 0 ? *low + 0.25f * static_cast<float>(1 << k) * unit
+        bounds[k] = round == 0 ? *low + 0.45f * static_cast<float>(k + 1) * unit
                                : *low + (end - *low) / steps * static_cast<float>(k + 1);
       if (round != 0) bounds[steps - 1] = end;
       double mass[steps], dropped = 0;
@@ -219,7 +221,7 @@ template <class V, class T> struct nucleus {
       std::int64_t m = 0;
       for (std::int64_t i = 0; i < size; i += width) {
         const V v = V::load(from + i);
-        const unsigned bits = lane_bits((v >= V(*low)) & (v < V(high)));
+        const unsigned bits = bits_at_least(v, V(*low)) & ~bits_at_least(v, V(high));
         if (bits == 0) continue;
         compress(v, bits, inner + m);
         m += __builtin_popcount(bits);
@@ -252,7 +254,7 @@ template <class V, class T> struct nucleus {
       const V v = V::load(values + i);
       typename V::ints at;
       __builtin_memcpy(&at, index + i, sizeof(at));
-      const unsigned bits = lane_bits(v >= V(low));
+      const unsigned bits = bits_at_least(v, V(low));
       if (bits == 0) continue;
       compress(v, bits, values + m);
       compress_indices(at, bits, index + m);
@@ -285,7 +287,8 @@ template <class V, class T> struct nucleus {
     std::int64_t inside = 0;
     for (std::int64_t i = 0; i < n; i += width) {
       const V v = V::load(values + i);
-      for (unsigned bits = lane_bits((v < V(high)) & (v >= V(low))); bits != 0; bits &= bits - 1) {
+      for (unsigned bits = bits_at_least(v, V(low)) & ~bits_at_least(v, V(high)); bits != 0;
+           bits &= bits - 1) {
         if (inside == room) return false;
         // by their place among the candidates, whose order is that of the indices
         const std::int64_t j = i + __builtin_ctz(bits);
@@ -298,8 +301,11 @@ template <class V, class T> struct nucleus {
         wide_exp2((D(static_cast<double>(origin)) - D(static_cast<double>(top))) * D(scale));
     const D mass = D(below) * unit_of_estimates * D(0x1p+56);
     const auto slack = static_cast<wide_integer>(2 * columns);
-    const auto fewer = static_cast<wide_integer>((mass * D(1 - error)).v);
-    const auto more = static_cast<wide_integer>((mass * D(1 + error)).v);
+    const D small =
+        D(error_of_small * static_cast<double>(columns)) * unit_of_estimates * D(0x1p+56);
+    const D low_mass = mass * D(1 - error) - small, high_mass = mass * D(1 + error) + small;
+    const auto fewer = static_cast<wide_integer>(low_mass > D(0.0) ? low_mass.v : 0.0);
+    const auto more = static_cast<wide_integer>(high_mass.v);
     const wide_integer least = share(near_mass + (fewer > slack ? fewer - slack : 0));
     const wide_integer most = share(near_mass + more + slack);
     if (sure >= least || near_mass < most) return false;
