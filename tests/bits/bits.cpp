@@ -438,6 +438,33 @@ void linear_logprob() {
   report("linear_logprob", h);
 }
 
+/// Rows that are long enough for the estimates of a nucleus, and a typical set.
+void sample_long_rows() {
+  using namespace hence;
+  constexpr std::int64_t draws = 6, columns = 3001;
+  source s;
+  std::vector<float> x, uniforms;
+  for (std::int64_t i = 0; i < draws * columns; ++i) x.push_back(s.number(-9, 5));
+  for (std::uint32_t i = 0; i < draws; ++i) uniforms.push_back(uniform_of(9, {.token = i}));
+  std::vector<std::byte> memory(static_cast<std::size_t>(sample_bytes(columns)));
+  hash drawn;
+  for (const sample_rule& rule :
+       {sample_rule{.temperature = 0.7, .top_p = 0.9}, sample_rule{.temperature = 1.0},
+        sample_rule{.temperature = 1.0, .top_k = 90},
+        sample_rule{.temperature = 1.3, .top_p = 0.95, .typical_p = 0.6}}) {
+    std::vector<std::int64_t> token(draws);
+    std::vector<float> logp(draws);
+    std::vector<std::uint8_t> kept(x.size());
+    sample(
+        cpu{}, rule, view<const float, 2>(x.data(), draws, columns), uniforms,
+        {.token = token, .logp = logp, .kept = view<std::uint8_t, 2>(kept.data(), draws, columns)},
+        memory);
+    for (std::size_t i = 0; i < draws; ++i) drawn.value(token[i]), drawn.value(logp[i]);
+    drawn.bytes(kept.data(), kept.size());
+  }
+  report("sample, long rows", drawn);
+}
+
 /// Kept sets, tokens and log-probs; divergences and their gradients.
 void sample_and_distill() {
   using namespace hence;
@@ -609,5 +636,6 @@ int main() {
   sample_and_distill();
   more_advantages();
   prompts_and_vetoes(d);
+  sample_long_rows();
   return failures == 0 ? 0 : 1;
 }

@@ -20,7 +20,7 @@ namespace hence::inline v0 {
 struct label_counts {
   std::int64_t sequences = 0;  ///< rows with a label
   std::int64_t tokens = 0;     ///< labels
-  label_counts& operator+=(const label_counts& o) {
+  HENCE_FN label_counts& operator+=(const label_counts& o) {
     sequences += o.sequences, tokens += o.tokens;
     return *this;
   }
@@ -44,7 +44,7 @@ namespace detail {
 
 constexpr std::int64_t ignored_label = -100;  // of PyTorch
 
-inline constexpr std::int64_t labels_of(const std::int64_t* labels, std::int64_t length) {
+HENCE_FN constexpr std::int64_t labels_of(const std::int64_t* labels, std::int64_t length) {
   std::int64_t n = 0;
   for (std::int64_t t = 0; t < length; ++t) n += labels[t] >= 0;
   return n;
