@@ -1,12 +1,11 @@
 /// \file
 /// `cross_entropy`: supervised fine-tuning from logits, with label smoothing, and its gradient.
 ///
-///     packed_labels(cpu{}, batch, ids, labels);  // packed_labels.hpp
-///     label_weights(cpu{}, label_mean::tokens{n}, batch, labels, weight);
 ///     status s = cross_entropy(
 ///         cpu{}, {.temperature = 1.0, .smoothing = 0.1, .over = smoothing_over::support}, logits,
-///         labels, {.cotangent = weight}, {.per_token = values, .gradient = d_logits});
+///         labels, {.cotangent = per_token_weight}, {.per_token = values, .gradient = gradient});
 ///
+/// Labels of packed sequences and their weights are packed_labels.hpp's.
 /// per_token = -(1 - e) log p(label) - (e / K) sum log p(i) over K tokens: Szegedy et al.,
 /// arXiv:1512.00567 sec. 7, as PyTorch and Hugging Face write it. Without smoothing it is -logp of
 /// `token_logprob`, which costs less, and `linear_logprob` needs no logits at all.

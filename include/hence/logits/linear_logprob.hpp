@@ -26,6 +26,8 @@
 namespace hence::inline v0 {
 
 /// Bytes of memory for tiles of `tile` tokens. \tparam Gemm the backend. \tparam S the scalar.
+/// \param tile tokens at a time. \param width of a hidden state. \param vocabulary rows of the
+/// head.
 /// \param parts `linear_parts` where the executor has a pool.
 template <class Gemm, class S = float>
 HENCE_FN constexpr std::int64_t linear_logprob_bytes(std::int64_t tile, std::int64_t width,

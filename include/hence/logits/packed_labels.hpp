@@ -2,9 +2,10 @@
 /// Labels of packed sequences and what each weighs in the loss: supervised fine-tuning on rows that
 /// lie one after the other (or padded), where no token may be asked to predict the next sequence.
 ///
-///     const label_counts n = packed_labels(cpu{}, batch, ids, labels);  // + the other
-///     micro-batches' label_weights(cpu{}, label_mean::tokens{n.tokens}, batch, labels, weight);
+///     const label_counts found = packed_labels(cpu{}, batch, ids, labels);
+///     label_weights(cpu{}, label_mean::tokens{found.tokens}, batch, labels, per_token_weight);
 ///
+/// (where this is the whole step; else the counts of all micro-batches and ranks are added up).
 /// Position t predicts the token after it: its label is ids[t + 1] where that token lies in the
 /// same row and is live in the response mask (the answer's tokens, say), and -100 elsewhere. The
 /// same on every executor: ids are copied, weights are one division.
@@ -20,6 +21,7 @@ namespace hence::inline v0 {
 struct label_counts {
   std::int64_t sequences = 0;  ///< rows with a label
   std::int64_t tokens = 0;     ///< labels
+  /// The sums.
   HENCE_FN label_counts& operator+=(const label_counts& o) {
     sequences += o.sequences, tokens += o.tokens;
     return *this;
@@ -31,12 +33,12 @@ struct label_counts {
 namespace label_mean {
 /// Every label weighs 1 / count. Hugging Face's num_items_in_batch.
 struct tokens {
-  std::int64_t count;
+  std::int64_t count;  ///< labels of the step
 };
 /// Every label of a row with n labels weighs 1 / (count n): short answers count as much as long
 /// ones.
 struct sequences {
-  std::int64_t count;
+  std::int64_t count;  ///< rows of the step that have a label
 };
 }  // namespace label_mean
 

@@ -34,7 +34,9 @@ HENCE_FN constexpr std::int64_t candidates_of_row(std::int64_t vocabulary) {
 
 }  // namespace detail
 
-/// Bytes of memory that `sample` needs. \param parts rows at a time, where the executor has a pool.
+/// Bytes of memory that `sample` needs.
+/// \param vocabulary columns of the logits. \param parts rows at a time, where the executor has a
+/// pool.
 HENCE_FN constexpr std::int64_t sample_bytes(std::int64_t vocabulary, std::int64_t parts = 1) {
   return 64 + static_cast<std::int64_t>(sizeof(detail::candidate)) * parts *
                   detail::candidates_of_row(vocabulary);

@@ -2,8 +2,7 @@
 /// On-policy distillation as an advantage: the student samples, the teacher scores the student's
 /// own tokens, and any policy loss takes A_t = coef (log Q(y_t) - log S(y_t)), a constant.
 ///
-///     token_logprob(cpu{}, rule, teacher_logits, labels, {.logp = teacher});
-///     teacher_advantages(cpu{}, {.coef = 1.0f}, batch, teacher, student, advantages);
+///     teacher_advantages(cpu{}, {.coef = 1.0f}, batch, teacher_logp, logp, advantages);
 ///
 /// Its mean over the student's samples is -coef KL(S || Q), the reverse divergence per token, and
 /// with REINFORCE on it the gradient is that divergence's (Lu and Thinking Machines Lab, "On-policy
@@ -18,7 +17,7 @@
 
 namespace hence::inline v0 {
 
-/// \tparam N the executor's scalar.
+/// How a log-ratio becomes an advantage. \tparam N the executor's scalar.
 template <class N = float> struct teacher_rule {
   N coef;                      ///< of the log-ratio, any finite number
   N limit = __builtin_inff();  ///< |log Q - log S| is clamped to it, above 0; infinity: not

@@ -37,6 +37,7 @@ template <class Isa = native_isa> struct cblas_on {
                 u == update::accumulate ? 1.0f : 0.0f, c.data, size(out.leading));
   }
 };
+/// The usual one.
 using cblas = cblas_on<>;
 
 }  // namespace hence::inline v0::gemm

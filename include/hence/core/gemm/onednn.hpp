@@ -95,6 +95,7 @@ template <class Isa = native_isa> struct onednn_on {
                                        << static_cast<std::int64_t>(done));
   }
 };
+/// The usual one, fp32.
 using onednn = onednn_on<>;
 
 /// Operands of float or bf16, both multiplied as bf16, sums in fp32. Needs AVX-512 in oneDNN 2.
@@ -143,6 +144,7 @@ template <class Isa = native_isa> struct onednn_bf16_on {
     }
   }
 };
+/// The usual one, bf16.
 using onednn_bf16 = onednn_bf16_on<>;
 
 }  // namespace gemm
