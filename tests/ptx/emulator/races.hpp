@@ -1,0 +1,24 @@
+// Two accesses of one byte, one of them a write, that nothing orders.
+#pragma once
+
+#include "warp.hpp"
+
+namespace ptx {
+
+/// Notes a read or a write of `size` bytes by one lane and ends the launch if it races.
+/// \param strong atomic, volatile, relaxed, acquire or release: such ones don't race.
+/// \param same for a write: it doesn't change the bytes, so that two of these are harmless.
+void note_read(warp& w, const instruction& i, int lane, const place& p, std::size_t size,
+               bool strong);
+void note_write(warp& w, const instruction& i, int lane, const place& p, std::size_t size,
+                bool strong, bool same);
+
+/// Ends the launch if a byte that is read was never written.
+void check_written(warp& w, const instruction& i, int lane, const place& p, std::size_t size);
+
+/// Flags between blocks: a strong write tells what lay behind the last fence before it.
+void write_flag(warp& w, const place& p, bool releases);
+void read_flag(warp& w, const place& p, bool acquires);
+void fence(warp& w);
+
+}  // namespace ptx

@@ -1,0 +1,41 @@
+#include "state.hpp"
+
+#include <unistd.h>
+#include <cstdio>
+
+namespace ptx {
+
+state& now() {
+  static auto* s = new state;  // lives longer than every static object of the program
+  return *s;
+}
+
+cudaError_t state::fault(cudaError_t e, const std::string& what) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "ptx: %s\n", what.c_str());
+  ++faults_;
+  return sticky = last = e;
+}
+
+kernel& state::kernel_of(host_function& f) {
+  const auto found = f.from->kernels.find(f.name);
+  if (found != f.from->kernels.end()) return found->second;
+  for (const function& entry : f.from->text.entries)
+    if (entry.name == f.name)
+      return f.from->kernels[f.name] = decode(entry, f.from->text, f.from->globals);
+  throw refusal("the program's PTX has no entry " + f.name);
+}
+
+namespace {
+
+/// A program whose kernels were at fault fails, whatever it thinks of itself.
+struct at_exit {
+  ~at_exit() {
+    if (!now().has_faults()) return;
+    std::fflush(nullptr);
+    _exit(86);
+  }
+} judge;
+
+}  // namespace
+}  // namespace ptx
