@@ -1,30 +1,39 @@
 # Compiles a CUDA program so that it carries PTX and nothing else, and runs it on the stand-in for
-# the CUDA runtime, under each schedule. With a GPU the same program runs without the stand-in.
+# the CUDA runtime, for each architecture and schedule. With a GPU the same program runs without it.
 #
-# cmake -DNVCC= -DHOST_COMPILER= -DINCLUDE= -DCUDART=<folder> -DARCH=80 -DSOURCE= -DWORK=
-#       [-DOBJECTS=] [-DFLAGS=] [-DSCHEDULES=0;1;2] [-DEXPECT=<words of the fault>] -P program.cmake
+# cmake -DNVCC= -DHOST_COMPILER= -DINCLUDE= -DCUDART=<folder> -DARCHS=80;90a -DSOURCE= -DWORK=
+#       [-DOBJECTS=] [-DFLAGS=] -P program.cmake
 cmake_minimum_required(VERSION 3.25)
 file(MAKE_DIRECTORY "${WORK}")
-if(NOT DEFINED SCHEDULES)
-  set(SCHEDULES 0 1 2 3)
-endif()
 # -compress-mode=none: the stand-in reads the PTX as text.
-set(command "${NVCC}" -std=c++20 -arch=compute_${ARCH} -compress-mode=none -cudart shared
-            --Werror all-warnings -Xcompiler -Wall,-Wextra ${FLAGS} -I "${INCLUDE}"
-            -o "${WORK}/program" "${SOURCE}" ${OBJECTS})
+set(command "${NVCC}" -std=c++20 -compress-mode=none -cudart shared --Werror all-warnings -Xcompiler
+            -Wall,-Wextra ${FLAGS} -I "${INCLUDE}" -o "${WORK}/program" "${SOURCE}" ${OBJECTS})
+foreach(arch IN LISTS ARCHS)
+  list(APPEND command -gencode "arch=compute_${arch},code=compute_${arch}")
+endforeach()
 if(HOST_COMPILER)
   list(APPEND command -ccbin "${HOST_COMPILER}")
 endif()
 execute_process(COMMAND ${command} COMMAND_ERROR_IS_FATAL ANY)
-foreach(schedule IN LISTS SCHEDULES)
+
+# run(<arch> <schedule> [argument]...): sets `result` and `text`.
+function(run arch schedule)
   execute_process(
-    COMMAND "${CMAKE_COMMAND}" -E env "LD_LIBRARY_PATH=${CUDART}" "HENCE_PTX_SCHEDULE=${schedule}"
-            "${WORK}/program"
+    COMMAND "${CMAKE_COMMAND}" -E env "LD_LIBRARY_PATH=${CUDART}" "HENCE_PTX_TARGET=sm_${arch}"
+            "HENCE_PTX_SCHEDULE=${schedule}" "${WORK}/program" ${ARGN}
     RESULT_VARIABLE result OUTPUT_VARIABLE text ERROR_VARIABLE text)
-  message(STATUS "schedule ${schedule}: ${text}")
-  if(NOT EXPECT AND NOT result EQUAL 0)
-    message(FATAL_ERROR "schedule ${schedule} failed with ${result}")
-  elseif(EXPECT AND (result EQUAL 0 OR NOT text MATCHES "${EXPECT}"))
-    message(FATAL_ERROR "schedule ${schedule}: expected a fault with `${EXPECT}`, got ${result}")
-  endif()
-endforeach()
+  set(result "${result}" PARENT_SCOPE)
+  set(text "${text}" PARENT_SCOPE)
+endfunction()
+
+if(NOT ONLY_COMPILE)
+  foreach(arch IN LISTS ARCHS)
+    foreach(schedule IN ITEMS 0 1 2 3)
+      run(${arch} ${schedule})
+      message(STATUS "sm_${arch}, schedule ${schedule}: ${text}")
+      if(NOT result EQUAL 0)
+        message(FATAL_ERROR "sm_${arch}, schedule ${schedule} failed with ${result}")
+      endif()
+    endforeach()
+  endforeach()
+endif()

@@ -25,7 +25,7 @@ struct launch {
   std::vector<std::byte> parameters{};
   schedule order{};
   std::uint32_t number = 1;  // larger than that of any earlier launch
-  std::uint64_t limit = std::uint64_t{4} << 30;
+  std::uint64_t limit = 1000000000;
 
   shadow parameter_memory{};
   std::uint64_t executed = 0;                      // warp instructions

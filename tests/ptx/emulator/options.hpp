@@ -24,10 +24,12 @@ class schedule {
   std::uint64_t seed_, state_ = 88172645463325252u;
 };
 
-/// HENCE_PTX_SCHEDULE.
-inline schedule schedule_of_environment() {
-  const char* text = std::getenv("HENCE_PTX_SCHEDULE");
-  return schedule(text == nullptr ? 0 : std::strtoull(text, nullptr, 10));
+inline std::uint64_t environment(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
+inline schedule schedule_of_environment() { return schedule(environment("HENCE_PTX_SCHEDULE", 0)); }
+/// Warp instructions after which a launch counts as endless.
+inline std::uint64_t limit_of_environment() { return environment("HENCE_PTX_LIMIT", 1000000000); }
 
 }  // namespace ptx

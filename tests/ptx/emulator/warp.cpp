@@ -132,8 +132,8 @@ void warp::stuck() const {
     text += " " + hex(g.set) + " at line " + std::to_string(i.line) + " (" +
             kernel_->opcodes[g.at] + ")";
   }
-  if (first->moves == flow::meet_block && alive_ != groups_[0].set)
-    text = "divergent barrier: " + text;
+  if (first->moves == flow::meet_warp) text = "bad member mask: " + text;
+  if (first->moves == flow::meet_block) text = "divergent barrier: " + text;
   fail(*first, std::countr_zero(groups_[0].set), text);
 }
 

@@ -31,7 +31,7 @@ cudaError_t state::launch_kernel(const void* function, dim3 blocks, dim3 threads
     l.runs = &k, l.memory = &memory, l.number = ++launches;
     l.blocks = {blocks.x, blocks.y, blocks.z}, l.threads = {threads.x, threads.y, threads.z};
     l.dynamic_shared = shared;
-    l.order = schedule_of_environment();
+    l.order = schedule_of_environment(), l.limit = limit_of_environment();
     l.parameters.resize(k.parameter_bytes);
     for (std::size_t p = 0; p < k.parameters.size(); ++p)
       std::memcpy(l.parameters.data() + k.parameter_offsets[p], arguments[p], k.parameters[p].size);

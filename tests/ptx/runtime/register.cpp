@@ -15,6 +15,15 @@ struct wrapper {  // __fatBinC_Wrapper_t
   void* file;
 };
 
+/// The PTX for HENCE_PTX_TARGET (sm_90a), else the first.
+std::string_view chosen(const std::vector<std::string_view>& texts) {
+  const char* wanted = std::getenv("HENCE_PTX_TARGET");
+  if (wanted == nullptr) return texts.front();
+  for (const std::string_view text : texts)
+    if (text.find(".target " + std::string(wanted) + "\n") != text.npos) return text;
+  throw ptx::refusal(std::string("the program has no PTX for ") + wanted);
+}
+
 void load(ptx::loaded_module& m, std::string_view text) {
   m.text = ptx::parse(text);
   const std::string& target = m.text.target;  // sm_90a
@@ -39,7 +48,7 @@ void** __cudaRegisterFatBinary(void* fat_binary) {
   ptx::loaded_module& m = now().modules.emplace_back();
   try {
     const auto texts = ptx::ptx_of(static_cast<wrapper*>(fat_binary)->data);
-    if (!texts.empty()) load(m, texts.front());
+    if (!texts.empty()) load(m, chosen(texts));
   } catch (const std::exception& e) {
     now().fault(cudaErrorInvalidPtx, e.what());
   }
