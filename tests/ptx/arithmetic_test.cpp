@@ -70,7 +70,7 @@ template <class F> void pairs(const std::string& opcode, int bits, F&& wanted) {
 
 template <class T> void integers(const std::string& type) {
   constexpr int bits = 8 * sizeof(T);
-  using w = __int128;
+  __extension__ using w = __int128;
   const auto t = [](u64 x) { return static_cast<T>(x); };
   pairs("add." + type, bits, [&](u64 a, u64 b) { return a + b; });
   pairs("sub." + type, bits, [&](u64 a, u64 b) { return a - b; });

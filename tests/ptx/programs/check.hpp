@@ -96,4 +96,30 @@ template <class T> class output {
   unsigned char* data_ = nullptr;
 };
 
+/// Calls f while the stream is captured, so that an allocation or a synchronisation in it fails;
+/// then does what was captured. Returns how many kernels that was.
+template <class F> int captured(cudaStream_t stream, F&& f) {
+  cudaGraph_t graph;
+  cudaGraphExec_t ready;
+  check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
+  f();
+  check(cudaStreamEndCapture(stream, &graph));
+  std::size_t count = 0;
+  check(cudaGraphGetNodes(graph, nullptr, &count));
+  std::vector<cudaGraphNode_t> nodes(count);
+  check(cudaGraphGetNodes(graph, nodes.data(), &count));
+  int kernels = 0;
+  for (const cudaGraphNode_t node : nodes) {
+    cudaGraphNodeType type;
+    check(cudaGraphNodeGetType(node, &type));
+    kernels += type == cudaGraphNodeTypeKernel;
+  }
+  check(cudaGraphInstantiate(&ready, graph, 0));
+  check(cudaGraphLaunch(ready, stream));
+  check(cudaStreamSynchronize(stream));
+  check(cudaGraphExecDestroy(ready));
+  check(cudaGraphDestroy(graph));
+  return kernels;
+}
+
 }  // namespace test

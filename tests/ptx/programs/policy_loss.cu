@@ -48,10 +48,12 @@ void run(const batch& b, std::size_t shift, cudaStream_t stream) {
       const test::output<state_t> state(1);
       const test::output<float> gradient(b.tokens() + shift);
       if (shift != 0) test::check(cudaMemset(gradient.get(), 0, shift * sizeof(float)));
-      hence::cuda::loss_and_gradient<Tuning>(stream, loss, in_hence, in, hence::over_this_call,
-                                             per_token(gradient.get() + shift), state.get(),
-                                             choice);
-      test::check(cudaStreamSynchronize(stream));
+      const int kernels = test::captured(stream, [&] {
+        hence::cuda::loss_and_gradient<Tuning>(stream, loss, in_hence, in, hence::over_this_call,
+                                               per_token(gradient.get() + shift), state.get(),
+                                               choice);
+      });
+      test::check(kernels == 1 || kernels == 2, "kernels of a call");
       std::vector<float> values = gradient.read();
       values.erase(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(shift));
       compare(policy_case::outcome_of(state.read()[0].result(), std::move(values)), wanted[k++],
@@ -61,7 +63,7 @@ void run(const batch& b, std::size_t shift, cudaStream_t stream) {
 }
 
 /// No tokens: nothing is launched, and the counts are right all the same.
-void run_empty() {
+void run_empty(cudaStream_t stream) {
   const auto loss = hence::recipe::dapo();
   using state_t = hence::cuda::loss_state_for<std::remove_cv_t<decltype(loss)>,
                                               hence::over_this_call_t, hence::without_metrics_t>;
@@ -69,8 +71,11 @@ void run_empty() {
   const test::input<float> advantages({1.0f, 2.0f, 3.0f});
   hence::policy_inputs<float> in;
   in.advantages = hence::view<const float>(advantages.get(), 3);
-  hence::cuda::loss_and_gradient(nullptr, loss, hence::padded{3, 0, {}}, in, hence::over_this_call,
-                                 {}, state.get());
+  const int kernels = test::captured(stream, [&] {
+    hence::cuda::loss_and_gradient(stream, loss, hence::padded{3, 0, {}}, in, hence::over_this_call,
+                                   {}, state.get());
+  });
+  test::check(kernels == 0, "an empty batch launches nothing");
   const auto result = state.read()[0].result();
   test::check(result.counts() == hence::counts(3, 0, 0, 0, 0, 0), "counts of an empty batch");
   test::check(result.loss() == 0, "loss of an empty batch");
@@ -87,7 +92,7 @@ int main() {
     run<hence::cuda::policy_loss_tuning{}>(b, 0, stream);
     shift = (shift + 1) % 4;
   }
-  run_empty();
+  run_empty(stream);
   test::check(cudaStreamDestroy(stream));
   return test::result();
 }

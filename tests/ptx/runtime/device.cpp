@@ -18,7 +18,9 @@ cudaError_t cudaGetDevice(int* device) {
 cudaError_t cudaSetDevice(int device) {
   return device == 0 ? cudaSuccess : now().fail(cudaErrorInvalidDevice);
 }
-cudaError_t cudaDeviceSynchronize() { return now().fail(now().sticky); }
+cudaError_t cudaDeviceSynchronize() {
+  return now().fail(now().forbids() ? cudaErrorStreamCaptureUnsupported : now().sticky);
+}
 cudaError_t cudaDeviceReset() { return cudaSuccess; }
 cudaError_t cudaRuntimeGetVersion(int* version) {
   *version = CUDART_VERSION;

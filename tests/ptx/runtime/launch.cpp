@@ -18,7 +18,7 @@ bool fits(dim3 blocks, dim3 threads) {
 }  // namespace
 
 cudaError_t state::launch_kernel(const void* function, dim3 blocks, dim3 threads, void** arguments,
-                                 std::size_t shared) {
+                                 std::size_t shared, cudaStream_t stream) {
   if (sticky != cudaSuccess) return sticky;
   const auto found = functions.find(function);
   if (found == functions.end()) return fail(cudaErrorInvalidDeviceFunction);
@@ -27,17 +27,31 @@ cudaError_t state::launch_kernel(const void* function, dim3 blocks, dim3 threads
     const kernel& k = kernel_of(found->second);
     if (k.shared_bytes + shared > std::max(found->second.dynamic_limit, std::size_t{48 * 1024}))
       return fail(cudaErrorInvalidValue);
+    std::vector<std::byte> parameters(k.parameter_bytes);
+    for (std::size_t p = 0; p < k.parameters.size(); ++p)
+      std::memcpy(parameters.data() + k.parameter_offsets[p], arguments[p], k.parameters[p].size);
+    if (captures(stream)) {
+      captured->second.push_back({cudaGraphNodeTypeKernel, [=, this, &k] {
+                                    return run_kernel(k, blocks, threads, shared, parameters);
+                                  }});
+      return cudaSuccess;
+    }
+    return run_kernel(k, blocks, threads, shared, parameters);
+  } catch (const refusal& e) {
+    return fault(cudaErrorNotSupported, e.what());
+  }
+}
+
+cudaError_t state::run_kernel(const kernel& k, dim3 blocks, dim3 threads, std::size_t shared,
+                              const std::vector<std::byte>& parameters) {
+  try {
     launch l;
     l.runs = &k, l.memory = &memory, l.number = ++launches;
     l.blocks = {blocks.x, blocks.y, blocks.z}, l.threads = {threads.x, threads.y, threads.z};
     l.dynamic_shared = shared;
     l.order = schedule_of_environment(), l.limit = limit_of_environment();
-    l.parameters.resize(k.parameter_bytes);
-    for (std::size_t p = 0; p < k.parameters.size(); ++p)
-      std::memcpy(l.parameters.data() + k.parameter_offsets[p], arguments[p], k.parameters[p].size);
+    l.parameters = parameters;
     run(l);
-  } catch (const refusal& e) {
-    return fault(cudaErrorNotSupported, e.what());
   } catch (const finding& e) {
     return fault(cudaErrorLaunchFailure, e.what());
   }
@@ -66,19 +80,20 @@ cudaError_t __cudaGetKernel(cudaKernel_t* kernel, const void* function) {
   return cudaSuccess;
 }
 cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 blocks, dim3 threads, void** arguments,
-                               std::size_t shared, cudaStream_t) {
-  return now().launch_kernel(kernel, blocks, threads, arguments, shared);
+                               std::size_t shared, cudaStream_t s) {
+  return now().launch_kernel(kernel, blocks, threads, arguments, shared, s);
 }
 cudaError_t cudaLaunchKernel(const void* function, dim3 blocks, dim3 threads, void** arguments,
-                             std::size_t shared, cudaStream_t) {
-  return now().launch_kernel(function, blocks, threads, arguments, shared);
+                             std::size_t shared, cudaStream_t s) {
+  return now().launch_kernel(function, blocks, threads, arguments, shared, s);
 }
 cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* c, const void* function,
                                 void** arguments) {
   for (unsigned k = 0; k < c->numAttrs; ++k)
     if (c->attrs[k].id == cudaLaunchAttributeClusterDimension)
       return now().fault(cudaErrorNotSupported, "the emulator lacks thread-block clusters");
-  return now().launch_kernel(function, c->gridDim, c->blockDim, arguments, c->dynamicSmemBytes);
+  return now().launch_kernel(function, c->gridDim, c->blockDim, arguments, c->dynamicSmemBytes,
+                             c->stream);
 }
 
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* out, const void* function) {

@@ -57,11 +57,22 @@ cudaError_t copy(void* to, const void* from, std::size_t size, cudaMemcpyKind ki
   return cudaSuccess;
 }
 
+cudaError_t set(void* p, int value, std::size_t size) {
+  if (now().sticky != cudaSuccess) return now().sticky;
+  if (size == 0) return cudaSuccess;
+  const range d = range_at(p, size);
+  if (!d.inside || d.written == nullptr) return outside("cudaMemset", p);
+  std::memset(d.data, value, size);
+  std::memset(d.written, 1, size);
+  return cudaSuccess;
+}
+
 }  // namespace
 
 extern "C" {
 
 cudaError_t cudaMalloc(void** out, std::size_t size) {
+  if (now().forbids()) return now().fail(cudaErrorStreamCaptureUnsupported);
   if (now().sticky != cudaSuccess) return now().sticky;
   if (size == 0) {
     *out = nullptr;
@@ -92,23 +103,24 @@ cudaError_t cudaFreeHost(void* p) {
 }
 
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t size, cudaMemcpyKind kind) {
+  if (now().forbids()) return now().fail(cudaErrorStreamCaptureUnsupported);
   return copy(to, from, size, kind);
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t size, cudaMemcpyKind kind,
-                            cudaStream_t) {
-  return copy(to, from, size, kind);
-}
-cudaError_t cudaMemset(void* p, int value, std::size_t size) {
-  if (now().sticky != cudaSuccess) return now().sticky;
-  if (size == 0) return cudaSuccess;
-  const range d = range_at(p, size);
-  if (!d.inside || d.written == nullptr) return outside("cudaMemset", p);
-  std::memset(d.data, value, size);
-  std::memset(d.written, 1, size);
+                            cudaStream_t s) {
+  const auto move = [=] { return copy(to, from, size, kind); };
+  if (!now().captures(s)) return move();
+  now().captured->second.push_back({cudaGraphNodeTypeMemcpy, move});
   return cudaSuccess;
 }
-cudaError_t cudaMemsetAsync(void* p, int value, std::size_t size, cudaStream_t) {
-  return cudaMemset(p, value, size);
+cudaError_t cudaMemset(void* p, int value, std::size_t size) {
+  return now().forbids() ? now().fail(cudaErrorStreamCaptureUnsupported) : set(p, value, size);
+}
+cudaError_t cudaMemsetAsync(void* p, int value, std::size_t size, cudaStream_t s) {
+  const auto fill = [=] { return set(p, value, size); };
+  if (!now().captures(s)) return fill();
+  now().captured->second.push_back({cudaGraphNodeTypeMemset, fill});
+  return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   *total = std::size_t{16} << 30, *free = *total - now().memory.live_bytes();

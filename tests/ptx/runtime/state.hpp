@@ -5,6 +5,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <functional>
 #include <list>
 #include <map>
 #include <optional>
@@ -32,6 +33,12 @@ struct call_configuration {
   cudaStream_t stream;
 };
 
+/// What a captured stream was asked to do.
+struct graph_node {
+  cudaGraphNodeType type;
+  std::function<cudaError_t()> run;
+};
+
 class state {
  public:
   device_memory memory;
@@ -40,6 +47,13 @@ class state {
   std::map<const void*, std::pair<std::uint64_t, std::size_t>> variables;  // address, size
   std::vector<call_configuration> configurations;
   std::uint32_t launches = 0;
+  std::optional<std::pair<cudaStream_t, std::vector<graph_node>>> captured{};
+
+  /// Whether work on this stream is being captured instead of done.
+  bool captures(cudaStream_t s) const { return captured.has_value() && captured->first == s; }
+  /// What a call that allocates or synchronises answers while a stream is captured.
+  bool forbids() const { return captured.has_value(); }
+
   int major = 8, minor = 0;  // of the device: what the program's PTX was made for
 
   /// Remembers an error for cudaGetLastError and hands it on.
@@ -53,7 +67,10 @@ class state {
 
   kernel& kernel_of(host_function& f);
   cudaError_t launch_kernel(const void* function, dim3 blocks, dim3 threads, void** arguments,
-                            std::size_t shared);
+                            std::size_t shared, cudaStream_t stream);
+
+  cudaError_t run_kernel(const kernel& k, dim3 blocks, dim3 threads, std::size_t shared,
+                         const std::vector<std::byte>& parameters);
 
   cudaError_t last = cudaSuccess, sticky = cudaSuccess;
 

@@ -25,14 +25,11 @@ cudaError_t cudaStreamDestroy(cudaStream_t s) {
   delete reinterpret_cast<char*>(s);
   return cudaSuccess;
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return now().fail(now().sticky); }
+cudaError_t cudaStreamSynchronize(cudaStream_t s) {
+  return now().fail(now().captures(s) ? cudaErrorStreamCaptureUnsupported : now().sticky);
+}
 cudaError_t cudaStreamQuery(cudaStream_t) { return now().fail(now().sticky); }
 cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }
-cudaError_t cudaStreamIsCapturing(cudaStream_t, cudaStreamCaptureStatus* status) {
-  *status = cudaStreamCaptureStatusNone;
-  return cudaSuccess;
-}
-
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* out, unsigned) {
   *out = reinterpret_cast<cudaEvent_t>(new double(0));
   return cudaSuccess;
