@@ -16,10 +16,11 @@ bool all_finite(view<const S> rewards, std::int64_t begin, std::int64_t end) {
 
 /// The advantage of a group of one.
 template <class S, class Isa, class Rule>
-status write_single(const Rule& rule, const advantage::batch_moments& batch, S reward, S& out) {
+HENCE_FN status write_single(const Rule& rule, const advantage::batch_moments& batch, S reward,
+                             S& out) {
   using V = num<double, Isa>;
   constexpr status condition = std::remove_cvref_t<decltype(rule.singleton)>::condition;
-  if (reward - reward != 0) {
+  if ((V(reward) - V(reward)).v != 0) {
     out = static_cast<S>(__builtin_nan(""));
     return status::non_finite | condition;
   }

@@ -62,6 +62,8 @@ template <class Isa> class unit_sum {
     low_ += n & 0xffffffff;
     high_ += n >> 32;
   }
+  /// Adds what other lanes have added. \param all the sum over the lanes of a number of this one.
+  template <class F> HENCE_FN void add_over_lanes(F&& all) { low_ = all(low_), high_ = all(high_); }
   HENCE_FN num<double, Isa> value() const {
     using V = num<double, Isa>;
     return V(static_cast<double>(high_ + (low_ >> 32))) * V(0x1p32) +
@@ -83,18 +85,25 @@ template <class S, class Isa> class measured_group {
                  F&& at)
       : grid_(grid_of(low, high)) {
     unit_sum<Isa> sum, squares;
-    at([&](V r) {
-      const V x = r + grid_.shift, y = x - grid_.base;
-      sum.add(static_cast<std::int64_t>(bits_of(x) - bits_of(grid_.base)));
-      squares.add(
-          static_cast<std::int64_t>(bits_of(fma(y, y, grid_.square)) - bits_of(grid_.square)));
-    });
+    at([&](V r) { add(r, sum, squares); });
+    finish(count, sum, squares, reads_squares, batch);
+  }
+  /// In two steps, where lanes share the rewards: each adds its own, then all finish.
+  HENCE_FN measured_group(V low, V high) : grid_(grid_of(low, high)) {}
+  HENCE_FN void add(V r, unit_sum<Isa>& sum, unit_sum<Isa>& squares) const {
+    const V x = r + grid_.shift, y = x - grid_.base;
+    sum.add(static_cast<std::int64_t>(bits_of(x) - bits_of(grid_.base)));
+    squares.add(
+        static_cast<std::int64_t>(bits_of(fma(y, y, grid_.square)) - bits_of(grid_.square)));
+  }
+  HENCE_FN void finish(V count, const unit_sum<Isa>& sum, const unit_sum<Isa>& squares,
+                       bool reads_squares, const advantage::batch_moments& batch) {
     moments = moments_of(grid_, count, sum.value(), squares.value(), reads_squares, mean_, batch);
   }
   /// r in units of `moments.unit`.
-  V scaled(V r) const { return r; }
+  HENCE_FN V scaled(V r) const { return r; }
   /// r - mu
-  V centred(V r) const { return ((r + grid_.shift) - grid_.base) - mean_; }
+  HENCE_FN V centred(V r) const { return ((r + grid_.shift) - grid_.base) - mean_; }
 
   advantage::moments<V> moments;
 

@@ -22,7 +22,7 @@ void run(launch& l) {
   else if (l.order.choose(2) == 0)
     std::reverse(waiting.begin(), waiting.end());  // the last is taken first
 
-  constexpr std::uint64_t turn = 1000000;
+  constexpr std::uint64_t turn = 100000;
   std::deque<std::unique_ptr<block>> running;
   std::unique_ptr<block> spare;
   while (!waiting.empty() || !running.empty()) {
