@@ -40,21 +40,24 @@ void run(const batch& b, std::int64_t stride, cudaStream_t stream) {
   });
 }
 
-/// What is wrong with boundaries in device memory is told, and no other group suffers.
-void run_malformed(cudaStream_t stream) {
-  const test::input<std::int64_t> cu({0, 4, -1, 9, 8});
+/// What is wrong with boundaries in device memory is told, and no sound group suffers.
+void run_malformed(const std::vector<std::int64_t>& boundaries, std::vector<float> wanted,
+                   cudaStream_t stream) {
+  const test::input<std::int64_t> cu(boundaries);
   const test::input<float> rewards({1, 0, 0, 1, 5, 6, 7, 8});
   const test::output<float> out(8);
   const test::output<hence::status> conditions(1);
   test::check(cudaMemset(out.get(), 0, 8 * sizeof(float)));
+  const auto n = static_cast<std::int64_t>(boundaries.size());
   hence::cuda::advantages(
       stream, hence::advantage::dr_grpo(hence::advantage::singleton_zero{}),
-      hence::groups{.cu_groups = hence::offsets(hence::view<const std::int64_t>(cu.get(), 5))},
+      hence::groups{.cu_groups = hence::offsets(hence::view<const std::int64_t>(cu.get(), n))},
       hence::view<const float>(rewards.get(), 8), hence::view<float>(out.get(), 8),
       conditions.get());
   test::check(cudaStreamSynchronize(stream));
   test::check(conditions.read()[0] == hence::status::malformed, "malformed boundaries");
-  test::check(out.read()[0] == 0.5f && out.read()[1] == -0.5f, "a sound group");
+  wanted.resize(8);
+  test::check(out.read() == wanted, "sound groups beside malformed ones");
 }
 
 void run_empty(cudaStream_t stream) {
@@ -79,7 +82,13 @@ int main() {
     run<hence::cuda::advantages_tuning{.threads = 32, .max_blocks = 3}>(b, 1, stream);
     run<hence::cuda::advantages_tuning{}>(b, 3, stream);
   }
-  run_malformed(stream), run_empty(stream);
+  const std::vector<float> first{0.5f, -0.5f, -0.5f, 0.5f};
+  run_malformed({0, 4, -1, 9, 8}, first, stream);
+  run_malformed({0, 4, 9}, first, stream);  // the last one beyond the end
+  run_malformed({0, 4, 7}, first, stream);  // before the end
+  run_malformed({1, 4, 8}, {0, 0, 0, 0, -1.5f, -0.5f, 0.5f, 1.5f}, stream);
+  run_malformed({-1, 4, 8}, {0, 0, 0, 0, -1.5f, -0.5f, 0.5f, 1.5f}, stream);
+  run_empty(stream);
   test::check(cudaStreamDestroy(stream));
   return test::result();
 }

@@ -3,6 +3,7 @@
 
 #include <hence/policy/advantage.hpp>
 
+#include <bit>
 #include <cmath>
 #include <random>
 #include <string>
@@ -15,13 +16,14 @@ struct batch {
   std::vector<float> rewards{};
 };
 
-/// Groups of any size: empty, of one, constant, with NaN, of huge and tiny rewards.
+/// Groups of any size: empty, of one, constant, with NaN, of rewards so large that advantages
+/// overflow.
 inline std::vector<batch> batches() {
   std::vector<batch> out;
   std::mt19937 random(7);
   const auto uniform = [&] { return static_cast<float>(random()) / 4294967296.0f; };
   const int sizes[] = {8, 1, 0, 16, 2, 33, 100, 7, 64, 3, 1000, 5, 31, 32, 1};
-  for (int kind = 0; kind < 5; ++kind) {
+  for (int kind = 0; kind < 6; ++kind) {
     batch b;
     int group = 0;
     for (const int n : sizes) {
@@ -30,7 +32,11 @@ inline std::vector<batch> batches() {
       for (int k = 0; k < n; ++k) {
         float r = kind == 0 ? static_cast<float>(random() % 2) : base + scale * (uniform() - 0.5f);
         if (group % 4 == 3) r = constant;
-        if (kind == 4 && k == 5 && group % 3 == 0) r = group % 2 == 0 ? NAN : -INFINITY;
+        // a NaN whose lowest bit alone is set, too
+        const float odd[] = {std::bit_cast<float>(0x7f800001u), -INFINITY, NAN, INFINITY};
+        if (kind == 4 && k == n - 1 && group % 3 == 0) r = odd[group / 3 % 4];
+        // finite rewards whose advantages are not: r - mu = 6e38; at either end of the group
+        if (kind == 5 && group % 2 == 0) r = (k == 0) == (group % 4 == 0) ? 3.4e38f : -3.4e38f;
         b.rewards.push_back(r);
       }
       b.cu.push_back(static_cast<std::int64_t>(b.rewards.size()));

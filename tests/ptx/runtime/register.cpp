@@ -3,7 +3,8 @@
 #include "../emulator/parse.hpp"
 #include "state.hpp"
 
-#include <cstdio>
+#include <fstream>
+#include <iterator>
 
 using ptx::now;
 
@@ -14,6 +15,20 @@ struct wrapper {  // __fatBinC_Wrapper_t
   const void* data;
   void* file;
 };
+
+/// The PTX in the file HENCE_PTX_SOURCE, if its kernels are this module's: for mutants.
+const std::string* substitute(std::string_view original) {
+  static const std::string text = [] {
+    const char* path = std::getenv("HENCE_PTX_SOURCE");
+    std::ifstream file(path == nullptr ? "" : path);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  }();
+  const auto first_entry = [](std::string_view t) {
+    const std::size_t at = t.find(".entry ");
+    return at == t.npos ? std::string_view() : t.substr(at, t.find('(', at) - at);
+  };
+  return !text.empty() && first_entry(text) == first_entry(original) ? &text : nullptr;
+}
 
 /// The PTX for HENCE_PTX_TARGET (sm_90a), else the first.
 std::string_view chosen(const std::vector<std::string_view>& texts) {
@@ -48,7 +63,11 @@ void** __cudaRegisterFatBinary(void* fat_binary) {
   ptx::loaded_module& m = now().modules.emplace_back();
   try {
     const auto texts = ptx::ptx_of(static_cast<wrapper*>(fat_binary)->data);
-    if (!texts.empty()) load(m, chosen(texts));
+    if (!texts.empty()) {
+      const std::string_view text = chosen(texts);
+      const std::string* other = substitute(text);
+      load(m, other == nullptr ? text : *other);
+    }
   } catch (const std::exception& e) {
     now().fault(cudaErrorInvalidPtx, e.what());
   }
