@@ -282,3 +282,100 @@ TEST_CASE("comparisons") {
   CHECK(compared("setp.lt.or.u32", 2, 1, ", %r") == 3);
   CHECK(compared("setp.lt.xor.u32", 1, 2, ", %r") == 2);
 }
+
+namespace {
+
+/// Every comparison of a type, on every pair of some values.
+template <class T> void comparisons(const std::string& type, const std::vector<T>& values) {
+  const auto bits = [](T x) {
+    if constexpr (std::is_same_v<T, float>)
+      return f(x);
+    else if constexpr (std::is_same_v<T, double>)
+      return g(x);
+    else
+      return static_cast<u64>(x);
+  };
+  for (const T a : values)
+    for (const T b : values) {
+      const bool less = a < b, equal = a == b, greater = a > b, number = less || equal || greater;
+      const auto expect = [&](const std::string& op, bool wanted) {
+        INFO(op << "." << type << " of " << a << " and " << b);
+        CHECK(compared("setp." + op + "." + type, bits(a), bits(b)) == (wanted ? 1 : 2));
+      };
+      expect("eq", equal), expect("ne", less || greater), expect("lt", less);
+      expect("le", less || equal), expect("gt", greater), expect("ge", greater || equal);
+      if constexpr (std::is_floating_point_v<T>) {
+        expect("equ", !number || equal), expect("neu", !equal), expect("ltu", !number || less);
+        expect("leu", !greater), expect("gtu", !number || greater), expect("geu", !less);
+        expect("num", number), expect("nan", !number);
+      } else {
+        const std::string width = "b" + type.substr(1);
+        CHECK(compared("setp.eq." + width, bits(a), bits(b)) == (equal ? 1 : 2));
+        CHECK(compared("setp.ne." + width, bits(a), bits(b)) == (equal ? 2 : 1));
+      }
+    }
+}
+
+}  // namespace
+
+TEST_CASE("every comparison of every type") {
+  comparisons<std::uint16_t>("u16", {0, 1, 0x8000});
+  comparisons<std::int16_t>("s16", {0, 1, -1});
+  comparisons<std::uint32_t>("u32", {0, 1, 0x80000000});
+  comparisons<std::int32_t>("s32", {0, 1, -1});
+  comparisons<std::uint64_t>("u64", {0, 1, u64{1} << 63});
+  comparisons<std::int64_t>("s64", {0, 1, -1});
+  comparisons<float>("f32", {0.0f, -0.0f, 1.0f, -2.0f, NAN, INFINITY});
+  comparisons<double>("f64", {0.0, -0.0, 1.0, -2.0, static_cast<double>(NAN)});
+}
+
+TEST_CASE("moves and selections keep the bits; logic of predicates") {
+  const u64 x = 0x8877665544332211;
+  for (const std::string type : {"u16", "s16", "u32", "s32", "f32", "u64", "s64", "f64"}) {
+    const u64 kept = type.ends_with("16") ? 0xffff : type.ends_with("32") ? 0xffffffff : ~u64{0};
+    CHECK((value("mov." + type, {x}) & kept) == (x & kept));
+  }
+  for (const std::string type :
+       {"b16", "u16", "s16", "b32", "u32", "s32", "f32", "b64", "u64", "s64", "f64"}) {
+    const u64 kept = type.ends_with("16") ? 0xffff : type.ends_with("32") ? 0xffffffff : ~u64{0};
+    for (const u64 third : {u64{0}, u64{1}}) {
+      const auto out = opcodes::run(
+          opcodes::module_of("ld.global.v2.u64 {%a, %b}, [%in];\nld.global.u64 %c, [%in+16];\n"
+                             "setp.ne.u64 %p, %c, 0;\nselp." +
+                             type +
+                             " %d, %a, %b, %p;\n"
+                             "st.global.u64 [%out], %d;"),
+          {x, ~x, third}, 1);
+      CHECK((out[0] & kept) == ((third != 0 ? x : ~x) & kept));
+    }
+  }
+  const auto logic = [](const std::string& op, u64 a, u64 b) {
+    return opcodes::run(
+        opcodes::module_of("ld.global.v2.u64 {%a, %b}, [%in];\nsetp.ne.u64 %p, %a, 0;\n"
+                           "setp.ne.u64 %q, %b, 0;\nmov.pred %r, %q;\n" +
+                           op + "\nselp.u64 %d, 1, 0, %r;\nst.global.u64 [%out], %d;"),
+        {a, b}, 1)[0];
+  };
+  for (const u64 a : {u64{0}, u64{1}})
+    for (const u64 b : {u64{0}, u64{1}}) {
+      CHECK(logic("and.pred %r, %p, %q;", a, b) == (a & b));
+      CHECK(logic("or.pred %r, %p, %q;", a, b) == (a | b));
+      CHECK(logic("xor.pred %r, %p, %q;", a, b) == (a ^ b));
+      CHECK(logic("not.pred %r, %p;", a, b) == 1 - a);
+      CHECK(logic("", a, b) == b);
+    }
+  pairs("and.b64", 64, [](u64 a, u64 b) { return a & b; });
+  pairs("and.b16", 16, [](u64 a, u64 b) { return a & b; });
+  pairs("or.b16", 16, [](u64 a, u64 b) { return a | b; });
+  pairs("or.b32", 32, [](u64 a, u64 b) { return a | b; });
+  pairs("xor.b32", 32, [](u64 a, u64 b) { return a ^ b; });
+  pairs("xor.b64", 64, [](u64 a, u64 b) { return a ^ b; });
+  pairs("shl.b64", 64, [](u64 a, u64 b) { return low(b) > 63 ? 0 : a << low(b); });
+  pairs("shr.b32", 32, [](u64 a, u64 b) { return low(b) > 31 ? 0 : low(a) >> low(b); });
+  CHECK(value("not.b64", {x}) == ~x);
+  CHECK(value("neg.f64", {g(0.0)}) == g(-0.0));
+  CHECK(value("add.f64", {g(1.5), g(2.0)}) == g(3.5));
+  CHECK(value("sub.rn.f64", {g(1.5), g(2.0)}) == g(-0.5));
+  CHECK(low(value("cvt.u32.u16", {0x12345})) == 0x2345);
+  CHECK(low(value("cvt.u32.u64", {x})) == low(x));
+}

@@ -69,6 +69,13 @@ TEST_CASE("votes, matches and reductions over a mask") {
   for (const u64 d : each("sub.s32 %b, 5, %x0;\nredux.sync.max.u32 %d, %b, -1;"))
     CHECK(d == 0xffffffff);
   for (const u64 d : each("redux.sync.or.b32 %d, %x0, -1;")) CHECK(d == 31);
+  for (const u64 d : each("redux.sync.and.b32 %d, %x0, -1;")) CHECK(d == 0);
+  for (const u64 d : each("redux.sync.xor.b32 %d, %x0, -1;")) CHECK(d == 0);
+  for (const u64 d : each("redux.sync.add.s32 %d, %x0, -1;")) CHECK(d == 496);
+  for (const u64 d : each("sub.s32 %b, 5, %x0;\nredux.sync.max.s32 %d, %b, -1;")) CHECK(d == 5);
+  for (const u64 d : each("add.u32 %b, %x0, 3;\nredux.sync.min.u32 %d, %b, -1;")) CHECK(d == 3);
+  for (const u64 d : each("activemask.b32 %d;")) CHECK(d == full);
+  for (const u64 d : each("elect.sync %d|%p, -1;")) CHECK(d == 0);
   const auto same = each("and.b32 %b, %x0, 3;\nmatch.any.sync.b32 %d, %b, -1;");
   for (u64 k = 0; k < 32; ++k) CHECK(same[k] == u64{0x11111111} << (k % 4));
   for (const u64 d : each("match.all.sync.b32 %d|%p, 7, -1;")) CHECK(d == full);
@@ -167,6 +174,54 @@ TEST_CASE("loads and stores of every width, and generic addresses") {
                "cvta.local.u64 %a, %a;\nld.u32 %d, [%a+4];\nmov.u64 %e, 1;") == pair{5, 1});
   CHECK(loaded("mov.b64 %a, {%in, 7};\nmov.b64 {%b, %d}, %a;\nmov.b32 {%e, _}, 0x50003;") ==
         pair{7, 3});
+}
+
+TEST_CASE("each width through each memory, alone and in vectors, whatever the order asked for") {
+  const u64 words[4] = {0x8899aabbccddeeff, 0x0011223344556677, 0x123456789abcdef0, 0xfedcba98};
+  for (const std::string where : {"global", "shared", "local"})
+    for (const std::string type : {"u8", "u16", "u32", "f32", "u64", "f64"})
+      for (const int n : {1, 2, 4}) {
+        const int size = type.ends_with("8")    ? 1
+                         : type.ends_with("16") ? 2
+                         : type.ends_with("32") ? 4
+                                                : 8;
+        if (size * n > 16) continue;
+        const std::string names[] = {"%a", "%b", "%c", "%d"};
+        std::string vector;
+        for (int k = 0; k < n; ++k) vector += (k == 0 ? "" : ", ") + names[k];
+        const std::string form = (n > 1 ? ".v" + std::to_string(n) : "") + "." + type;
+        if (n > 1) vector = "{" + vector + "}";
+        // in global memory the bytes go to the result themselves, else by way of the other memory
+        std::string body =
+            ".shared .align 16 .b8 s[64];\n.local .align 16 .b8 l[64];\n"
+            "ld.global" +
+            form + " " + vector + ", [%in];\n";
+        if (where != "global") {
+          const std::string at = where == "shared" ? "[s+16]" : "[l+16]";
+          body += "st." + where + form + " " + at + ", " + vector + ";\n";
+          for (int k = 0; k < n; ++k) body += "mov.u64 " + names[k] + ", 0;\n";
+          body += "ld." + where + form + " " + vector + ", " + at + ";\n";
+        }
+        body += "st.global.v2.u64 [%out], {0, 0};\nst.global" + form + " [%out], " + vector + ";";
+        const auto out = run(module_of(body), {words[0], words[1], words[2], words[3]}, 1);
+        u64 wanted[2] = {};
+        std::memcpy(wanted, words, static_cast<std::size_t>(size * n));
+        INFO(where << form);
+        CHECK(out == std::vector<u64>{wanted[0], wanted[1]});
+      }
+  for (const std::string order : {"relaxed.gpu", "acquire.gpu", "volatile", "weak"}) {
+    const std::string write = order == "acquire.gpu" ? "release.gpu" : order;
+    const auto out = run(module_of("mov.u64 %a, g;\nst." + write +
+                                       ".global.v2.u32 [%a], {7, 9};\n"
+                                       "membar.gl;\nfence.acq_rel.gpu;\nnanosleep.u32 5;\n"
+                                       "ld." +
+                                       order +
+                                       ".global.v2.u32 {%b, %c}, [%a];\n"
+                                       "st.global.v2.u64 [%out], {%b, %c};",
+                                   ".global .align 8 .b8 g[8] = {1, 2};\n"),
+                         {}, 1);
+    CHECK(out == std::vector<u64>{7, 9});
+  }
 }
 
 TEST_CASE("faults are found, and end the launch") {

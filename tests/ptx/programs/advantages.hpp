@@ -22,8 +22,9 @@ inline std::vector<batch> batches() {
   std::vector<batch> out;
   std::mt19937 random(7);
   const auto uniform = [&] { return static_cast<float>(random()) / 4294967296.0f; };
-  const int sizes[] = {8, 1, 0, 16, 2, 33, 100, 7, 64, 3, 1000, 5, 31, 32, 1};
-  for (int kind = 0; kind < 6; ++kind) {
+  const int sizes[] = {8,  1,    0, 16, 2,  33, 100, 7,   64,  3,  128,
+                       32, 1000, 5, 31, 32, 1,  129, 257, 128, 96, 385};
+  for (int kind = 0; kind < 7; ++kind) {
     batch b;
     int group = 0;
     for (const int n : sizes) {
@@ -34,7 +35,8 @@ inline std::vector<batch> batches() {
         if (group % 4 == 3) r = constant;
         // a NaN whose lowest bit alone is set, too
         const float odd[] = {std::bit_cast<float>(0x7f800001u), -INFINITY, NAN, INFINITY};
-        if (kind == 4 && k == n - 1 && group % 3 == 0) r = odd[group / 3 % 4];
+        if ((kind == 4 || kind == 6) && k == n - 1 && group % 2 == kind / 2 % 2)
+          r = odd[group / 2 % 4];
         // finite rewards whose advantages are not: r - mu = 6e38; at either end of the group
         if (kind == 5 && group % 2 == 0) r = (k == 0) == (group % 4 == 0) ? 3.4e38f : -3.4e38f;
         b.rewards.push_back(r);
