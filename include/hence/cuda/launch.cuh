@@ -70,14 +70,23 @@ void check(cudaError_t code, const char* call,
 }
 
 /// Launches a kernel on a stream. Unlike `<<<>>>`, it reports its own error and not an earlier one.
+/// \param shared bytes of dynamic shared memory a block.
 template <class... Parameters, class... Arguments>
-void launch(const char* name, void (*kernel)(Parameters...), std::int64_t blocks, int threads,
-            stream s, const std::source_location& where, Arguments&&... arguments) {
+void launch_with_shared(const char* name, void (*kernel)(Parameters...), std::int64_t blocks,
+                        int threads, std::int64_t shared, stream s,
+                        const std::source_location& where, Arguments&&... arguments) {
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(static_cast<unsigned>(blocks));
   config.blockDim = dim3(static_cast<unsigned>(threads));
+  config.dynamicSmemBytes = static_cast<std::size_t>(shared);
   config.stream = s;
   check(cudaLaunchKernelEx(&config, kernel, static_cast<Arguments&&>(arguments)...), name, where);
+}
+template <class... Parameters, class... Arguments>
+void launch(const char* name, void (*kernel)(Parameters...), std::int64_t blocks, int threads,
+            stream s, const std::source_location& where, Arguments&&... arguments) {
+  launch_with_shared(name, kernel, blocks, threads, 0, s, where,
+                     static_cast<Arguments&&>(arguments)...);
 }
 
 }  // namespace hence::inline v0::cuda

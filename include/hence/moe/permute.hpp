@@ -81,10 +81,12 @@ void check_sorted_order(const moe::permutation& p, std::int64_t slots) {
                        << slots - 1);
 }
 
+/// All but what the ids say: those may lie on a device.
 template <class Id>
-[[gnu::always_inline]] inline void check_permutation(const view<const Id, 2>& ids,
-                                                     std::int64_t experts, std::int64_t align,
-                                                     const moe::permutation& out) {
+[[gnu::always_inline]] inline void check_permutation_arrays(const view<const Id, 2>& ids,
+                                                            std::int64_t experts,
+                                                            std::int64_t align,
+                                                            const moe::permutation& out) {
   const std::int64_t tokens = ids.extent[0], k = ids.extent[1];
   if (experts < 1) refuse(message() << "hence: experts is " << experts << ", expected 1 or more");
   if (align < 1) refuse(message() << "hence: align is " << align << ", expected 1 or more");
@@ -114,6 +116,14 @@ template <class Id>
     check_apart(names[i], written[i], "ids", range_of(ids));
     for (int j = 0; j < i; ++j) check_apart(names[i], written[i], names[j], written[j]);
   }
+}
+
+template <class Id>
+[[gnu::always_inline]] inline void check_permutation(const view<const Id, 2>& ids,
+                                                     std::int64_t experts, std::int64_t align,
+                                                     const moe::permutation& out) {
+  check_permutation_arrays(ids, experts, align, out);
+  const std::int64_t tokens = ids.extent[0], k = ids.extent[1];
   // ids come from elsewhere: one pass before anything is written
   for (std::int64_t t = 0; t < tokens; ++t) {
     bool sound = true;

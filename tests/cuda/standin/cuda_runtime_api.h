@@ -44,6 +44,7 @@ inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z,
 
 struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
+  std::size_t dynamicSmemBytes;
   cudaStream_t stream;
 };
 
