@@ -158,6 +158,9 @@ template <class T, class Isa = native_isa> struct num {
   friend HENCE_FN constexpr num abs(num a) {
     if constexpr (std::same_as<T, float>) {
       return {__builtin_bit_cast(float, __builtin_bit_cast(std::int32_t, a.v) & 0x7fffffff)};
+    } else if constexpr (std::same_as<T, double>) {  // no sum: on a device its rounding has no name
+      return {
+          __builtin_bit_cast(double, __builtin_bit_cast(std::int64_t, a.v) & 0x7fffffffffffffff)};
     } else {
       return {a.v < T(0) ? -a.v : a.v + T(0)};
     }
