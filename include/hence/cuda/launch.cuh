@@ -69,8 +69,8 @@ void check(cudaError_t code, const char* call,
   std::abort();
 }
 
-/// Launches a kernel on a stream. Unlike `<<<>>>`, it reports its own error and not an earlier one.
-/// \param shared bytes of dynamic shared memory a block.
+/// Launches a kernel on a stream, with `shared` bytes of dynamic shared memory a block. Unlike
+/// `<<<>>>`, it reports its own error and not an earlier one.
 template <class... Parameters, class... Arguments>
 void launch_with_shared(const char* name, void (*kernel)(Parameters...), std::int64_t blocks,
                         int threads, std::int64_t shared, stream s,
@@ -82,6 +82,7 @@ void launch_with_shared(const char* name, void (*kernel)(Parameters...), std::in
   config.stream = s;
   check(cudaLaunchKernelEx(&config, kernel, static_cast<Arguments&&>(arguments)...), name, where);
 }
+/// The same without dynamic shared memory.
 template <class... Parameters, class... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), std::int64_t blocks, int threads,
             stream s, const std::source_location& where, Arguments&&... arguments) {

@@ -179,7 +179,8 @@ template <class S = float> [[gnu::always_inline]] constexpr auto ppo(S epsilon) 
   return policy_loss{ratio::token{}, clip::two_sided<S>{S(1) - epsilon, S(1) + epsilon}, kl::none{},
                      aggregate::token_mean{}};
 }
-/// Dual-clip PPO. arXiv:1912.09729 eq. 5. \param c above 1: for A < 0 the loss is at most c |A|.
+/// Dual-clip PPO. arXiv:1912.09729 eq. 5. \param epsilon the clip range. \param c above 1: for
+/// A < 0 the loss is at most c |A|.
 template <class S = float> [[gnu::always_inline]] constexpr auto dual_clip(S epsilon, S c) {
   static_assert(check_number<S>());
   return policy_loss{ratio::token{}, clip::dual<S>{S(1) - epsilon, S(1) + epsilon, c}, kl::none{},

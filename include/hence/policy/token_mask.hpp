@@ -124,7 +124,7 @@ struct eligible_unclipped {
   double low, high;  ///< bounds of the ratio: those of the loss's `clip::two_sided`
   static constexpr bool reads_old = true;
   void check() const { clip::check_bounds("eligible_unclipped", low, high); }
-  /// \param t a policy token of the row. \param a its advantage.
+  /// Whether policy token t of the row, of advantage a, may be drawn.
   template <class S>
   HENCE_FN bool operator()(const detail::row_data<S>& row, std::int64_t t, S a) const {
     const S r = exp(num<S>(row.logp[t]) - num<S>(row.old[t])).v;
