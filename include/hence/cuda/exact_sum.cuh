@@ -8,7 +8,7 @@
 #include <hence/core/sum_lanes.hpp>
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
-#  error "hence: kernels need sm_80 or newer"
+#  error "hence: kernels need sm_80 or newer (with CMake, set CMAKE_CUDA_ARCHITECTURES)"
 #endif
 
 namespace hence::inline v0::cuda::detail {
