@@ -64,7 +64,7 @@ void check_layouts(const Gemm& gemm, double tolerance, std::int64_t deep = 41) {
 
 /// Libraries want a stride of 1, and say so.
 template <class Gemm> void check_refusals(const Gemm& gemm) {
-  std::vector<float> x(64), scratch(std::size_t(Gemm::scratch_floats));
+  std::vector<float> x(64), scratch(static_cast<std::size_t>(Gemm::scratch_floats));
   const auto refusal = [&](const view<const float, 2>& a, const view<const float, 2>& b) {
     try {
       gemm(a, b, view<float, 2>(x.data() + 48, 2, 3), update::overwrite, scratch.data());
