@@ -179,3 +179,15 @@ TEST_CASE("the masks of a row: absent ones fall back") {
   CHECK(!layout(r).masks_of(0).policy_live(1));
   CHECK(layout(r).masks_of(0).metric_live(1));
 }
+
+TEST_CASE("a row is all live without masks, and has one role without those of roles") {
+  const std::uint8_t live = 1;
+  hence::detail::row_masks none, response, policy, kl, metric;
+  response.response = &live, policy.policy = &live, kl.kl = &live, metric.metric = &live;
+  CHECK((none.all_live() && none.one_role()));
+  CHECK((!response.all_live() && response.one_role()));
+  for (const auto& m : {policy, kl, metric}) {
+    CHECK(!m.all_live());
+    CHECK(!m.one_role());
+  }
+}

@@ -176,3 +176,10 @@ TEST_CASE("matrices one after the other") {
   CHECK(c.data == v.data());
   CHECK(hence::detail::range_of(c).bytes == 96);
 }
+
+TEST_CASE("no element, no byte") {
+  float x[4];
+  CHECK(hence::detail::range_of(hence::view<float>(x, 0)).bytes == 0);
+  CHECK(hence::detail::range_of(hence::view<float, 2>(x, 2, 0)).bytes == 0);
+  CHECK(hence::detail::range_of(hence::view<float, 2>(x, 2, 2)).bytes == 16);
+}

@@ -143,6 +143,11 @@ TEST_CASE("GDPO: constant sums, groups of one, bad rewards, bad input") {
   const gdpo raw{{1.0, 0.0}, 0.0, 0.0, singleton_raw{}};
   CHECK(std::isfinite(run_gdpo(cpu{}, raw, ones, rare, 2, &s).back()));
   CHECK(s == status::ok);
+  const std::vector<double> huge{1e200, 0, -1e200, 0};
+  for (const double y : run_gdpo(reference<double>{}, gdpo{{1e200, 1.0}, 0.0, 0.0, singleton_raw{}},
+                                 {0, 1, 2}, huge, 2, &s))
+    CHECK(std::isnan(y));
+  CHECK(s == status::non_finite);
   // the least and the greatest sum far apart in size, and all sums far from 0
   for (const std::vector<float>& sums : {std::vector<float>{-3e6f, 1, 2, 4},
                                          {3e6f, -1, -2, -4},

@@ -278,3 +278,7 @@ TEST_CASE("a group of one under a batch's scale: r/(s + eps), and GPG's alpha wi
   const auto gpg = group_baseline{baseline_group{}, scale_nonzero{}, singleton_raw{}};
   CHECK(run<float>(cpu{}, gpg, cu, std::vector<float>(3, 0.0f)) == std::vector<float>(3, 0.0f));
 }
+
+TEST_CASE("a group of one as any other keeps what its rule gave") {
+  CHECK(singleton_as_group{}(hence::num<double>(3.0)).v == 3);
+}

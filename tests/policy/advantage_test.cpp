@@ -320,6 +320,11 @@ TEST_CASE("bits do not depend on how large the call is: stores past the caches")
     CHECK(same_bits(run<float>(cpu{}, rule, cu, r), want));
     reversed_pool pool{3};
     CHECK(same_bits(run<float>(cpu{pool}, rule, cu, r), want));
+    std::vector<float> room(r.size() + 16);
+    float* aligned = room.data();
+    while (reinterpret_cast<std::uintptr_t>(aligned) % 64 != 0) ++aligned;
+    advantages(cpu{}, rule, groups{.cu_groups = cu}, r, view<float>(aligned, cu.back()));
+    CHECK(std::memcmp(aligned, want.data(), 4 * want.size()) == 0);
     std::vector<float> shifted(r.size() + 1);  // not aligned
     advantages(cpu{}, rule, groups{.cu_groups = cu}, r, view<float>(shifted.data() + 1, cu.back()));
     CHECK(std::memcmp(shifted.data() + 1, want.data(), 4 * want.size()) == 0);
@@ -519,6 +524,13 @@ TEST_CASE("what is refused, with its message, before anything is written") {
     CHECK(advantages(cpu{}, rule, batch, rewards, fields) == status::ok);
     CHECK(joint == std::vector<float>{1, 0, 1, 0, 1, 0, 1, 0});
   }
+  refused("hence: out overlaps rewards, expected separate arrays of 1 rows", [&] {
+    const std::vector<std::int64_t> one{0, 1};
+    view<const float> same(r.data(), 1);
+    view<float> still(r.data(), 1);
+    same.stride[0] = still.stride[0] = 0;
+    advantages(cpu{}, rule, groups{.cu_groups = one}, same, still);
+  });
   refused("hence: out overlaps rewards, expected separate arrays of 1 rows", [&] {
     const std::vector<std::int64_t> one{0, 1};
     advantages(cpu{}, rule, groups{.cu_groups = one}, view<const float>(r.data(), 1),

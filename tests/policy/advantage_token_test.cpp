@@ -326,6 +326,11 @@ TEST_CASE("returns beyond float's range, a pool that finds them, and a batch wit
                          {.token_rewards = per_token<const float>(values)}, a,
                          as_rewards) == status::non_finite);
   CHECK(std::isinf(as_rewards[0]));
+  std::vector<float> given_back{7, 7};
+  const std::vector<float> given{1, 2};
+  CHECK(token_advantages(cpu{}, as_given{}, whiten_none{}, b, {.token_rewards = given}, a,
+                         given_back) == status::ok);
+  CHECK(given_back == given);
   const padded nothing{.rows = 0, .width = 4};
   CHECK(token_advantages(cpu{}, reinforce_plus_plus{1.0, hole_skip{}}, whiten_none{}, nothing, {},
                          per_token<float>(view<float, 2>(a.data(), 0, 4))) == status::empty);

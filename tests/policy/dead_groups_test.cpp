@@ -152,6 +152,8 @@ TEST_CASE("nothing kept is empty; what does not fit is refused") {
   const hence::per_token<std::uint8_t> out(kept);
   const std::vector<std::int64_t> three{0, 3}, falling{0, 2, 1};
   CHECK(says(one, of, -1.0, out) == "hence: tolerance is -1, expected a finite number, 0 or more");
+  CHECK(says(one, of, HUGE_VAL, out) ==
+        "hence: tolerance is inf, expected a finite number, 0 or more");
   CHECK(says(one, of, std::nan(""), out).starts_with("hence: tolerance is nan"));
   CHECK(says(one, hence::view<const float>(), 0.0, out) ==
         "hence: rewards is null, expected 2 rows");

@@ -96,7 +96,7 @@ TEST_CASE("the constants of the other papers") {
   CHECK(recipe::vespo<double>().surrogate.lambda_neg == 2);
   CHECK(recipe::kimi_k1_5(0.1).surrogate.beta == 0.1);
   CHECK(recipe::kimi_k1_5_per_token(0.1).surrogate.beta == 0.1);
-  CHECK(is<decltype(recipe::intellect_2().surrogate), clip::upper_bound<float>>);
+  CHECK(recipe::intellect_2().surrogate.delta == 4.0f);
   const auto v3 = recipe::deepseek_v3_2(0.2, 0.001, 0.5);
   CHECK(is<decltype(v3.kl), kl::k3<double, kl::ratio_weighted>>);
   CHECK(v3.gate.threshold == 0.5);

@@ -74,7 +74,7 @@ template <class Isa, int N> class lot {
     taken_ = 0;
     if (i == end || (sorted && common_size<Isa>(cu, i, end, groups, rewards) != N)) return i;
     if constexpr (N == 0) return take_any(cu, i, end, rewards);
-    first_ = &rewards[cu[i]];
+    first_ = &rewards[cu[i]];  // no test: as `return` in advantages
     taken_ = static_cast<int>(end - i < groups ? end - i : groups);
     return i + taken_;
   }

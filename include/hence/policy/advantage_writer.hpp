@@ -26,7 +26,7 @@ template <class Vector> HENCE_FN void stream_register(Vector x, float* to) {
     return;
   }
 #endif
-  __builtin_memcpy(to, &x, sizeof(x));
+  __builtin_memcpy(to, &x, sizeof(x));  // no test: where a register has 8 bytes
 }
 
 /// A place for rows. Whole registers may be written, since the rows after them come later.
