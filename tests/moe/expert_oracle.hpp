@@ -95,7 +95,8 @@ template <class S, class To, class Of> void set_matrices(To& to, Of& of, const l
 }
 
 template <class S> bool same(const std::vector<S>& a, const std::vector<S>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(S)) == 0;
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(S)) == 0);
 }
 template <class S> bool same_gradients(const outcome<S>& a, const outcome<S>& b) {
   return same(a.x, b.x) && same(a.weights, b.weights) && same(a.gate, b.gate) && same(a.up, b.up) &&
