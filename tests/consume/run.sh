@@ -44,7 +44,7 @@ for main in "$root"/examples/*/main.cpp; do
   cp -r "$(dirname "$main")" "$work/$example"
   if [ -e "$work/$example/tests.cmake" ]; then # its run takes minutes unoptimised: built, asked for help
     build "$work/$example" "$example installed" "" "-DCMAKE_PREFIX_PATH=$prefix" -DCMAKE_BUILD_TYPE=Debug
-    "$work/build $example installed/${example#*_}" --help >/dev/null
+    "$work/build $example installed/$example" --help >/dev/null
     cmake -S "$work/$example" -B "$work/build $example fetched" "-DFETCHCONTENT_SOURCE_DIR_HENCE=$root" >/dev/null
     continue
   fi
