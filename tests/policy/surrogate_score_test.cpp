@@ -154,3 +154,14 @@ TEST_CASE("what is just accepted, and what is just refused") {
     CHECK(!accepts(clip::dro{x}));
   }
 }
+
+TEST_CASE("DRO through the log-ratio, at every level") {
+  check_family({.surrogate = rule::dro_log_ratio, .a = 0.5},
+               []<class S>() { return token_loss(clip::dro_log_ratio{S(0.5)}); });
+  check_family({.at = family::level::sequence, .surrogate = rule::dro_log_ratio, .a = 0.5},
+               []<class S>() {
+                 return hence::policy_loss{hence::ratio::sequence{}, clip::dro_log_ratio{S(0.5)},
+                                           hence::kl::none{}, hence::aggregate::token_mean{}};
+               });
+  CHECK_THROWS_AS((clip::dro_log_ratio<float>{-1.0f}.check()), std::invalid_argument);
+}
