@@ -86,16 +86,21 @@ template <class S = float> struct vespo {
 };
 template <class S> vespo(S, S, S, S) -> vespo<S>;
 
-/// -(A log pi - beta (log r)^2 / 2): direct reward optimization, arXiv:2405.19107; Kimi
-/// k1.5, arXiv:2501.12599, whose tau is beta. Not 0 where A = 0.
+/// 1/2 beta l^2, l = log r of the token or the row.
+template <class S> HENCE_FN constexpr auto dro_penalty(const auto& log_ratio, S beta) {
+  using V = hence::detail::plain_t<std::remove_cvref_t<decltype(log_ratio)>>;
+  return log_ratio * log_ratio * (V(S(0.5)) * V(beta));
+}
+
+/// 1/2 beta (log r)^2 - A log pi: direct reward optimization, arXiv:2405.19107; Kimi k1.5 as ROLL
+/// has it, whose tau is beta. Not 0 where A = 0.
 template <class S = float> struct dro {
   static_assert(!std::integral<S>, "hence: beta is a floating-point number: write 0.1f");
   using scalar = S;
   S beta;
   static constexpr bool gradient_follows_value = true;
   HENCE_FN constexpr auto operator()(const auto& t) const {
-    using V = std::remove_cvref_t<decltype(t.advantage)>;
-    return t.log_ratio * t.log_ratio * (V(S(0.5)) * V(beta)) - t.advantage * t.logp;
+    return dro_penalty(t.log_ratio, beta) - t.advantage * t.logp;
   }
   [[gnu::always_inline]] void check() const {
     if (!(beta >= S(0)) || beta > S(1e6))
@@ -114,8 +119,7 @@ template <class S = float> struct dro_log_ratio {
   S beta;
   static constexpr bool gradient_follows_value = true;
   HENCE_FN constexpr auto operator()(const auto& t) const {
-    using V = std::remove_cvref_t<decltype(t.advantage)>;
-    return t.log_ratio * t.log_ratio * (V(S(0.5)) * V(beta)) - t.advantage * t.log_ratio;
+    return dro_penalty(t.log_ratio, beta) - t.advantage * t.log_ratio;
   }
   [[gnu::always_inline]] void check() const { dro<S>{beta}.check(); }
 };
