@@ -1,7 +1,7 @@
 // The nucleus by estimates and a few exact weights against the full search over the row, bit by
 // bit, on rows made to mislead the estimates.
 #include <doctest/doctest.h>
-#include <hence/logits/sample.hpp>
+#include "sample_drawn.hpp"
 
 #include <cmath>
 #include <cstring>
@@ -12,31 +12,8 @@ namespace {
 
 using namespace hence;
 constexpr float inf = std::numeric_limits<float>::infinity();
-
-struct drawn {
-  std::vector<std::uint8_t> kept;
-  std::int64_t token = -7;
-  float logp = -7;
-  status found = status::ok;
-  bool operator==(const drawn& o) const {
-    return kept == o.kept && token == o.token && std::memcmp(&logp, &o.logp, 4) == 0 &&
-           found == o.found;
-  }
-};
-
-template <class Executor, class T>
-drawn run(const Executor& executor, const sample_rule& rule, const std::vector<T>& x, float u) {
-  drawn d;
-  const auto columns = static_cast<std::int64_t>(x.size());
-  d.kept.assign(x.size(), 77);
-  std::vector<std::byte> memory(static_cast<std::size_t>(sample_bytes(columns)));
-  d.found = sample(executor, rule, view<const T, 2>(x.data(), 1, columns), view<const float>(&u, 1),
-                   {.token = view<std::int64_t>(&d.token, 1),
-                    .logp = view<float>(&d.logp, 1),
-                    .kept = view<std::uint8_t, 2>(d.kept.data(), 1, columns)},
-                   memory);
-  return d;
-}
+using drawing::drawn;
+using drawing::run;
 
 /// Rows by kind; -1 after the last.
 int fill(int kind, std::vector<float>& x, std::mt19937& random) {

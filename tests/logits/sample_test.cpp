@@ -1,8 +1,8 @@
 // The sampler against its definition by a full sort in long double; ties; the distribution of its
 // draws; refusals.
 #include <doctest/doctest.h>
-#include <hence/logits/sample.hpp>
 #include <hence/threads/pool.hpp>
+#include "sample_drawn.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -19,28 +19,8 @@ namespace {
 using namespace hence;
 constexpr float inf = std::numeric_limits<float>::infinity();
 using real = long double;
-
-struct drawn {
-  std::vector<std::uint8_t> kept;
-  std::int64_t token = -7;
-  float logp = -7, full = -7;
-  status found = status::ok;
-};
-
-template <class Executor, class T>
-drawn run(const Executor& executor, const sample_rule& rule, const std::vector<T>& x, float u) {
-  drawn d;
-  const auto columns = static_cast<std::int64_t>(x.size());
-  d.kept.assign(x.size(), 77);
-  std::vector<std::byte> memory(static_cast<std::size_t>(sample_bytes(columns)));
-  d.found = sample(executor, rule, view<const T, 2>(x.data(), 1, columns), view<const float>(&u, 1),
-                   {.token = view<std::int64_t>(&d.token, 1),
-                    .logp = view<float>(&d.logp, 1),
-                    .logp_full = view<float>(&d.full, 1),
-                    .kept = view<std::uint8_t, 2>(d.kept.data(), 1, columns)},
-                   memory);
-  return d;
-}
+using drawing::drawn;
+using drawing::run;
 
 /// The definition. `gap`: how far the nearest boundary is, as a share.
 struct expected {

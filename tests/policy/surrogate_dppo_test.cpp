@@ -16,6 +16,13 @@ template <class Rule> auto token_loss(const Rule& r) {
                             hence::aggregate::token_mean{}};
 }
 
+/// What the rules read of a token.
+template <class V> struct token {
+  hence::dual<V, V, hence::zero> ratio;
+  hence::dual<V, hence::zero, hence::one> logp;
+  V anchor, advantage;
+};
+
 }  // namespace
 
 TEST_CASE("DPPO with total variation") {
@@ -42,14 +49,9 @@ TEST_CASE("DPPO with the binary KL") {
 
 TEST_CASE("the trust region binds on one side only, and a certain token is inside it") {
   using V = hence::num<float>;
-  struct token {
-    hence::dual<V, V, hence::zero> ratio;
-    hence::dual<V, hence::zero, hence::one> logp;
-    V anchor, advantage;
-  };
   const auto value = [](const auto& rule, float p, float q, float a) {
     const V r = exp(V(p) - V(q));
-    return rule(token{{r, r, {}}, {V(p), {}, {}}, V(q), V(a)}).value.v;
+    return rule(token<V>{{r, r, {}}, {V(p), {}, {}}, V(q), V(a)}).value.v;
   };
   const clip::dppo_tv tv{0.1f, 0.2f, clip::through_ratio{}};
   const clip::dppo_kl kl{0.05f, 0.05f, clip::through_ratio{}};
@@ -69,13 +71,8 @@ TEST_CASE("the trust region binds on one side only, and a certain token is insid
 
 TEST_CASE("a token on the edge of the trust region is inside it") {
   using V = hence::num<double>;
-  struct token {
-    hence::dual<V, V, hence::zero> ratio;
-    hence::dual<V, hence::zero, hence::one> logp;
-    V anchor, advantage;
-  };
   const auto is_kept = [](const auto& rule, double p, double q, double a) {
-    return rule(token{{V(1.0), V(1.0), {}}, {V(p), {}, {}}, V(q), V(a)}).value.v != 0;
+    return rule(token<V>{{V(1.0), V(1.0), {}}, {V(p), {}, {}}, V(q), V(a)}).value.v != 0;
   };
   const clip::through_ratio form{};
   for (const double q : {-0.5, -3.0})
