@@ -12,6 +12,11 @@ using reward::match;
 
 namespace {
 
+/// The strict rules, but that 17*23 is 391.
+constexpr reward::answer_rules evaluated_or_not{
+    reward::percents::hundredths, reward::units::must_agree, reward::unevaluated::accepted,
+    reward::lists::in_order};
+
 /// Judges a table of cases; how many there were.
 template <std::size_t N> int judge_table(const fixture::answer_case (&cases)[N]) {
   for (const fixture::answer_case& c : cases) {
@@ -31,6 +36,15 @@ template <std::size_t N> int judge_table(const fixture::answer_case (&cases)[N])
     // what is equal to itself: everything but nothing
     if (*c.reference != '\0' && c.equal)
       CHECK(is_match(compare_answers(c.reference, c.reference, answer::math)));
+    for (const char* s : {c.answer, c.reference})
+      CHECK_MESSAGE(is_match(compare_answers(s, s, answer::strict)) ==
+                        is_match(compare_answers(s, s, answer::math)),
+                    "strict, against itself: " << s);
+    // rules that accept what is left to compute do not ask which of the two is the reference
+    for (const reward::answer_rules& rules : {answer::math, evaluated_or_not})
+      CHECK_MESSAGE(is_match(compare_answers(c.answer, c.reference, rules)) ==
+                        is_match(compare_answers(c.reference, c.answer, rules)),
+                    "turned: " << shown);
   }
   return static_cast<int>(N);
 }
@@ -54,6 +68,24 @@ TEST_CASE("how two answers are equal") {
   CHECK(how("2", "$$") == match::different);  // a text of two dollars, which normalises to nothing
   CHECK(how("2", "  ") == match::no_reference);
   CHECK(how("", "") == match::no_reference);
+}
+
+TEST_CASE("what is left to compute is its own form, and a reference may be left to compute") {
+  for (const char* s : {"10^{23}", "2^3 \\cdot 3^2 \\cdot 5", "3 \\cdot \\sqrt{2}", "10^{-3}",
+                        "5^{2}", "4/2", "17*23 \\text{ cm}", "50\\%+1\\%", "\\{2^3, 1\\}"}) {
+    const std::string shown = s;
+    CHECK_MESSAGE(is_match(compare_answers(s, s, answer::strict)), shown);
+    CHECK_MESSAGE(is_match(compare_answers(" " + shown, shown + ".", answer::strict)), shown);
+  }
+  CHECK(compare_answers("10^{23}", "10^{23}", answer::strict) == match::same_form);
+  CHECK(compare_answers("(2^3, 1)", "(2^{3}, 1)", answer::strict) == match::same_parts);
+  CHECK(compare_answers("1000", "10^3", answer::strict) == match::same_value);
+  CHECK(compare_answers("10^3", "1000", answer::strict) == match::different);
+  CHECK(compare_answers("10^3", "10^4", answer::strict) == match::different);
+  CHECK(compare_answers("4/2", "\\frac{4}{2}", answer::strict) == match::different);
+  // texts that agree by their spaces do not make two values one
+  CHECK(compare_answers("3\\,1/2", "31/2", answer::strict) == match::different);
+  CHECK(compare_answers("2*3\\,1/2", "2*31/2", answer::strict) == match::different);
 }
 
 TEST_CASE("the rules, one by one") {

@@ -47,6 +47,18 @@ constexpr bool same_quantity(const basic_quantity<Value>& a, const basic_quantit
   return plain || scaled;
 }
 
+/// Two answers that are numbers. What is left to compute is no number under `refused`, but the same
+/// value written the same way is the same answer.
+template <class Isa, class Value>
+constexpr match compare_quantities(const basic_quantity<Value>& x, text a,
+                                   const basic_quantity<Value>& y, text b, answer_rules rules) {
+  if (same_quantity<Isa>(x, y, rules)) return match::same_value;
+  const bool refused = rules.sums == unevaluated::refused;
+  rules.sums = unevaluated::accepted;
+  return refused && same_quantity<Isa>(x, y, rules) && same_text<Isa>(a, b) ? match::same_form
+                                                                            : match::different;
+}
+
 template <class> inline constexpr bool has_rules = false;
 
 inline constexpr std::size_t longest_unordered = 4096;  // bytes: each part meets each other
@@ -171,10 +183,7 @@ constexpr match compare_sums(const read_answer& a, const read_answer& b, answer_
   };
   const basic_quantity<exact_sum> x = sum_of(a), y = sum_of(b);
   if (!x.ok() || !y.ok()) return match::no_answer;
-  if (same_quantity<Isa>(x, y, rules)) return match::same_value;
-  // 2(1 + sqrt(3)) is left to compute but may be what was asked for: as a text
-  const bool refused = rules.sums == unevaluated::refused && x.operations > 0 && x.value.terms > 1;
-  return refused && same_text<Isa>(a.clean, b.clean) ? match::same_form : match::different;
+  return compare_quantities<Isa>(x, a.clean, y, b.clean, rules);
 }
 
 template <class Isa>
@@ -185,7 +194,7 @@ constexpr match compare(const read_answer& a, const read_answer& b, answer_rules
     return choice_letter(a.clean) == letter ? match::same_choice : match::different;
   if (a.name != '\0' && b.name != '\0' && a.name != b.name) return match::different;
   if (a.number.ok() && b.number.ok())
-    return same_quantity<Isa>(a.number, b.number, rules) ? match::same_value : match::different;
+    return compare_quantities<Isa>(a.number, a.clean, b.number, b.clean, rules);
   if (const match sums = compare_sums<Isa>(a, b, rules); sums != match::no_answer) return sums;
   // a number is never a text: what has a value and what has none differ
   if (depth < 3 && a.number.ok() == b.number.ok()) {
