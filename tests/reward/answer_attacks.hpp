@@ -182,6 +182,10 @@ inline constexpr answer_case answer_attacks[] = {
     {"\\$5\\$", "\\$5", no},
     {"5\\$6", "56", no},
     {"\\$5\\%", "5", no},
+    {"5 \\text{ cm}", "5\\%", no},
+    {"5\\%", "5 \\text{ cm}", no},
+    {"\\$5", "5\\%", no},
+    {"5\\%", "\\$0.05", no},
     // what is left to compute, under the strict rules
     {"\\sqrt{152881}", "391", yes, strict_differs},
     {"391", "\\sqrt{152881}", yes},

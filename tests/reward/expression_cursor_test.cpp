@@ -46,7 +46,9 @@ TEST_CASE("symbols are seen and not taken; plain arithmetic has four") {
   CHECK(peeked(" + 5", true, 2) == symbol::plus);
   CHECK(peeked("\\left\\times", true, 11) == symbol::times);
   CHECK(peeked("\\pi", true, 3) == symbol::pi);
-  CHECK(peeked("\u00B2", true, 2) == symbol::square);
+  CHECK(peeked("\u00B2", true, 2) == symbol::raised);
+  CHECK(peeked(" \u207B\u2074\u20700", true, 10) == symbol::raised);
+  CHECK(peeked("\u207B0", true, 0) == symbol::none);
   CHECK(peeked("**", true, 1) == symbol::none);
   CHECK(peeked("*", true, 1) == symbol::times);
   CHECK(peeked("5", true, 0) == symbol::none);

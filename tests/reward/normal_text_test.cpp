@@ -30,6 +30,9 @@ TEST_CASE("one spelling for each") {
   CHECK(normal("1\\left2") == "1 2");
   CHECK(normal("1, 234") == "1, 234");
   CHECK(normal("1,234") == "1,234");
+  CHECK(normal("1,\\! 234") == "1,234");
+  CHECK(normal("1, \\! 234") == "1, 234");
+  CHECK(normal("1\\! 2") == "1 2");
   CHECK(normal("1, 23") == "1,23");
   CHECK(normal("1, 2345") == "1,2345");
   CHECK(normal("1. 5") == "1. 5");
@@ -45,6 +48,13 @@ TEST_CASE("one spelling for each") {
   CHECK(normal("x^{23}") == "x^{23}");
   CHECK(normal("x\u00B2") == "x^2");
   CHECK(normal("x\u00B3") == "x^3");
+  CHECK(normal("x\u2074") == normal("x^{4}"));
+  CHECK(normal("x\u00B9\u2070") == normal("x^{10}"));
+  CHECK(normal("x\u207B\u00B9") == normal("x^{-1}"));
+  CHECK(normal("x\u207A\u2079") == "x^{+9}");
+  CHECK(normal("na\u207A") == "na\u207A");
+  const std::string nines = "\u2079\u2079\u2079\u2079\u2079\u2079\u2079\u2079";
+  CHECK(normal("x\u207B" + nines + nines + "\u2078") == "x^{-9999999999999999}^8");
   CHECK(normal("x \\times \u03C0") == "x*\x10");
   CHECK(normal("x\u00F7y\u2212z") == "x/y-z");
   CHECK(normal(".5x") == "0.5x");

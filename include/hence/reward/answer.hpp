@@ -33,8 +33,9 @@ constexpr bool same_quantity(const basic_quantity<Value>& a, const basic_quantit
   const bool forgiving = !a.letter && !b.letter;  // 6s^2 is not 6: s may be the side of a square
   const bool units_agree =
       a.unit == b.unit ||
-      (forgiving && (rules.unit == units::dropped ||
-                     (rules.unit == units::may_be_missing && (a.unit == 0 || b.unit == 0))));
+      (forgiving && (rules.unit == units::dropped || (rules.unit == units::may_be_missing &&
+                                                      a.percent == b.percent &&  // 5 cm is not 5%
+                                                      (a.unit == 0 || b.unit == 0))));
   if (!units_agree) return false;
   const auto hundredth = [](const basic_quantity<Value>& q) {
     return q.percent ? divide<Isa>(q.value, Value(exact{100, 1, 1, 0, exact_fault::none}))
@@ -47,8 +48,7 @@ constexpr bool same_quantity(const basic_quantity<Value>& a, const basic_quantit
   return plain || scaled;
 }
 
-/// Two answers that are numbers. What is left to compute is no number under `refused`, but the same
-/// value written the same way is the same answer.
+/// Two numbers. One left to compute is `refused`, but equals itself written the same way.
 template <class Isa, class Value>
 constexpr match compare_quantities(const basic_quantity<Value>& x, text a,
                                    const basic_quantity<Value>& y, text b, answer_rules rules) {

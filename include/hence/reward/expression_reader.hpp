@@ -118,10 +118,14 @@ template <class Isa, class Value = exact> class expression_reader {
     Value x = primary();
     if (!in_.answer || fault_ != exact_fault::none) return x;
     std::size_t size = 0;
-    const symbol raised = in_.peek(size);
-    if (raised == symbol::square || raised == symbol::cube) {
-      in_.at += size;
-      return raise(x, {raised == symbol::square ? 2 : 3, 1, 1, 0, exact_fault::none}, false);
+    const bool in_notation = scales && x.integer() && single(x).num == 10;
+    if (in_.peek(size) == symbol::raised) {
+      in_.skip();
+      const superscript power = superscripts_at(in_.s, in_.at);
+      in_.at += power.bytes;
+      wide n = 0;
+      for (std::size_t i = 0; i < power.places; ++i) n = n * 10 + (power.digits[i] - '0');
+      return raise(x, {power.sign == '-' ? -n : n, 1, 1, 0, exact_fault::none}, in_notation);
     }
     const std::size_t before = in_.at;
     in_.skip();
@@ -135,7 +139,7 @@ template <class Isa, class Value = exact> class expression_reader {
     const exact n = single(exponent());
     if (fault_ != exact_fault::none) return x;
     if (in_.next_is('^')) return refuse(exact_fault::syntax);
-    return raise(x, n, scales && x.integer() && single(x).num == 10);
+    return raise(x, n, in_notation);
   }
   /// \param notation the power of "\times 10^n": neither it nor the product is left to compute.
   constexpr Value raise(const Value& x, const exact& n, bool notation) {

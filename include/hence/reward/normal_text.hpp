@@ -79,7 +79,9 @@ template <class Isa> class normal_reader {
 
   constexpr void step() {
     if (word_ > 0) return letters();
-    if (const std::size_t n = layout_at<Isa>(s_, at_); n != 0) {
+    if (std::size_t n = layout_at<Isa>(s_, at_); n != 0) {
+      if (last_ == ',' && stands_at(s_, at_, "\\!"))  // 1,\! 234 is 1,234
+        while (is_space(ahead(n))) ++n;
       gap_ |= is_gap(s_[at_], ahead(1));
       at_ += n;
       return;
@@ -115,7 +117,7 @@ template <class Isa> class normal_reader {
     std::size_t size = 0;
     if (const symbol x = symbol_at<Isa>(s_, at_, size); x != symbol::none) {
       at_ += size;
-      return operation(x);
+      return x == symbol::raised ? power(superscripts_at(s_, at_ - size)) : operation(x);
     }
     if (c == '^' || c == '_') {
       emit(c);
@@ -175,20 +177,26 @@ template <class Isa> class normal_reader {
         return emit('/');
       case symbol::pi:
         return emit(code_pi);
-      case symbol::square:
-        return emit("^2");
-      case symbol::cube:
-        return emit("^3");
       case symbol::root:
         emit("\\sqrt");
         return argument();
       case symbol::fraction:
-      case symbol::none:  // the caller has one
+      case symbol::raised:
+      case symbol::none:  // the caller has neither
         emit("\\frac");
         argument();
         if (queue_[queued_ - 1] == '}') argument();
         return;
     }
+  }
+  /// x in superscripts as `^{x}`.
+  constexpr void power(const superscript& x) {
+    const bool group = x.places > 1 || x.sign != '\0';
+    emit('^');
+    if (group) emit('{');
+    if (x.sign != '\0') emit(x.sign);
+    emit(text(x.digits, x.places));
+    if (group) emit('}');
   }
   /// `\frac1 2` and `\sqrt2`: one letter or digit as a group.
   constexpr void argument() {

@@ -39,8 +39,7 @@ enum class symbol : std::uint8_t {
   pi,
   root,
   fraction,
-  square,
-  cube
+  raised  ///< superscript digits, with a sign or without
 };
 
 struct spelling {
@@ -67,9 +66,37 @@ inline constexpr spelling spellings[] = {
     {"\u00F7", symbol::over},
     {"\u03C0", symbol::pi},
     {"\u221A", symbol::root},
-    {"\u00B2", symbol::square},
-    {"\u00B3", symbol::cube},
 };
+
+/// The superscript digit at s[at] and its bytes; -1 where none stands.
+HENCE_FN constexpr int superscript_at(text s, std::size_t at, std::size_t& size) {
+  constexpr text digits[] = {"\u2070", "\u00B9", "\u00B2", "\u00B3", "\u2074",
+                             "\u2075", "\u2076", "\u2077", "\u2078", "\u2079"};
+  for (int d = 0; d < 10; ++d)
+    if (stands_at(s, at, digits[d])) {
+      size = digits[d].size();
+      return d;
+    }
+  return -1;
+}
+
+/// A power in superscripts: `digits` are ASCII.
+struct superscript {
+  char sign;  ///< + or - or 0 where none stands
+  char digits[16];
+  std::size_t places, bytes;  ///< 0 where no power stands
+};
+/// The power at s[at], at most 16 digits of it.
+HENCE_FN constexpr superscript superscripts_at(text s, std::size_t at) {
+  superscript x{'\0', {}, 0, 0};
+  std::size_t end = at, size = 0;
+  if (stands_at(s, at, "\u207B") || stands_at(s, at, "\u207A"))
+    x.sign = stands_at(s, at, "\u207B") ? '-' : '+', end += 3;
+  for (int d = 0; x.places < 16 && (d = superscript_at(s, end, size)) >= 0; end += size)
+    x.digits[x.places++] = static_cast<char>('0' + d);
+  if (x.places > 0) x.bytes = end - at;
+  return x;
+}
 
 /// The symbol at s[at] and its bytes in `size`.
 template <class Isa = native_isa>
@@ -95,7 +122,8 @@ constexpr symbol symbol_at(text s, std::size_t at, std::size_t& size) {
     size = x.form.size();
     return x.meaning;
   }
-  return symbol::none;
+  if (!is_ascii(c)) size = superscripts_at(s, at).bytes;
+  return size != 0 ? symbol::raised : symbol::none;
 }
 
 /// n / d of a vulgar fraction: one code point.
@@ -110,12 +138,16 @@ inline constexpr vulgar vulgar_fractions[] = {
 };
 
 /// Bytes of a separator of thousands at s[at]; 0 where none stands. A comma, alone, in braces or
-/// before a TeX space; TeX's thin space; the narrow no-break space.
+/// before `\!` and the spaces that follow it; TeX's thin space; the narrow no-break space.
 template <class Isa = native_isa> constexpr std::size_t separator_at(text s, std::size_t at) {
   if (at >= s.size() || is_letter(s[at])) return 0;
   for (const text form :
        {text(",\\!"), text("{,}"), text("\\!,"), text(","), text("\\,"), text("\u202F")})
-    if (stands_at(s, at, form)) return form.size();
+    if (stands_at(s, at, form)) {
+      std::size_t end = at + form.size();
+      while (form.back() == '!' && end < s.size() && is_space(s[end])) ++end;
+      return end - at;
+    }
   return 0;
 }
 

@@ -104,12 +104,13 @@ template <class Isa> constexpr bool read_unit(text s, unit_code& code) {
     if (command_at(p, j, "\\circ") || command_at(p, j, "\\degree") || stands_at(p, j, "\u00B0")) {
       id = 31;
       j += p[j] == '\\' ? (command_at(p, j, "\\circ") ? 5u : 7u) : 2u;
-    } else if (raised || stands_at(p, i, "\u00B2") || stands_at(p, i, "\u00B3")) {
+    } else if (const superscript power = superscripts_at(p, i); raised || power.places > 0) {
       if (factors == 0) return false;
       int n = 0;
       if (!raised) {
-        n = stands_at(p, i, "\u00B2") ? 2 : 3;
-        j = i + 2;
+        if (power.places > 1 || power.digits[0] < '1' || power.digits[0] > '3') return false;
+        n = power.sign == '-' ? '0' - power.digits[0] : power.digits[0] - '0';
+        j = i + power.bytes;
       } else {
         const bool negative = j < size && p[j] == '-';
         j += negative;
