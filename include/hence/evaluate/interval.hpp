@@ -22,7 +22,7 @@ inline constexpr double z95 = 1.959963984540054;
 /// z^2/n), clipped to [0, 1]. E. B. Wilson (1927).
 /// \param successes 0 to trials.
 /// \param trials 1 or more.
-/// \param z the quantile, e.g. `z95`, above 0 and below 1e9.
+/// \param z the quantile, e.g. `z95`, 1 or more (68%) and below 1e9. It is not the confidence.
 template <class Isa = native_isa>
 [[gnu::always_inline]] inline interval wilson(std::int64_t successes, std::int64_t trials,
                                               double z) {
@@ -33,9 +33,10 @@ template <class Isa = native_isa>
   if (successes < 0 || successes > trials)
     hence::detail::refuse(message{} << "hence: successes is " << successes
                                     << ", expected 0 to trials, which is " << trials);
-  if (!(z > 0 && z < 1e9))
-    hence::detail::refuse(message{} << "hence: z is " << z
-                                    << ", expected a number above 0 and below 1e9");
+  if (!(z >= 1 && z < 1e9))
+    hence::detail::refuse(message{}
+                          << "hence: z is " << z
+                          << ", expected a normal quantile from 1 to 1e9, e.g. 1.96 for 95%");
   const V n = static_cast<double>(trials), p = V(static_cast<double>(successes)) / n;
   const V zz = V(z) * V(z), middle = p + zz / (n + n);
   const V spread = V(z) * sqrt(p * (V(1.0) - p) / n + zz / (V(4.0) * n * n)),
