@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <algorithm>
+#include <array>
 #include <random>
 #include <set>
 #include <string>
@@ -124,4 +125,22 @@ TEST_CASE("words beyond the room are counted and not written") {
   CHECK(reward::word_ids("a b c d", hence::view<std::int64_t>(room.data(), 2)) == 4);
   CHECK(room[1] >= 0);
   CHECK(room[2] == -7);
+}
+
+TEST_CASE("tokens in containers, arrays and views that may be written") {
+  std::vector<std::int32_t> tokens{1, 2, 1, 2, 1, 2};
+  std::vector<std::int64_t> room(static_cast<std::size_t>(reward::repetition::workspace_size(6)));
+  const hence::view<std::int32_t> writable(tokens);
+  const hence::view<const std::int32_t> read(tokens);
+  const auto judge = [&](const auto& list) {
+    const auto counts = reward::count_ngrams(list, 2, room);
+    CHECK(counts.distinct == 2);
+    CHECK(counts.total == 5);
+    CHECK(reward::repetition_penalty(list, 2, -1.0, room) == doctest::Approx(-0.6));
+    const auto loop = reward::find_loop(list, 3, room);
+    CHECK(loop.period == 2);
+    CHECK(loop.tokens == 6);
+  };
+  judge(tokens), judge(writable), judge(read);
+  judge(std::array<std::int64_t, 6>{1, 2, 1, 2, 1, 2});
 }

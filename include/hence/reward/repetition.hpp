@@ -32,6 +32,16 @@ HENCE_FN constexpr std::int64_t workspace_size(std::int64_t tokens) {
 
 namespace detail {
 
+/// The tokens of a view or of a container, for reading.
+template <class Token> constexpr view<const Token> token_view(view<Token> tokens) { return tokens; }
+template <class Tokens>
+  requires requires(const Tokens& t) { view<const typename Tokens::value_type>(t); }
+constexpr view<const typename Tokens::value_type> token_view(const Tokens& tokens) {
+  return view<const typename Tokens::value_type>(tokens);
+}
+template <class Tokens>
+concept token_list = requires(const Tokens& t) { token_view(t); };
+
 /// SplitMix64's finisher: every bit of the input moves every bit of the output.
 HENCE_FN constexpr std::uint64_t mixed(std::uint64_t x) {
   x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9u;
@@ -82,6 +92,14 @@ template <class Isa = native_isa, class Token>
   return detail::distinct_ngrams<Isa>(tokens, n, workspace);
 }
 
+/// \copydoc count_ngrams
+template <class Isa = native_isa, detail::token_list Tokens>
+[[gnu::always_inline]] inline repetition::ngram_counts count_ngrams(const Tokens& tokens,
+                                                                    std::int64_t n,
+                                                                    view<std::int64_t> workspace) {
+  return count_ngrams<Isa>(detail::token_view(tokens), n, workspace);
+}
+
 /// The n-gram penalty of TRL and open-r1: (1 - distinct / total) penalty, penalty <= 0. TRL counts
 /// token ids, open-r1 words: see `word_ids`. Appendix C.2 of arXiv:2502.03373.
 template <class Isa = native_isa, class Token>
@@ -93,6 +111,14 @@ template <class Isa = native_isa, class Token>
                                                    << ", expected 0 or less");
   const double share = count_ngrams<Isa>(tokens, n, workspace).repeated_share();
   return share == 0 ? 0 : hence::detail::arithmetic<double>::mul(share, penalty);
+}
+
+/// \copydoc repetition_penalty
+template <class Isa = native_isa, detail::token_list Tokens>
+[[gnu::always_inline]] inline double repetition_penalty(const Tokens& tokens, std::int64_t n,
+                                                        double penalty,
+                                                        view<std::int64_t> workspace) {
+  return repetition_penalty<Isa>(detail::token_view(tokens), n, penalty, workspace);
 }
 
 /// Words as ids: runs of bytes without ASCII white space, ASCII letters lowered, hashed to 63 bits
@@ -162,6 +188,13 @@ template <class Isa = native_isa, class Token>
                                                    << " entries, expected at least "
                                                    << tokens.extent[0]);
   return detail::longest_loop<Isa>(tokens, times, workspace);
+}
+
+/// \copydoc find_loop
+template <class Isa = native_isa, detail::token_list Tokens>
+[[gnu::always_inline]] inline repetition::loop find_loop(const Tokens& tokens, std::int64_t times,
+                                                         view<std::int64_t> workspace) {
+  return find_loop<Isa>(detail::token_view(tokens), times, workspace);
 }
 
 }  // namespace hence::inline v0::reward
