@@ -77,3 +77,14 @@ TEST_CASE("nothing behind the end of a text is read") {
                 reward::extract_fault::missing);
   static_assert(reward::find_answer(reward::extract::boxed_or_whole{}, {box, 1}).answer == "5");
 }
+
+TEST_CASE("what is built is found again") {
+  for (const char* answer : {"5", "\\frac{1}{2}", "\\{1, 2\\}"}) {
+    std::string room(reward::built_size(extract::last_boxed{}, answer), '\0');
+    const std::string_view s = reward::build(extract::last_boxed{}, answer, room.data());
+    CHECK(s.size() == room.size());
+    CHECK(s == "\\boxed{" + std::string(answer) + "}");
+    CHECK(find_answer(extract::last_boxed{}, s).answer == answer);
+    CHECK(find_answer(extract::only_boxed{}, s).answer == answer);
+  }
+}

@@ -104,6 +104,24 @@ TEST_CASE("what is built is parsed again") {
   CHECK(reward::parse(strict, s).answer == answer);
 }
 
+TEST_CASE("what is built is parsed again, with every template") {
+  const auto round = [](const auto& f, std::string_view whole) {
+    std::string room(reward::built_size(f, "2 + 3", "It is 5."), '\0');
+    const std::string_view s = reward::build(f, "2 + 3", "It is 5.", room.data());
+    CHECK(s.size() == room.size());
+    CHECK(s == whole);
+    const reward::response r = reward::parse(f, s);
+    CHECK(r.ok());
+    CHECK(r.thought == "2 + 3");
+    CHECK(r.answer == "It is 5.");
+  };
+  for (const auto how : {matching::strict, matching::lenient}) {
+    round(format::r1_zero{how}, "<think>2 + 3</think><answer>It is 5.</answer>");
+    round(format::r1{how}, "<think>2 + 3</think>It is 5.");
+    round(format::opened_by_prompt{how}, "2 + 3</think>It is 5.");
+  }
+}
+
 TEST_CASE("every fault has its name") {
   CHECK(std::string(reward::name_of(format_fault::none)) == "none");
   CHECK(std::string(reward::name_of(format_fault::unexpected_tag)) == "unexpected_tag");

@@ -101,4 +101,20 @@ constexpr extraction find_answer(extract::boxed_or_whole, text s) {
   return box.fault == extract_fault::missing ? detail::found(s) : box;
 }
 
+/// The bytes that `build` writes.
+HENCE_FN constexpr std::size_t built_size(extract::last_boxed, text answer) {
+  return answer.size() + 8;
+}
+
+/// Writes `\boxed{answer}` to `out`, which has `built_size` bytes.
+/// \return the text written; `find_answer` gives the answer back if it is trimmed, not empty, its
+/// braces balance and it holds no box.
+template <class Isa = native_isa>
+constexpr text build(extract::last_boxed, text answer, char* out) {
+  std::size_t n = 0;
+  for (const text part : {text("\\boxed{"), answer, text("}")})
+    for (const char c : part) out[n++] = c;
+  return text(out, n);
+}
+
 }  // namespace hence::inline v0::reward

@@ -229,22 +229,38 @@ constexpr double format_reward(const Format& f, text s) {
     return 0.0;
 }
 
-/// The bytes that a template takes around a thought and an answer; `build` writes so many.
-template <class Isa = native_isa>
-constexpr std::size_t built_size(format::r1_zero, text thought, text answer) {
-  std::size_t n = thought.size() + answer.size();
-  for (const text t : detail::tag_text) n += t.size();
-  return n;
+namespace detail {
+
+/// What stands before, between and behind the parts.
+struct frame {
+  text before, between, behind;
+};
+HENCE_FN constexpr frame frame_of(format::r1_zero) {
+  return {"<think>", "</think><answer>", "</answer>"};
+}
+HENCE_FN constexpr frame frame_of(format::r1) { return {"<think>", "</think>", ""}; }
+HENCE_FN constexpr frame frame_of(format::opened_by_prompt) { return {"", "</think>", ""}; }
+template <class Format>
+concept framed = requires(Format f) { frame_of(f); };
+
+}  // namespace detail
+
+/// The bytes of a template around a thought and an answer; `build` writes so many.
+template <class Isa = native_isa, detail::framed Format>
+constexpr std::size_t built_size(Format f, text thought, text answer) {
+  const detail::frame x = detail::frame_of(f);
+  return x.before.size() + thought.size() + x.between.size() + answer.size() + x.behind.size();
 }
 
-/// Writes `<think>thought</think><answer>answer</answer>` to `out`, which has `built_size` bytes.
-/// \return the text written; `parse` gives the parts back if they are trimmed and hold no tag.
-template <class Isa = native_isa>
-constexpr text build(format::r1_zero, text thought, text answer, char* out) {
-  using namespace detail;
+/// Writes the response that a template makes of its parts, `<think>thought</think><answer>answer
+/// </answer>` for R1-Zero's, to `out`, which has `built_size` bytes.
+/// \return the text written; `parse` gives the parts back if they are trimmed, not empty and hold
+/// no tag.
+template <class Isa = native_isa, detail::framed Format>
+constexpr text build(Format f, text thought, text answer, char* out) {
+  const detail::frame x = detail::frame_of(f);
   std::size_t n = 0;
-  for (const text part : {tag_text[think_open], thought, tag_text[think_close],
-                          tag_text[answer_open], answer, tag_text[answer_close]})
+  for (const text part : {x.before, thought, x.between, answer, x.behind})
     for (const char c : part) out[n++] = c;
   return text(out, n);
 }
