@@ -2,7 +2,8 @@
 //
 //   verify [--strict] [--template r1_zero|r1|opened|none] FILE    ("-" reads standard input)
 //
-// A line is {"response": "...", "reference": "..."}. For each one line of JSON is written: the
+// A line is {"response": "...", "reference": "..."}. For each one, also one that cannot be read or
+// is empty, one line of JSON is written: the
 // format's reward and fault, the accuracy and how the answers are equal, the share of Latin words
 // in the thought, and the sum of the first two, R1-Zero's reward. Without arguments it judges four
 // lines of its own.
@@ -68,9 +69,9 @@ double judge(const settings& how, const std::string& line, std::size_t number) {
 
 int judge_all(const settings& how, std::istream& in) {
   std::size_t number = 0, bad = 0;
-  for (std::string line; std::getline(in, line);)
-    if (++number; !line.empty()) bad += judge(how, line, number) < 0 ? 1 : 0;
-  return bad == 0 ? 0 : 1;
+  for (std::string line; std::getline(in, line);) bad += judge(how, line, ++number) < 0 ? 1 : 0;
+  if (in.bad()) std::fprintf(stderr, "verify: can't read beyond line %zu\n", number);
+  return bad == 0 && !in.bad() ? 0 : 1;
 }
 
 int demonstrate() {
@@ -113,7 +114,8 @@ int main(int argc, char** argv) {
   }
   if (file == "-") return judge_all(how, std::cin);
   std::ifstream in(file);
-  if (!in) {
+  in.peek();  // a folder opens, but has nothing to read
+  if (in.fail()) {
     std::fprintf(stderr, "verify: can't read %s\n", file.c_str());
     return 2;
   }
