@@ -54,7 +54,8 @@ TEST_CASE("a million boxes and braces in linear time") {
   CHECK(find_answer(extract::only_boxed{}, open).fault == extract_fault::unbalanced);
   CHECK(find_answer(extract::only_boxed{}, closed).ok());
   const std::string braces(1000000, '{');
-  CHECK(find_answer(extract::last_boxed{}, "\\boxed" + braces).fault == extract_fault::unbalanced);
+  const std::string boxed = "\\boxed" + braces;
+  CHECK(find_answer(extract::last_boxed{}, boxed).fault == extract_fault::unbalanced);
 }
 
 TEST_CASE("what begins like a box is none") {

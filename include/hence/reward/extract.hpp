@@ -3,6 +3,7 @@
 /// Apply `parse` of a format first: what stands in the thought is no answer.
 #pragma once
 
+#include <hence/core/view.hpp>
 #include <hence/reward/quantity.hpp>
 
 namespace hence::inline v0::reward {
@@ -99,6 +100,15 @@ template <class Isa = native_isa>
 constexpr extraction find_answer(extract::boxed_or_whole, text s) {
   const extraction box = find_answer<Isa>(extract::last_boxed{}, s);
   return box.fault == extract_fault::missing ? detail::found(s) : box;
+}
+
+/// The answer points into the text: one that dies with the statement is refused.
+template <class Isa = native_isa, class Where, class Owner>
+  requires(hence::detail::dying_owner<Owner>)
+constexpr extraction find_answer(const Where&, Owner&&) {
+  static_assert(sizeof(Owner) == 0,
+                "hence: the answer points into the text: keep the text in a variable of its own");
+  return {};
 }
 
 /// The bytes that `build` writes.

@@ -6,6 +6,7 @@
 /// '`</think>`' tags" (2.2.2). The paper does not say how strictly: that is the argument.
 #pragma once
 
+#include <hence/core/view.hpp>
 #include <hence/reward/text.hpp>
 
 namespace hence::inline v0::reward {
@@ -212,6 +213,15 @@ template <class Isa = native_isa> constexpr response parse(format::opened_by_pro
   if (starts_with(thought, tag_text[think_open]))
     thought = slice(thought, tag_text[think_open].size());
   return parts(thought, slice(s, p.thought_end + tag_text[think_close].size()));
+}
+
+/// The parts point into the response: one that dies with the statement is refused.
+template <class Isa = native_isa, class Format, class Owner>
+  requires(hence::detail::dying_owner<Owner>)
+constexpr response parse(const Format&, Owner&&) {
+  static_assert(sizeof(Owner) == 0,
+                "hence: the parts of a response point into it: keep it in a variable of its own");
+  return {};
 }
 
 /// 1 where the template holds, else 0: R1's format reward. A user's own template is any type with a
