@@ -15,14 +15,21 @@ namespace kl = hence::kl;
 /// Per-token rewards in description order, and the rows' reduced rewards.
 template <class T, class Executor, class Kl>
 std::pair<std::vector<T>, std::vector<T>> both(const Executor& executor, const Kl& k,
-                                               const fixture::description& d, form f) {
+                                               const fixture::description& d, form f,
+                                               hence::kl_paid& paid) {
   fixture::arrays<T> a(d, f);
   std::vector<T> rewards;
   for (const auto& r : d.rows) rewards.push_back(static_cast<T>(r.score));
   a.with_batch([&](const auto& batch) {
-    CHECK(hence::kl_rewards(executor, k, batch, a.inputs(), a.output()) == hence::status::ok);
-    CHECK(hence::subtract_kl(executor, k, batch, a.inputs(), hence::view<T>(rewards)) ==
+    hence::kl_paid per_token{7, 7}, per_row{7, 7};
+    CHECK(hence::kl_rewards(executor, k, batch, a.inputs(), a.output(), &per_token) ==
           hence::status::ok);
+    CHECK(hence::subtract_kl(executor, k, batch, a.inputs(), hence::view<T>(rewards), &per_row) ==
+          hence::status::ok);
+    CHECK(per_token.tokens == per_row.tokens);
+    if constexpr (std::is_same_v<T, float>)  // the sum is exact, whatever the order
+      CHECK(per_token.sum == per_row.sum);
+    paid = per_row;
     return 0;
   });
   std::vector<T> tokens;
@@ -36,14 +43,19 @@ std::pair<std::vector<T>, std::vector<T>> both(const Executor& executor, const K
 template <class Value> void check(const auto& wide, const auto& narrow, const Value& value) {
   fixture::dice random(1);
   const auto d = fixture::random_batch(random, {9, 0, 30, 5}, {.live = 0.8, .roles = true});
-  const auto exact = both<double>(hence::reference<double>{}, wide, d, form::ragged);
-  const auto first = both<float>(hence::reference<float>{}, narrow, d, form::ragged);
+  hence::kl_paid paid, paid_first, paid_here;
+  const auto exact = both<double>(hence::reference<double>{}, wide, d, form::ragged, paid);
+  const auto first = both<float>(hence::reference<float>{}, narrow, d, form::ragged, paid_first);
+  double total = 0;
+  std::int64_t tokens = 0;
   std::size_t k = 0;
   for (std::size_t i = 0; i < d.rows.size(); ++i) {
     double sum = d.rows[i].score;
     for (const auto& p : d.rows[i].at) {
       const double v = p.live && p.kl ? -0.5 * value(p.ref - p.logp) : 0;
       sum += v;
+      total += p.live && p.kl ? value(p.ref - p.logp) : 0;
+      tokens += p.live && p.kl ? 1 : 0;
       CHECK(exact.first[k] == doctest::Approx(v).epsilon(1e-14));
       CHECK(double(first.first[k]) == doctest::Approx(v).epsilon(1e-6));
       ++k;
@@ -51,8 +63,13 @@ template <class Value> void check(const auto& wide, const auto& narrow, const Va
     CHECK(exact.second[i] == doctest::Approx(sum).epsilon(1e-14));
     CHECK(double(first.second[i]) == doctest::Approx(sum).epsilon(1e-5));
   }
+  CHECK(paid.tokens == tokens);
+  CHECK(paid.mean() == doctest::Approx(total / double(tokens)).epsilon(1e-14));
+  CHECK(paid_first.sum == doctest::Approx(total).epsilon(1e-5));
   for (const form f : fixture::every_form) {
-    CHECK(both<float>(hence::cpu{}, narrow, d, f) == first);
+    CHECK(both<float>(hence::cpu{}, narrow, d, f, paid_here) == first);
+    CHECK(paid_here.sum == paid_first.sum);
+    CHECK(paid_here.tokens == tokens);
   }
 }
 
@@ -101,6 +118,10 @@ TEST_CASE("what is not finite is reported, what does not fit refused") {
   CHECK(refusal([&] {
           hence::subtract_kl(hence::cpu{}, k, hence::ragged{.cu_seqlens = none}, nothing, {});
         }) == "accepted");
+  hence::kl_paid paid{7, 7};
+  hence::subtract_kl(hence::cpu{}, k, hence::ragged{.cu_seqlens = none}, nothing, {}, &paid);
+  CHECK(paid.tokens == 0);
+  CHECK(paid.mean() == 0.0);
   auto in = a.inputs();
   in.ref.how.temperature = 0.5;
   CHECK(refusal([&] {

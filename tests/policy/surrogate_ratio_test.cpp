@@ -129,6 +129,7 @@ TEST_CASE("GMPO limits each log-ratio before the mean") {
                make);
   // A = 0 limits nothing; at a bound the gradient passes
   using V = hence::num<double>;
+  static_assert(hence::detail::needs_sequence_ratio<clip::gmpo<float>>);  // see gmpo_of_tokens.cpp
   const clip::gmpo<double> rule{-0.25, 0.125};
   const auto limited = [&](double d, double a) {
     const auto x = rule.before_pooling({V(d), {}, {}}, V(a));

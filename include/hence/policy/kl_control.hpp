@@ -12,6 +12,8 @@ namespace hence::inline v0::kl {
 ///     auto k = kl::adaptive{.coef = 0.2, .target = 6, .horizon = 10000};
 ///     k.update(result.metrics().kl_mean(), 256);
 ///     loss.kl.coef = static_cast<float>(k.coef);
+///
+/// With the KL in the reward, `kl_paid::mean()` takes the place of `kl_mean()`.
 struct adaptive {
   double coef;     ///< the next step's coefficient
   double target;   ///< the KL to hold, of the unit that `update` gets
