@@ -331,3 +331,19 @@ TEST_CASE("a size below the row's own gives no finite loss, where nothing checks
   CHECK(rows::row_divisor(5, 3) == 15);
   CHECK(rows::row_divisor(0, 0) == 1);
 }
+
+TEST_CASE("the shares of a prompt's rows, and how many prompts fit a denominator") {
+  using hence::detail::check_prompt_shares;
+  using hence::detail::prompt_share;
+  CHECK(prompt_share(5, 5) == std::int64_t{1} << 32);
+  CHECK(prompt_share(1, 4) == std::int64_t{1} << 30);
+  CHECK(prompt_share(0, 4) == 0);
+  CHECK(prompt_share(5, std::numeric_limits<double>::quiet_NaN()) == 0);
+  CHECK(prompt_share(5, 0) == 0);
+  // 2^20 and a millionth more of it, which 2^-32 divides
+  const double most = 0x1p20 * (1 + 1e-6);
+  const auto shares = static_cast<std::int64_t>(most * 0x1p32);
+  CHECK_NOTHROW(check_prompt_shares("rows", shares, 0x1p20));
+  CHECK_THROWS_AS(check_prompt_shares("rows", shares + 1, 0x1p20), std::invalid_argument);
+  CHECK_NOTHROW(check_prompt_shares("rows", shares, 0));  // nothing was counted
+}

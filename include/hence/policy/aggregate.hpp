@@ -142,7 +142,7 @@ HENCE_FN std::int64_t prompt_share(std::int64_t n, double row_divisor) {
   // read from the bits: a device's conversion would not round to nearest
   constexpr double whole = 0x1.8p52;
   const V share = V(static_cast<double>(n)) / V(row_divisor) * V(0x1p32) + V(whole);
-  if (!(n > 0 && row_divisor > 0)) return 0;
+  if (!(row_divisor > 0)) return 0;  // NaN where the prompt cannot be
   return __builtin_bit_cast(std::int64_t, share.v) - __builtin_bit_cast(std::int64_t, whole);
 }
 /// Refuses rows that are more prompts than their denominator counts.
