@@ -58,6 +58,9 @@ template <class S> struct batch_of {
 enum class hole { skip, reset, discount };
 enum class whiten { none, add, floor };
 
+/// Where rewards are given.
+enum class pay { rows, tokens, both };
+
 struct plain_answer {
   std::vector<quad> advantages, returns;
   quad slack_advantages = 0, slack_returns = 0;
@@ -65,8 +68,8 @@ struct plain_answer {
 
 /// The contract, position by position from left to right over explicit successors.
 template <class S>
-plain_answer plain(const batch_of<S>& b, bool is_gae, bool by_row, double gamma, double lambda,
-                   hole h, whiten w, int ddof, double eps) {
+plain_answer plain(const batch_of<S>& b, bool is_gae, pay paid, double gamma, double lambda, hole h,
+                   whiten w, int ddof, double eps) {
   plain_answer out{std::vector<quad>(b.mask.size()), std::vector<quad>(b.mask.size())};
   std::vector<std::size_t> live_tokens;
   quad largest = 0;
@@ -86,10 +89,9 @@ plain_answer plain(const batch_of<S>& b, bool is_gae, bool by_row, double gamma,
         next_a = next_v = 0;
         continue;
       }
-      const quad r = !live        ? quad(0)
-                     : !by_row    ? quad(b.token_rewards[at])
-                     : at == last ? quad(b.row_rewards[std::size_t(i)])
-                                  : quad(0);
+      quad r = 0;
+      if (live && paid != pay::rows) r += quad(b.token_rewards[at]);
+      if (live && paid != pay::tokens && at == last) r += quad(b.row_rewards[std::size_t(i)]);
       const quad v = live && is_gae ? quad(b.values[at]) : quad(0);
       const quad a = is_gae ? r + quad(gamma) * next_v - v + quad(gamma) * quad(lambda) * next_a
                             : r + quad(gamma) * next_a;
@@ -145,14 +147,12 @@ template <class S> struct outputs {
 };
 template <class S, class Executor, class Rule, class Whitening>
 outputs<S> run_batch(const Executor& e, const Rule& rule, const Whitening& w, const batch_of<S>& b,
-                     bool by_row) {
+                     pay paid) {
   outputs<S> out{std::vector<S>(b.mask.size(), S(-7)), std::vector<S>(b.mask.size(), S(-7)),
                  status::ok};
   token_advantage_inputs<S> in{.values = b.tokens(b.values)};
-  if (by_row)
-    in.rewards = b.row_rewards;
-  else
-    in.token_rewards = b.tokens(b.token_rewards);
+  if (paid != pay::tokens) in.rewards = b.row_rewards;
+  if (paid != pay::rows) in.token_rewards = b.tokens(b.token_rewards);
   out.found =
       token_advantages(e, rule, w, b.padded(), in, b.tokens(out.advantages), b.tokens(out.returns));
   return out;
@@ -163,14 +163,14 @@ void check_rule(const Rule& rule, const Whitening& w, bool is_gae, double gamma,
                 hole h, whiten kind, int ddof, double eps) {
   std::mt19937 random(51);
   for (int trial = 0; trial < 40; ++trial) {
-    const bool by_row = trial % 2 == 0;
+    const pay paid = trial % 2 == 0 ? pay::rows : trial % 4 == 1 ? pay::tokens : pay::both;
     const auto rows = std::int64_t(trial % 8 == 7 ? 1 : 1 + random() % 30),
                width = std::int64_t(random() % 40);
     const int rewards = trial % 6 == 5 ? 1 : trial % 6;
     const batch_of<float> b(rows, width, rewards, random);
     const batch_of<double> wide(rows, width, rewards, random);
-    const auto want = plain(b, is_gae, by_row, gamma, lambda, h, kind, ddof, eps);
-    const auto a = run_batch(reference<float>{}, rule, w, b, by_row);
+    const auto want = plain(b, is_gae, paid, gamma, lambda, h, kind, ddof, eps);
+    const auto a = run_batch(reference<float>{}, rule, w, b, paid);
     compare(b, a.advantages, want.advantages, want.slack_advantages);
     compare(b, a.returns, want.returns, want.slack_returns);
     const bool any = std::any_of(b.mask.begin(), b.mask.end(), [](auto m) { return m != 0; });
@@ -180,13 +180,13 @@ void check_rule(const Rule& rule, const Whitening& w, bool is_gae, double gamma,
       CHECK(same_bits(x.returns, a.returns));
       CHECK(x.found == a.found);
     };
-    same(run_batch(cpu{}, rule, w, b, by_row));
+    same(run_batch(cpu{}, rule, w, b, paid));
     for (const int threads : {1, 2, 3, 8}) {
       reversed_pool pool{threads};
-      same(run_batch(cpu{pool}, rule, w, b, by_row));
+      same(run_batch(cpu{pool}, rule, w, b, paid));
     }
-    const auto exact = plain(wide, is_gae, by_row, gamma, lambda, h, kind, ddof, eps);
-    const auto d = run_batch(reference<double>{}, rule, w, wide, by_row);
+    const auto exact = plain(wide, is_gae, paid, gamma, lambda, h, kind, ddof, eps);
+    const auto d = run_batch(reference<double>{}, rule, w, wide, paid);
     compare(wide, d.advantages, exact.advantages, exact.slack_advantages);
     compare(wide, d.returns, exact.returns, exact.slack_returns);
 
@@ -211,10 +211,8 @@ void check_rule(const Rule& rule, const Whitening& w, bool is_gae, double gamma,
     }
     std::vector<float> advantages(mask.size(), -7.0f);
     token_advantage_inputs<float> in{.values = values};
-    if (by_row)
-      in.rewards = row_rewards;
-    else
-      in.token_rewards = tokens;
+    if (paid != pay::tokens) in.rewards = row_rewards;
+    if (paid != pay::rows) in.token_rewards = tokens;
     token_advantages(cpu{}, rule, w, ragged{.cu_seqlens = cu, .mask = {.response = mask}}, in,
                      advantages);
     for (std::size_t k = 0; k < source.size(); ++k)
@@ -363,8 +361,11 @@ TEST_CASE("what is refused, before anything is written") {
   refused("hence: whiten_floor.eps is inf, expected a finite number, 0 or more", [&] {
     token_advantages(cpu{}, rpp, whiten_floor{0, HUGE_VAL}, b, {.rewards = rows}, a);
   });
-  refused("hence: rewards and token_rewards are both given, expected one", [&] {
-    token_advantages(cpu{}, rpp, whiten_none{}, b, {.rewards = rows, .token_rewards = r}, a);
+  refused("hence: rewards has 5 entries, the batch has 2 rows", [&] {
+    token_advantages(cpu{}, rpp, whiten_none{}, b, {.rewards = r, .token_rewards = r}, a);
+  });
+  refused("hence: token_rewards has 2 entries, cu_seqlens describes 5 tokens", [&] {
+    token_advantages(cpu{}, rpp, whiten_none{}, b, {.rewards = rows, .token_rewards = rows}, a);
   });
   refused("hence: token_rewards is null, expected 5 tokens",
           [&] { token_advantages(cpu{}, rpp, whiten_none{}, b, {}, a); });

@@ -44,7 +44,9 @@ template <class S, class Isa, class Rule> class token_walk {
         dead(t);
         continue;
       }
-      const V r = rewards != nullptr ? V(rewards[t]) : pays ? V(in_.rewards[i]) : V(0.0);
+      V r = rewards != nullptr ? V(rewards[t]) : V(0.0);
+      if (pays && in_.rewards.present())
+        r = rewards != nullptr ? r + V(in_.rewards[i]) : V(in_.rewards[i]);
       const V value = Rule::reads_values ? V(values[t]) : V(0.0);
       pays = Rule::pays_every_token;
       next = rule_.step(r, value, next);

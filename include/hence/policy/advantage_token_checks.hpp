@@ -8,7 +8,8 @@
 
 namespace hence::inline v0 {
 
-/// Give either `rewards` or `token_rewards`. \tparam S the executor's scalar.
+/// Give `rewards`, `token_rewards`, or both, which add up: a score at the end of the row and
+/// `kl_rewards` for each token. \tparam S the executor's scalar.
 template <class S> struct token_advantage_inputs {
   view<const S> rewards{};             ///< `[rows]`, paid at the row's last live token
   per_token<const S> token_rewards{};  ///< in the batch's layout
@@ -77,15 +78,11 @@ template <class Rule, class S, class Isa = native_isa>
 void check_token_arrays(const layout& b, const token_advantage_inputs<S>& in,
                         const per_token<S>& advantages, const per_token<S>& returns) {
   check_layout(b);
-  if (in.rewards.present() && in.token_rewards.present())
-    refuse(message() << "hence: rewards and token_rewards are both given, expected one");
-  if (in.rewards.present() || (!in.token_rewards.present() && b.rows == 0)) {
-    if (in.rewards.extent[0] != b.rows)
-      refuse(message() << "hence: rewards has " << in.rewards.extent[0]
-                       << " entries, the batch has " << b.rows << " rows");
-  } else {
-    check_shape("token_rewards", in.token_rewards, b);
-  }
+  const bool of_rows = in.rewards.present() || (!in.token_rewards.present() && b.rows == 0);
+  if (of_rows && in.rewards.extent[0] != b.rows)
+    refuse(message() << "hence: rewards has " << in.rewards.extent[0] << " entries, the batch has "
+                     << b.rows << " rows");
+  if (!of_rows || in.token_rewards.present()) check_shape("token_rewards", in.token_rewards, b);
   if (Rule::reads_values) check_shape("values", in.values, b);
   check_shape("advantages", advantages, b);
   if (returns.present()) check_shape("returns", returns, b);
