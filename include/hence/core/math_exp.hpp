@@ -30,7 +30,6 @@ template <> struct libm<double> {
   static HENCE_FN double log1p(double x) { return ::log1p(x); }
   static HENCE_FN double tanh(double x) { return ::tanh(x); }
   static HENCE_FN double erfc(double x) { return ::erfc(x); }
-  static HENCE_FN double sqrt(double x) { return __dsqrt_rn(x); }
 #else
   static HENCE_FN double exp(double x) { return __builtin_exp(x); }
   static HENCE_FN double expm1(double x) { return __builtin_expm1(x); }
@@ -38,7 +37,6 @@ template <> struct libm<double> {
   static HENCE_FN double log1p(double x) { return __builtin_log1p(x); }
   static HENCE_FN double tanh(double x) { return __builtin_tanh(x); }
   static HENCE_FN double erfc(double x) { return __builtin_erfc(x); }
-  static HENCE_FN double sqrt(double x) { return __builtin_sqrt(x); }
 #endif
 };
 
