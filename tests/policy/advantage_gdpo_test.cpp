@@ -91,6 +91,32 @@ TEST_CASE("GDPO") {
   }
 }
 
+TEST_CASE("GDPO: sums that differ by their rounding alone are equal") {
+  // 0.1 * 3 and 0.3 * 1
+  const gdpo rounded{{0.1, 0.3}, 0.0, 0.0, singleton_raw{}};
+  CHECK(0.1 * 3 != 0.3);
+  CHECK(same_bits(run_gdpo(cpu{}, rounded, {0, 1, 2}, std::vector<float>{3, 0, 0, 1}, 2),
+                  std::vector<float>(2, 0.0f)));
+  // up to 2^-45 of the largest sum of magnitudes, here 2, that included
+  const gdpo raw{{1.0, 1.0}, 0.0, 0.0, singleton_raw{}};
+  const auto apart = [&](double x, double y) {
+    return run_gdpo(reference<double>{}, raw, {0, 1, 2}, std::vector<double>{1, 0, x, y}, 2);
+  };
+  CHECK(same_bits(apart(1.5 + 0x1p-45, -0.5 + 0x1p-45), std::vector<double>(2, 0.0)));
+  CHECK(apart(1.5 + 0x1p-45, -0.5 + 0x1.8p-45)[1] > 0.7);
+}
+
+TEST_CASE("GDPO: the largest eps, and an output beside the columns") {
+  const gdpo most{{1.0, 0.5}, 0.0, 1.7e308, singleton_zero{}};
+  std::vector<float> columns{1, 2, 3, 4, 4, 3, 1, 2, -7, -7, -7, -7};  // two, then the output
+  view<const float, 2> rewards(columns.data(), 4, 2);
+  rewards.stride[0] = 1, rewards.stride[1] = 4;
+  const std::vector<std::int64_t> cu{0, 4};
+  CHECK(advantages(cpu{}, most, groups{.cu_groups = cu}, rewards,
+                   view<float>(columns.data() + 8, 4)) == status::ok);
+  for (std::size_t i = 8; i < 12; ++i) CHECK(std::fabs(columns[i]) < 1e-30f);
+}
+
 TEST_CASE("GDPO: constant sums, groups of one, bad rewards, bad input") {
   status s;
   const std::vector<std::int64_t> cu{0, 2, 4};

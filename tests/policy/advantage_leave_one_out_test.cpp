@@ -73,6 +73,12 @@ TEST_CASE("leave-one-out deviation: groups of one and of two, constant groups, b
   CHECK((std::isnan(a[0]) && a[1] == -3 && a[2] == 3 && a[3] == 0 && a[5] == 0));
   CHECK(s == status::singleton);
   CHECK(run<float>(cpu{}, centred, {0, 3}, std::vector<float>{1e6f, 3e6f, 3e6f})[0] == -2e6f);
+  CHECK(run<double>(reference<double>{}, centred, {0, 3},
+                    std::vector<double>{1e300, 3e300, 3e300})[0] ==
+        doctest::Approx(-2e300).epsilon(1e-12));
+  CHECK(run<double>(reference<double>{}, centred, {0, 3},
+                    std::vector<double>{1e-300, 3e-300, 3e-300})[0] ==
+        doctest::Approx(-2e-300).scale(0).epsilon(1e-12));
   const leave_one_out most{1, 1.7e308, zero_variance_zero{}, singleton_zero{}};
   CHECK(run<float>(cpu{}, most, {0, 3}, std::vector<float>{1, 2, 4}) ==
         std::vector<float>(3, 0.0f));
