@@ -7,7 +7,7 @@
 
 TEST_CASE("format up and length down over two windows, and nothing less") {
   const auto sounds = [](double format_rise, double length_factor) {
-    hence::format_alarm<4> alarm(0.1, 0.25);
+    hence::format_alarm<4> alarm(0.125, 0.25);
     bool sound = false;
     for (int k = 0; k < 8; ++k) {
       CHECK(!sound);  // not before both windows are full
@@ -16,7 +16,7 @@ TEST_CASE("format up and length down over two windows, and nothing less") {
     return sound;
   };
   CHECK(sounds(0.25, 0.5));
-  CHECK(sounds(0.125, 0.75));  // at the bound
+  CHECK(sounds(0.125, 0.75));  // at both bounds
   CHECK(!sounds(0.25, 0.8125));
   CHECK(!sounds(0.0625, 0.5));
   CHECK(!sounds(-0.25, 0.5));

@@ -171,6 +171,14 @@ TEST_CASE("nothing kept is empty; what does not fit is refused") {
         "hence: kept overlaps rewards; they are separate arrays");
 }
 
+TEST_CASE("no rows need no rewards, and the largest tolerance is one") {
+  const std::vector<std::int64_t> none{0};
+  const auto m = hence::dead_groups(hence::cpu{}, hence::groups{.cu_groups = none}, {}, 0);
+  CHECK(m.groups == 0);
+  CHECK(m.rows == 0);
+  CHECK(dead(rewards, 1.7e308).dead_groups == 5);
+}
+
 TEST_CASE("kept may be the response mask itself and shares no byte with anything else") {
   const std::vector<float> r{1, 0};
   std::vector<std::int64_t> groups{0, 2}, cu_seqlens{0, 2, 5};

@@ -82,7 +82,7 @@ template <class S> class covariance {
 
  private:
   std::int64_t tokens_ = 0;
-  num<S> logp_ = S(0), advantage_ = S(0);
+  num<S> logp_{}, advantage_{};
 };
 
 template <class Isa = native_isa> void check_share(const char* name, double share) {
