@@ -110,6 +110,16 @@ TEST_CASE("a NaN stays, for the loss to report; a batch that is rejected whole i
   CHECK(call() == hence::status::empty);
 }
 
+TEST_CASE("a row without a policy token is not judged, even where a ratio of 1 is outside") {
+  fixture::dice random(2);
+  auto d = fixture::random_batch(random, {3, 2});
+  for (auto& p : d.rows[1].at) p.policy = false;
+  const c::rollout rows{c::sequence_level{}, c::reject{10.0f, 20.0f}, c::policy_only{}};
+  const c::rollout means{c::geometric_level{}, c::reject{10.0f, 20.0f}, c::policy_only{}};
+  CHECK(kept_of(rows, d, form::ragged) == std::vector<std::vector<int>>{{0, 0, 0}, {1, 1}});
+  CHECK(kept_of(means, d, form::ragged) == std::vector<std::vector<int>>{{0, 0, 0}, {1, 1}});
+}
+
 TEST_CASE("bad shapes are refused before anything is written") {
   fixture::dice random(3);
   const auto d = fixture::random_batch(random, {3, 2});
