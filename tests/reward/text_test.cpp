@@ -118,3 +118,17 @@ TEST_CASE("the empty part stands everywhere, and nothing stands before the first
   static_assert(reward::trimmed({two, 1}).empty());
   static_assert(reward::trimmed({two, 2}).size() == 1);
 }
+
+TEST_CASE("nothing behind a text is read as part of it") {
+  const std::string_view more = "abc\xE2\x82\xAC";
+  CHECK(reward::stands_at(more, 1, "bc"));
+  CHECK(!reward::stands_at(more.substr(0, 2), 1, "bc"));
+  CHECK(!reward::stands_at(more.substr(0, 2), 3, "c"));
+  CHECK(reward::find(more.substr(0, 2), "bc") == reward::npos);
+  CHECK(reward::decode(more, 3).value == 0x20AC);
+  CHECK(reward::decode("\xE2\x82\xAC and more", 0).value == 0x20AC);
+  for (const std::size_t size : {4u, 5u}) {
+    CHECK(reward::decode(more.substr(0, size), 3).value == 0xFFFD);
+    CHECK(reward::decode(more.substr(0, size), 3).bytes == 1);
+  }
+}

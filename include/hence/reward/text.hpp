@@ -76,9 +76,8 @@ HENCE_FN constexpr bool equal(text a, text b) { return a.size() == b.size() && s
 template <class Isa = native_isa>
 constexpr std::size_t find(text s, text part, std::size_t from = 0) {
   if (part.empty()) return from <= s.size() ? from : npos;
-  for (std::size_t i = from; i < s.size() && s.size() - i >= part.size(); ++i) {
+  for (std::size_t i = from; i < s.size(); ++i)
     if (s[i] == part[0] && stands_at(s, i, part)) return i;
-  }
   return npos;
 }
 /// The last place where `part` stands, or npos.
