@@ -112,8 +112,9 @@ TEST_CASE("a NaN stays, for the loss to report; a batch that is rejected whole i
 
 TEST_CASE("a row without a policy token is not judged, even where a ratio of 1 is outside") {
   fixture::dice random(2);
-  auto d = fixture::random_batch(random, {3, 2});
-  for (auto& p : d.rows[1].at) p.policy = false;
+  auto d = fixture::random_batch(random, {3, 2}, {.live = 1, .roles = true});
+  for (auto& row : d.rows)
+    for (auto& p : row.at) p.old = p.rollout = -1, p.live = true, p.policy = &row == &d.rows[0];
   const c::rollout rows{c::sequence_level{}, c::reject{10.0f, 20.0f}, c::policy_only{}};
   const c::rollout means{c::geometric_level{}, c::reject{10.0f, 20.0f}, c::policy_only{}};
   CHECK(kept_of(rows, d, form::ragged) == std::vector<std::vector<int>>{{0, 0, 0}, {1, 1}});
