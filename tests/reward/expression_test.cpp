@@ -4,6 +4,7 @@
 #include <random>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace reward = hence::reward;
 using reward::evaluate_exactly;
@@ -42,6 +43,16 @@ TEST_CASE("numbers") {
   CHECK(is("1,234,567.5", make(2469135, 2)));
   CHECK(is("10{,}000", make(10000)));
   CHECK(is("10,\\!000", make(10000)));
+  CHECK(is("10,\\! 000", make(10000)));
+  CHECK(is("10,\\!  000", make(10000)));
+  CHECK(!is("10, 000", make(10000)));
+  CHECK(!is("10\\, 000", make(10000)));
+  const std::string_view more = "10,\\! 000 5";
+  for (std::size_t size = 0; size < 9; ++size) {
+    CHECK(!is(more.substr(0, size), make(10000)));
+    const std::vector<char> alone(more.begin(), more.begin() + std::ptrdiff_t(size));
+    CHECK(!is({alone.data(), size}, make(10000)));  // the sanitizers see its end
+  }
   CHECK(is("10\\,000", make(10000)));
   CHECK(is("3 1/2", make(7, 2)));
   CHECK(is("-3 1/2", make(-7, 2)));
