@@ -20,9 +20,9 @@ template <class Isa> struct gemm_tiles {
   static constexpr int rows = register_bytes<Isa> == 64 ? 8 : 4;
   static constexpr int vectors = 3;
   static constexpr int columns = vectors * register_bytes<Isa> / 4;
-  static constexpr int depth = 640;  // k per block, at most
+  static constexpr int depth = 1024;  // k per block, at most
   static constexpr int packed_a =
-      (register_bytes<Isa> == 64 ? 288 : 144) * 1024;  // floats: second-level cache
+      (register_bytes<Isa> == 64 ? 256 : 128) * 1024;  // floats: second-level cache
 };
 
 /// C[Rows, Vectors registers] = chain over k of the panels a [k][Rows] and b [k][columns].
@@ -39,6 +39,7 @@ HENCE_FN void ordered_tile(const float* a, const float* b, std::int64_t depth, f
   for (std::int64_t left = depth; left > 0; left -= fetch_plan::columns) {
     plan.step();
     const std::int64_t columns = left < fetch_plan::columns ? left : fetch_plan::columns;
+#pragma GCC unroll 4  // worth a twentieth
     for (std::int64_t k = 0; k < columns; ++k, a += Rows, b += 3 * lanes) {
       const V p = V::load(b), q = V::load(b + lanes), r = V::load(b + 2 * lanes);
       (
