@@ -1,5 +1,5 @@
 // The lines that a product asks for beforehand are those of its operand: each byte lies in one of
-// them, none lies outside, and a plan has taken all when its steps are over.
+// them, none lies outside, and all have been asked for when the steps are over.
 #include <doctest/doctest.h>
 #include <hence/core/gemm/fetch.hpp>
 
@@ -52,21 +52,25 @@ TEST_CASE("nothing is asked for where there is nothing, or numbers with gaps") {
   CHECK(detail::line_walk(x.data(), 61, 1, 0, 5).most() == 0);
 }
 
-TEST_CASE("a plan is done with its steps") {
+TEST_CASE("all lines have been asked for when the steps are over, and not before") {
   std::vector<float> x(4000);
-  CHECK(detail::fetch_plan::steps(1) == 1);
-  CHECK(detail::fetch_plan::steps(16) == 1);
-  CHECK(detail::fetch_plan::steps(17) == 2);
-  for (const std::int64_t count : {1, 3, 100}) {
-    detail::fetch_plan plan({x.data(), 61, 1, 5, 40}, count);
-    plan.writes({x.data() + 1000, 61, 1, 8, 48}, count);
-    CHECK_FALSE(plan.is_done());
-    for (std::int64_t i = 0; i < count; ++i) plan.step();
-    CHECK(plan.is_done());
+  CHECK(detail::fetches_of_tile::steps(1) == 1);
+  CHECK(detail::fetches_of_tile::steps(16) == 1);
+  CHECK(detail::fetches_of_tile::steps(17) == 2);
+  for (const std::int64_t steps : {1, 3, 19}) {
+    detail::fetches_of_tile ahead{{{x.data(), 61, 1, 5, 40}, steps},
+                                  {{x.data() + 1000, 61, 1, 8, 48}, steps}};
+    for (std::int64_t i = 0; i < steps; ++i) {
+      if (i < steps / 2) CHECK_FALSE(ahead.second.is_done());
+      ahead.step();
+    }
+    CHECK(ahead.first.is_done());
+    CHECK(ahead.second.is_done());
   }
-  detail::fetch_plan none({}, 0);
+  detail::fetches_of_panel none{{{x.data(), 61, 1, 5, 40}, 0}, {}};
   none.step();
-  CHECK(none.is_done());
+  CHECK_FALSE(none.first.is_done());
+  CHECK(none.second.is_done());
 }
 
 }  // namespace

@@ -26,7 +26,8 @@ void check_panel(std::int64_t along, std::int64_t deep, int width, std::int64_t 
     for (std::int64_t k = 0; k < depth; ++k)
       from[static_cast<std::size_t>(i * along + k * deep)] = T(number(i, k));
   std::vector<float> to(static_cast<std::size_t>(Width * depth), -1.0f);
-  detail::pack_panel<Width, native_isa>(from.data(), along, deep, width, depth, to.data());
+  detail::fetches_of_panel ahead{{{from.data(), along, deep, width, depth}, 1}, {}};
+  detail::pack_panel<Width, native_isa>(from.data(), along, deep, width, depth, to.data(), ahead);
   const int step = Width < lanes ? Width : lanes, filled = (width + step - 1) / step * step;
   bool right = true;
   for (std::int64_t k = 0; k < depth; ++k)
@@ -52,6 +53,19 @@ TEST_CASE("a panel holds the rows turned, and zeros up to the end of a register"
   check_layouts<3 * lanes, float>();
   check_layouts<8, bf16>();
   check_layouts<3 * lanes, f16>();
+}
+
+TEST_CASE("many rows are panels one after another, the last one filled up with zeros") {
+  const std::int64_t rows = 21, depth = 19;
+  std::vector<float> from(static_cast<std::size_t>(rows * depth)), to(24 * 19, -1.0f);
+  for (std::int64_t i = 0; i < rows; ++i)
+    for (std::int64_t k = 0; k < depth; ++k)
+      from[static_cast<std::size_t>(i * depth + k)] = number(i, k);
+  detail::pack_rows<8, native_isa>(from.data(), depth, 1, int(rows), depth, to.data(), {});
+  for (std::int64_t i = 0; i < 24; ++i)
+    for (std::int64_t k = 0; k < depth; ++k)
+      CHECK(to[static_cast<std::size_t>(i / 8 * 8 * depth + k * 8 + i % 8)] ==
+            (i < rows ? number(i, k) : 0.0f));
 }
 
 }  // namespace

@@ -43,33 +43,34 @@ class line_walk {
   std::int64_t pieces_ = 0;
 };
 
-/// What is asked for in the course of a number of steps, each of `columns` columns of A.
-class fetch_plan {
+/// Asks for the lines of a walk in equal shares, one a step. \tparam Writes to be written.
+template <bool Writes> class fetch {
  public:
-  static constexpr std::int64_t columns = 16;
-  /// Steps in a tile of this depth.
-  static HENCE_FN std::int64_t steps(std::int64_t depth) { return (depth + columns - 1) / columns; }
-  /// \param next to be read after `count` steps.
-  HENCE_FN fetch_plan(const line_walk& next, std::int64_t count)
-      : next_(next), of_next_(share(next, count)) {}
-  /// \param result to be written after `count` steps.
-  HENCE_FN void writes(const line_walk& result, std::int64_t count) {
-    result_ = result, of_result_ = share(result, count);
-  }
+  HENCE_FN fetch() = default;  ///< asks for nothing
+  /// \param steps after which the lines are needed.
+  HENCE_FN fetch(const line_walk& lines, std::int64_t steps)
+      : lines_(lines), share_(steps > 0 ? (lines.most() + steps - 1) / steps : 0) {}
+  HENCE_FN bool is_done() const { return lines_.is_done(); }
   HENCE_FN void step() {
-    for (std::int64_t n = of_next_; n > 0 && !next_.is_done(); --n)
-      __builtin_prefetch(reinterpret_cast<const void*>(next_.take()), 0, 2);
-    for (std::int64_t n = of_result_; n > 0 && !result_.is_done(); --n)
-      __builtin_prefetch(reinterpret_cast<const void*>(result_.take()), 1);
+    for (std::int64_t n = share_; n > 0 && !lines_.is_done(); --n)
+      __builtin_prefetch(reinterpret_cast<const void*>(lines_.take()), Writes, Writes ? 3 : 2);
   }
-  HENCE_FN bool is_done() const { return next_.is_done() && result_.is_done(); }
 
  private:
-  static HENCE_FN std::int64_t share(const line_walk& lines, std::int64_t count) {
-    return count > 0 ? (lines.most() + count - 1) / count : 0;
-  }
-  line_walk next_, result_;
-  std::int64_t of_next_, of_result_ = 0;
+  line_walk lines_;
+  std::int64_t share_ = 0;
 };
+
+/// Two fetches whose steps go together. A step is taken every `columns` columns of A.
+template <bool FirstWrites, bool SecondWrites> struct fetches {
+  static constexpr std::int64_t columns = 16;
+  fetch<FirstWrites> first;
+  fetch<SecondWrites> second;
+  HENCE_FN void step() { first.step(), second.step(); }
+  /// Steps over this depth.
+  static HENCE_FN std::int64_t steps(std::int64_t depth) { return (depth + columns - 1) / columns; }
+};
+using fetches_of_tile = fetches<false, true>;    ///< the next panel, the next tile of C
+using fetches_of_panel = fetches<false, false>;  ///< what is multiplied next, the next panel
 
 }  // namespace hence::inline v0::detail

@@ -28,7 +28,7 @@ template <class Isa> struct gemm_tiles {
 /// C[Rows, Vectors registers] = chain over k of the panels a [k][Rows] and b [k][columns].
 template <class V, int Vectors, int Rows, int... R>
 HENCE_FN void ordered_tile(const float* a, const float* b, std::int64_t depth, float* c,
-                           std::int64_t stride, bool begins, fetch_plan& plan,
+                           std::int64_t stride, bool begins, fetches_of_tile& ahead,
                            std::integer_sequence<int, R...>) {
   constexpr int lanes = lane_count<V>;
   const auto load = [&](std::int64_t i, int v) __attribute__((always_inline)) {
@@ -36,9 +36,9 @@ HENCE_FN void ordered_tile(const float* a, const float* b, std::int64_t depth, f
   };
   constexpr auto count = static_cast<unsigned>(Rows);
   V x[count] = {load(R, 0)...}, y[count] = {load(R, 1)...}, z[count] = {load(R, 2)...};
-  for (std::int64_t left = depth; left > 0; left -= fetch_plan::columns) {
-    plan.step();
-    const std::int64_t columns = left < fetch_plan::columns ? left : fetch_plan::columns;
+  for (std::int64_t left = depth; left > 0; left -= fetches_of_tile::columns) {
+    ahead.step();
+    const std::int64_t columns = left < fetches_of_tile::columns ? left : fetches_of_tile::columns;
 #pragma GCC unroll 4  // worth a twentieth
     for (std::int64_t k = 0; k < columns; ++k, a += Rows, b += 3 * lanes) {
       const V p = V::load(b), q = V::load(b + lanes), r = V::load(b + 2 * lanes);
@@ -59,17 +59,17 @@ HENCE_FN void ordered_tile(const float* a, const float* b, std::int64_t depth, f
 /// A tile of m rows and n columns, which may be fewer than those of the panels.
 template <class Isa, int Vectors>
 HENCE_FN void ordered_part(const float* a, const float* b, std::int64_t depth, int m, int n,
-                           float* c, std::int64_t stride, bool begins, fetch_plan& plan) {
+                           float* c, std::int64_t stride, bool begins, fetches_of_tile& ahead) {
   using V = pack<float, Isa>;
   using tiles = gemm_tiles<Isa>;
   constexpr auto each_row = std::make_integer_sequence<int, tiles::rows>();
   constexpr int columns = Vectors * lane_count<V>;
   if (m == tiles::rows && n == columns)
-    return ordered_tile<V, Vectors, tiles::rows>(a, b, depth, c, stride, begins, plan, each_row);
+    return ordered_tile<V, Vectors, tiles::rows>(a, b, depth, c, stride, begins, ahead, each_row);
   alignas(64) float edge[tiles::rows * columns] = {};
   for (int r = 0; r < m && !begins; ++r)
     for (int s = 0; s < n; ++s) edge[r * columns + s] = c[r * stride + s];
-  ordered_tile<V, Vectors, tiles::rows>(a, b, depth, edge, columns, begins, plan, each_row);
+  ordered_tile<V, Vectors, tiles::rows>(a, b, depth, edge, columns, begins, ahead, each_row);
   for (int r = 0; r < m; ++r)
     for (int s = 0; s < n; ++s) c[r * stride + s] = edge[r * columns + s];
 }
@@ -78,22 +78,27 @@ HENCE_FN void ordered_part(const float* a, const float* b, std::int64_t depth, i
 template <class Isa>
 [[gnu::noinline]] void ordered_rows(const float* a, const float* b, std::int64_t depth, int rows,
                                     int n, float* c, std::int64_t stride, bool begins,
-                                    const line_walk& next) {
+                                    const line_walk& next, int right) {
   using tiles = gemm_tiles<Isa>;
   constexpr int lanes = tiles::columns / tiles::vectors;
-  const std::int64_t steps = fetch_plan::steps(depth);
-  fetch_plan plan(next, steps * ((rows + tiles::rows - 1) / tiles::rows));
+  const std::int64_t steps = fetches_of_tile::steps(depth);
+  fetches_of_tile ahead{{next, steps * ((rows + tiles::rows - 1) / tiles::rows)}, {}};
   for (int i = 0; i < rows; i += tiles::rows) {
     const float* at = a + i * depth;
     float* ct = c + i * stride;
-    const int m = rows - i < tiles::rows ? rows - i : tiles::rows;
-    plan.writes(line_walk(ct, stride, 1, m, n), steps);
+    const auto height = [&](int from) {
+      return rows - from < tiles::rows ? rows - from : tiles::rows;
+    };
+    const int m = height(i), below = i + tiles::rows;
+    ahead.second = {below < rows ? line_walk(c + below * stride, stride, 1, height(below), n)
+                                 : line_walk(c + n, stride, 1, height(0), right),
+                    steps};
     if (n > 2 * lanes)
-      ordered_part<Isa, 3>(at, b, depth, m, n, ct, stride, begins, plan);
+      ordered_part<Isa, 3>(at, b, depth, m, n, ct, stride, begins, ahead);
     else if (n > lanes)
-      ordered_part<Isa, 2>(at, b, depth, m, n, ct, stride, begins, plan);
+      ordered_part<Isa, 2>(at, b, depth, m, n, ct, stride, begins, ahead);
     else
-      ordered_part<Isa, 1>(at, b, depth, m, n, ct, stride, begins, plan);
+      ordered_part<Isa, 1>(at, b, depth, m, n, ct, stride, begins, ahead);
   }
 }
 
@@ -126,21 +131,22 @@ template <class Isa = native_isa> struct ordered_on {
       const int rows = smaller(m - i, static_cast<int>(high));
       for (std::int64_t k = 0; k < depth; k += part) {
         const int deep = smaller(depth - k, part);
-        for (int r = 0; r < rows; r += tiles::rows)
-          detail::pack_panel<tiles::rows, Isa>(
-              a.data + (i + r) * a.stride[0] + k * a.stride[1], a.stride[0], a.stride[1],
-              smaller(rows - r, tiles::rows), deep, packed_a + r * deep);
+        const auto panel = [&](std::int64_t j) {
+          return detail::line_walk(b.data + k * b.stride[0] + j * b.stride[1], b.stride[1],
+                                   b.stride[0], smaller(n - j, tiles::columns), deep);
+        };
+        detail::pack_rows<tiles::rows, Isa>(a.data + i * a.stride[0] + k * a.stride[1], a.stride[0],
+                                            a.stride[1], rows, deep, packed_a, panel(0));
+        detail::fetches_of_panel nothing;
         for (std::int64_t j = 0; j < n; j += tiles::columns) {
           const int columns = smaller(n - j, tiles::columns);
-          const B* const from = b.data + k * b.stride[0] + j * b.stride[1];
-          detail::pack_panel<tiles::columns, Isa>(from, b.stride[1], b.stride[0], columns, deep,
-                                                  packed_b);
-          const int left = smaller(n - j - columns, tiles::columns);
+          detail::pack_panel<tiles::columns, Isa>(b.data + k * b.stride[0] + j * b.stride[1],
+                                                  b.stride[1], b.stride[0], columns, deep, packed_b,
+                                                  nothing);
           detail::ordered_rows<Isa>(packed_a, packed_b, deep, rows, columns,
                                     c.data + i * c.stride[0] + j, c.stride[0],
-                                    k == 0 && u == update::overwrite,
-                                    detail::line_walk(from + tiles::columns * b.stride[1],
-                                                      b.stride[1], b.stride[0], left, deep));
+                                    k == 0 && u == update::overwrite, panel(j + columns),
+                                    smaller(n - j - columns, tiles::columns));
         }
       }
     }

@@ -6,6 +6,7 @@
 /// numbers and shuffles within sixteen bytes, which every register width has.
 #pragma once
 
+#include <hence/core/gemm/fetch.hpp>
 #include <hence/core/load.hpp>
 
 #include <utility>
@@ -54,21 +55,25 @@ HENCE_FN void turn(const float* from, std::int64_t along, float* to, int stride)
 
 /// Copies `width` rows of a matrix, [i, k], into a panel [k][Width], zeros where rows of the last
 /// register are missing; of what lies behind it nothing is written.
-/// \param along the stride from row to row. \param deep the stride along k.
+/// \param along the stride from row to row. \param deep the stride along k. \param ahead what to
+/// ask for on the way.
 template <int Width, class Isa, class T>
 void pack_panel(const T* from, std::int64_t along, std::int64_t deep, int width, std::int64_t depth,
-                float* to) {
+                float* to, fetches_of_panel& ahead) {
   constexpr int lanes = register_bytes<Isa> / 4 < Width ? register_bytes<Isa> / 4 : Width;
   constexpr int rows = Width % 8 == 0 && register_bytes<Isa> >= 32 ? 8 : 4;
   const int filled = (width + lanes - 1) / lanes * lanes;
   std::int64_t done = 0;
   if constexpr (std::same_as<std::remove_const_t<T>, float>) {
     if (along == 1 && width == Width)
-      for (; done < depth; ++done)
+      for (; done < depth; ++done) {
+        if (done % ahead.columns == 0) ahead.step();
         __builtin_memcpy(to + done * Width, from + done * deep, sizeof(float) * Width);
+      }
     if (deep == 1) {
       const int full = width / rows * rows;
       for (; done + 16 <= depth; done += 16) {
+        ahead.step();
         for (int i = 0; i < full; i += rows)
           for (int k = 0; k < 16; k += 4)
             turn<rows>(from + i * along + done + k, along, to + (done + k) * Width + i, Width);
@@ -81,6 +86,19 @@ void pack_panel(const T* from, std::int64_t along, std::int64_t deep, int width,
   for (std::int64_t k = done; k < depth; ++k)
     for (int i = 0; i < filled; ++i)
       to[k * Width + i] = i < width ? static_cast<float>(from[i * along + k * deep]) : 0.0f;
+}
+
+/// All `rows` rows in panels, one after another. \param then what is read after them.
+template <int Width, class Isa, class T>
+void pack_rows(const T* from, std::int64_t along, std::int64_t deep, int rows, std::int64_t depth,
+               float* to, const line_walk& then) {
+  const auto height = [&](int r) { return rows - r < Width ? rows - r : Width; };
+  const std::int64_t steps = fetches_of_panel::steps(depth);
+  fetches_of_panel ahead{{then, steps * (rows / Width)}, {}};
+  for (int r = 0; r < rows; r += Width, from += Width * along) {
+    ahead.second = {line_walk(from + Width * along, along, deep, height(r + Width), depth), steps};
+    pack_panel<Width, Isa>(from, along, deep, height(r), depth, to + r * depth, ahead);
+  }
 }
 
 }  // namespace hence::inline v0::detail
