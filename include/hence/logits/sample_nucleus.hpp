@@ -7,21 +7,9 @@
 /// takes: one pass over the row that gathers some percent of it, the rest on those.
 #pragma once
 
-#include <hence/logits/sample_lanes.hpp>
+#include <hence/logits/sample_estimates.hpp>
 
 namespace hence::inline v0::detail {
-
-/// 2^(d c) for |d c| <= 120, within 4e-7 of itself.
-template <class V> HENCE_FN V rough_exp2(V d, V c) {
-  const V magic(0x1.8p+23f + 127.0f), shifted = fma(d, c, magic);
-  const V r = fma(d, c, magic - shifted);
-  V p = fma(V(0x1.5a8502p-10f), r, V(0x1.3cec16p-7f));
-  p = fma(p, r, V(0x1.c6baaap-5f));
-  p = fma(p, r, V(0x1.ebf9b6p-3f));
-  p = fma(p, r, V(0x1.62e426p-1f));
-  p = fma(p, r, V(1.0f));
-  return p * from_bits(p, shift_left(to_bits(shifted), 23));
-}
 
 /// \tparam V a register of fp32.
 template <class V, class T> struct nucleus {
@@ -30,11 +18,6 @@ template <class V, class T> struct nucleus {
   using D = num<double, Isa>;
   static constexpr int width = lane_count<V>;
   static constexpr int steps = 4;  ///< of a search for the boundary
-  /// Of a sum of estimates from 2^-24 on, in halves of an ulp: 2 x 17 from the exponent's two
-  /// factors, 16 of the sum, 7 of the power.
-  static constexpr double error = 0x1.dp-19;
-  /// Of a smaller estimate: its relative error is below 2^-17.
-  static constexpr double error_of_small = 0x1p-41;
 
   const T* x;
   std::int64_t columns;
@@ -44,9 +27,9 @@ template <class V, class T> struct nucleus {
   nucleus(const T* row, std::int64_t size, candidate* room, double t, double p)
       : x(row), columns(size), memory(room), temperature(t), top_p(p) {
     scale = (D(log2e) / D(t)).v;
-    exponent = static_cast<float>(scale);
     unit = static_cast<float>(t);
-    deepest = -116.0f / exponent;
+    estimate.exponent = static_cast<float>(scale);
+    estimate.deepest = -116.0f / estimate.exponent;
   }
 
   // what `keep` leaves: candidates in the order of their indices, of weight 0 if not kept
@@ -62,13 +45,14 @@ template <class V, class T> struct nucleus {
     if (columns < 1024 || !(temperature > 1e-3 && temperature < 1e3)) return false;
     values = reinterpret_cast<float*>(memory) + 2 * columns;
     index = reinterpret_cast<std::int32_t*>(values + columns + 16);
-    float low = guess();
-    if (!(origin > -__builtin_inff()) || !gather(low)) return false;
-    if (!((top - origin) * exponent < 100.0f)) return false;
+    float low = estimates_of_sample(x, columns, unit, top_p, &estimate);
+    if (!(estimate.origin > -__builtin_inff()) || !gather(low)) return false;
+    if (!((top - estimate.origin) * estimate.exponent < 100.0f)) return false;
     if (!enough()) {
       // so many tokens that weigh less each cannot reach 1 - top_p together
       const double least = (1 - top_p) * (above + below) / static_cast<double>(2 * columns);
-      low = static_cast<float>(static_cast<double>(origin) + wide_log(D(least)).v * temperature);
+      low = static_cast<float>(static_cast<double>(estimate.origin) +
+                               wide_log(D(least)).v * temperature);
       gather(low);
     }
     if (n > columns / 2 - 64 || !enough()) return false;
@@ -93,75 +77,20 @@ template <class V, class T> struct nucleus {
   }
 
  private:
-  float exponent = 0, deepest = 0;  ///< log2(e) / temperature; what is below all that counts
-  float unit = 0;                   ///< what a nat is in logits
-  float origin = 0;                 ///< what estimates are relative to: the largest of the sample
-  double above = 0, below = 0;      ///< estimated masses of the candidates and of the others
+  using estimates = row_estimates<V>;
+  estimates estimate;
+  float unit = 0;               ///< what a nat is in logits
+  double above = 0, below = 0;  ///< estimated masses of the candidates and of the others
 
-  struct estimates {
-    float origin, deepest, exponent;
-    template <class U> HENCE_FN U operator()(U v) const {
-      return rough_exp2(greater(v - U(origin), U(deepest)), U(exponent));
-    }
-  };
-  HENCE_FN estimates estimator() const { return {origin, deepest, exponent}; }
   bool enough() const { return above >= top_p * (above + below) * (1 + 0x1p-15); }
-
-  /// A bound that the kept set lies above, by a sample of the row and levels of two thirds of a
-  /// nat.
-  float guess() {
-    constexpr int levels = 16;
-    const std::int64_t registers = columns / width;
-    const std::int64_t step = registers > 96 ? registers / 96 : 1;
-    V largest(-__builtin_inff());
-    for (std::int64_t r = 0; r < registers; r += step)
-      largest = greater(load_as<V>(x + r * width), largest);
-    origin = -__builtin_inff();
-    float lanes[static_cast<unsigned>(width)];
-    store_as(lanes, largest);
-    for (const float v : lanes) origin = v > origin ? v : origin;
-    const auto estimate = estimator();
-    V mass[levels], all(0.0f);
-    for (V& m : mass) m = V(0.0f);
-    for (std::int64_t r = 0; r < registers; r += step) {
-      const V v = load_as<V>(x + r * width), e = estimate(v);
-      all = all + e;
-      for (int k = 0; k < levels; ++k) mass[k] = mass[k] + select(v >= V(level(k)), e, V(0.0f));
-    }
-    const double wanted = (0.6 * top_p + 0.4) * sum_of_lanes(all);
-    for (int k = 0; k < levels; ++k)
-      if (sum_of_lanes(mass[k]) >= wanted) return level(k);
-    return level(levels - 1);
-  }
-  HENCE_FN float level(int k) const { return origin - static_cast<float>(k + 1) * unit; }
-
-  static double sum_of_lanes(V v) {
-    float lane[static_cast<unsigned>(width)];
-    store_as(lane, v);
-    double s = 0;
-    for (const float f : lane) s += static_cast<double>(f);
-    return s;
-  }
-  /// Sums of estimates, each a sum over 8 registers, over 8 of them in fp32.
-  struct estimated_sum {
-    V part = V(0.0f);
-    double whole = 0;
-    int count = 0;
-    HENCE_FN void add(V e) {
-      part = part + e;
-      if (++count < 8) return;
-      whole += sum_of_lanes(part), part = V(0.0f), count = 0;
-    }
-    double value() const { return whole + sum_of_lanes(part); }
-  };
 
   /// \return whether the row has a largest logit.
   bool gather(float bound) {
-    const auto estimated = estimator();  // a copy: what is written may lie anywhere
+    const auto estimated = estimate;  // a copy: what is written may lie anywhere
     V all(0.0f), rest(0.0f), largest(-__builtin_inff());
     auto sound = V(0.0f) == V(0.0f);
     N all_last(0.0f), rest_last(0.0f);
-    estimated_sum all_sum, rest_sum;
+    estimated_sum<V> all_sum, rest_sum;
     int count = 0;
     n = gather_from<V>(x, columns, bound, values, index,
                        [&]<class U>(U v, auto taken) __attribute__((always_inline)) {
@@ -181,10 +110,7 @@ template <class V, class T> struct nucleus {
                        });
     below = rest_sum.value() + sum_of_lanes(rest) + static_cast<double>(rest_last.v);
     above = all_sum.value() + sum_of_lanes(all) + static_cast<double>(all_last.v) - below;
-    float lanes[static_cast<unsigned>(width)];
-    store_as(lanes, largest);
-    top = lanes[0];
-    for (const float v : lanes) top = v > top ? v : top;
+    top = largest_lane(largest);
     return !any_lane(!sound) && top > -__builtin_inff();
   }
   static void pad(float* v, std::int64_t size) {
@@ -208,7 +134,7 @@ template <class V, class T> struct nucleus {
                                : *low + (end - *low) / steps * static_cast<float>(k + 1);
       if (round != 0) bounds[steps - 1] = end;
       double mass[steps], dropped = 0;
-      masses_below(from, size, bounds, mass);
+      masses_below<steps>(estimate, from, size, bounds, mass);
       const float before = *low, most = high;
       for (int k = 0; k < steps; ++k) {
         if (above - mass[k] >= wanted * (1 + 0x1p-13) && bounds[k] > *low)
@@ -231,22 +157,6 @@ template <class V, class T> struct nucleus {
     }
     return high;
   }
-  /// Estimated masses below each bound; those of the padding come to nothing.
-  void masses_below(const float* from, std::int64_t size, const float* bounds, double* mass) const {
-    const auto estimate = estimator();
-    V sum[steps], bound[steps];
-    for (int k = 0; k < steps; ++k) sum[k] = V(0.0f), bound[k] = V(bounds[k]);
-    estimated_sum total_of[steps];
-    for (std::int64_t i = 0; i < size;) {
-      for (int r = 0; r < 8 && i < size; ++r, i += width) {
-        const V v = V::load(from + i), e = estimate(v);
-        for (int k = 0; k < steps; ++k) sum[k] = sum[k] + select(v < bound[k], e, V(0.0f));
-      }
-      for (int k = 0; k < steps; ++k) total_of[k].add(sum[k]), sum[k] = V(0.0f);
-    }
-    for (int k = 0; k < steps; ++k) mass[k] = total_of[k].value();
-  }
-
   /// Keeps candidates at or above low.
   void drop_below(float low) {
     std::int64_t m = 0;
@@ -297,13 +207,14 @@ template <class V, class T> struct nucleus {
       }
     }
     const wide_integer sure = near_mass - open_mass;
-    const D unit_of_estimates =
-        wide_exp2((D(static_cast<double>(origin)) - D(static_cast<double>(top))) * D(scale));
+    const D unit_of_estimates = wide_exp2(
+        (D(static_cast<double>(estimate.origin)) - D(static_cast<double>(top))) * D(scale));
     const D mass = D(below) * unit_of_estimates * D(0x1p+56);
     const auto slack = static_cast<wide_integer>(2 * columns);
-    const D small =
-        D(error_of_small * static_cast<double>(columns)) * unit_of_estimates * D(0x1p+56);
-    const D low_mass = mass * D(1 - error) - small, high_mass = mass * D(1 + error) + small;
+    const D small = D(estimates::error_of_small * static_cast<double>(columns)) *
+                    unit_of_estimates * D(0x1p+56);
+    const D low_mass = mass * D(1 - estimates::error) - small,
+            high_mass = mass * D(1 + estimates::error) + small;
     const auto fewer = static_cast<wide_integer>(low_mass > D(0.0) ? low_mass.v : 0.0);
     const auto more = static_cast<wide_integer>(high_mass.v);
     const wide_integer least = share(near_mass + (fewer > slack ? fewer - slack : 0));

@@ -1,0 +1,83 @@
+// Estimates of weights and of their sums against float64: within the error that they state.
+#include <doctest/doctest.h>
+#include <hence/logits/sample_estimates.hpp>
+
+#include <cmath>
+#include <limits>
+#include <random>
+#include <vector>
+
+namespace {
+
+using namespace hence;
+using V = pack<float>;
+constexpr float inf = std::numeric_limits<float>::infinity();
+constexpr float exponent = 1.8033688f;  // log2(e) / 0.8
+constexpr int width = V::lanes;
+
+detail::row_estimates<V> estimates(float origin) { return {origin, -116.0f / exponent, exponent}; }
+
+/// Numbers that fill registers, the last ones -infinity.
+std::vector<float> row(std::size_t n, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0, 2);
+  std::vector<float> x(n);
+  for (float& v : x) v = normal(random);
+  x.resize((n + std::size_t{width} - 1) / std::size_t{width} * std::size_t{width}, -inf);
+  return x;
+}
+double weight(float v, float origin) {
+  return std::exp2((double(v) - double(origin)) * double(exponent));
+}
+
+TEST_CASE("estimates err less than they say") {
+  // the worst of the power over its range, against float64
+  double worst = 0;
+  for (int i = 0; i < 200000; ++i) {
+    const float d = -33.0f * float(i) / 200000;
+    const auto e = static_cast<double>(detail::rough_exp2(num<float>(d), num<float>(exponent)).v);
+    worst = std::max(worst, std::abs(e / std::exp2(double(d) * double(exponent)) - 1));
+  }
+  CHECK(worst < 4e-7);
+}
+
+TEST_CASE("masses below bounds are sums of weights, and padding weighs nothing") {
+  for (const std::size_t n : {1u, 100u, 5000u}) {
+    const auto x = row(n, unsigned(n));
+    const float origin = 3;
+    const float bounds[4] = {-inf, -1.0f, 0.5f, inf};
+    double mass[4], exact[4] = {};
+    for (std::size_t i = 0; i < n; ++i)
+      for (int k = 0; k < 4; ++k) exact[k] += x[i] < bounds[k] ? weight(x[i], origin) : 0;
+    detail::masses_below<4>(estimates(origin), x.data(), std::int64_t(n), bounds, mass);
+    for (int k = 0; k < 4; ++k) {
+      CAPTURE(k);
+      CHECK(std::abs(mass[k] - exact[k]) <=
+            exact[k] * detail::row_estimates<V>::error +
+                double(x.size()) * detail::row_estimates<V>::error_of_small);
+    }
+  }
+}
+
+TEST_CASE("a sample gives the origin, and a bound with the share above it") {
+  auto x = row(4096, 9);
+  x[0] = 12;  // in the first register, which is sampled
+  auto found = estimates(0);
+  const float unit = 0.8f;
+  const float low = detail::estimates_of_sample(x.data(), 4096, unit, 0.9, &found);
+  CHECK(found.origin == 12);
+  CHECK(low == 12 - unit);  // one token holds nearly all
+  x[0] = 0;
+  const float lower = detail::estimates_of_sample(x.data(), 4096, unit, 0.9, &found);
+  CHECK(found.origin < 12);
+  double above = 0, all = 0;
+  for (const float v : x) all += weight(v, 0), above += v >= lower ? weight(v, 0) : 0;
+  CHECK(above > 0.9 * all);
+  const double levels = double(found.origin - lower) / double(unit);
+  CHECK(std::abs(levels - std::round(levels)) < 1e-5);
+  const std::vector<float> none(4096, -inf);
+  detail::estimates_of_sample(none.data(), 4096, unit, 0.9, &found);
+  CHECK(found.origin == -inf);
+}
+
+}  // namespace
