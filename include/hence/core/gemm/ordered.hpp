@@ -137,7 +137,7 @@ template <class Isa = native_isa> struct ordered_on {
         };
         detail::pack_rows<tiles::rows, Isa>(a.data + i * a.stride[0] + k * a.stride[1], a.stride[0],
                                             a.stride[1], rows, deep, packed_a, panel(0));
-        detail::fetches_of_panel nothing;
+        detail::fetches_of_panel nothing{{}, {}};
         for (std::int64_t j = 0; j < n; j += tiles::columns) {
           const int columns = smaller(n - j, tiles::columns);
           detail::pack_panel<tiles::columns, Isa>(b.data + k * b.stride[0] + j * b.stride[1],
