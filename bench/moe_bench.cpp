@@ -135,6 +135,7 @@ void permute_32768(benchmark::State& state) {
 /// T = 1024, d = 512, ff = 256, E = 32, k = 4: SwiGLU, weights after down, activations saved.
 /// The bound has 3 ff columns, and backward three times that.
 template <class Gemm> void experts(benchmark::State& state, const Gemm& gemm) {
+  probe::of_thread = true;
   constexpr std::int64_t count = 1024, width = 512, inner = 256, all = 32, k = 4, rows = count * k;
   std::mt19937 random(3);
   std::normal_distribution<float> normal;
