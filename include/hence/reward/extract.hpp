@@ -53,15 +53,15 @@ template <class Isa> constexpr extraction box_at(text s, std::size_t at) {
   if (end == npos) return {{}, extract_fault::unbalanced};
   return found(slice(s, at + 1, end));
 }
-/// The length of `\boxed{` or `\fbox{` at s[at], spaces before the brace allowed; else 0.
-template <class Isa> constexpr std::size_t opens_box(text s, std::size_t at) {
+/// Whether `\boxed{` or `\fbox{` stands at s[at], spaces before the brace allowed.
+template <class Isa> constexpr bool opens_box(text s, std::size_t at) {
   for (const text name : {text("\\boxed"), text("\\fbox")}) {
     if (!stands_at(s, at, name)) continue;
     std::size_t end = at + name.size();
     while (end < s.size() && s[end] == ' ') ++end;
-    if (end < s.size() && s[end] == '{') return end + 1 - at;
+    if (end < s.size() && s[end] == '{') return true;
   }
-  return 0;
+  return false;
 }
 
 }  // namespace detail
@@ -69,7 +69,7 @@ template <class Isa> constexpr std::size_t opens_box(text s, std::size_t at) {
 /// Finds the answer. O(size).
 template <class Isa = native_isa> constexpr extraction find_answer(extract::last_boxed, text s) {
   for (std::size_t at = s.size(); at-- > 0;)
-    if (s[at] == '\\' && detail::opens_box<Isa>(s, at) != 0) return detail::box_at<Isa>(s, at);
+    if (s[at] == '\\' && detail::opens_box<Isa>(s, at)) return detail::box_at<Isa>(s, at);
   return {{}, extract_fault::missing};
 }
 
@@ -78,8 +78,7 @@ template <class Isa = native_isa> constexpr extraction find_answer(extract::only
   extraction first{{}, extract_fault::missing};
   for (std::size_t at = 0; at < s.size(); ++at) {
     if (s[at] != '\\') continue;
-    const std::size_t n = detail::opens_box<Isa>(s, at);
-    if (n == 0) continue;
+    if (!detail::opens_box<Isa>(s, at)) continue;
     const extraction box = detail::box_at<Isa>(s, at);
     if (!box.ok()) return box;
     if (first.ok() && !same_text<Isa>(first.answer, box.answer))
