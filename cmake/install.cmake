@@ -42,15 +42,19 @@ if(PROJECT_IS_TOP_LEVEL)
     VERBATIM)
 endif()
 
-# The Common Package Specification, read by CMake >= 4.3 and by other tools. It describes hence::hence
-# alone, and find_package prefers it to the config file: with it installed, users of hence::cuda write
-# find_package(hence COMPONENTS cuda CONFIGS hence-config.cmake).
+# The Common Package Specification, read by CMake >= 4.3 and by other tools; find_package prefers it to the config
+# file. The component cuda, which CMake alone can use, is an appendix of its own.
 option(HENCE_INSTALL_CPS "Also install a CPS file (needs CMake 4.3)" OFF)
 if(HENCE_INSTALL_CPS)
   if(CMAKE_VERSION VERSION_LESS 4.3)
     message(FATAL_ERROR "hence: HENCE_INSTALL_CPS needs CMake 4.3; this is ${CMAKE_VERSION}")
   endif()
-  install(PACKAGE_INFO hence EXPORT hence-targets DESTINATION "${CMAKE_INSTALL_DATADIR}/cps/hence"
+  set(hence_cps_dir "${CMAKE_INSTALL_DATADIR}/cps/hence")
+  install(PACKAGE_INFO hence EXPORT hence-targets DESTINATION "${hence_cps_dir}"
           VERSION ${PROJECT_VERSION} COMPAT_VERSION ${hence_major}.${hence_minor}.0
           DEFAULT_TARGETS hence LICENSE MIT)
+  install(FILES "${PROJECT_SOURCE_DIR}/packaging/cps/hence-cuda.cps" DESTINATION "${hence_cps_dir}")
+  install(FILES "${PROJECT_SOURCE_DIR}/packaging/cps/hence-cuda-config.cmake"
+                "${PROJECT_SOURCE_DIR}/packaging/cps/hence-cuda-config-version.cmake"
+          DESTINATION "${hence_package_dir}-cuda")
 endif()
