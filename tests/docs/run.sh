@@ -18,6 +18,11 @@ for file in "${files[@]}"; do
   case $file in *.md) pages+=("$file") ;; *) headers+=("$file") ;; esac
 done
 compile=(g++ -std=c++20 -O1 -Wall -Wextra -Iinclude -Itests/docs)
+# Of the compilers here only this one has a std::mdspan.
+with_mdspan=(clang++-19 -std=c++23 -stdlib=libc++ -O1 -Wall -Wextra -Iinclude -Itests/docs)
+read -ra eigen < <(pkg-config --cflags-only-I eigen3 2>/dev/null) || true
+has_eigen=$(echo '#include <Eigen/Core>' | g++ "${eigen[@]}" -x c++ -fsyntax-only - 2>/dev/null && echo yes || true)
+has_mdspan=$(echo '#include <mdspan>' | "${with_mdspan[@]}" -x c++ -fsyntax-only - 2>/dev/null && echo yes || true)
 nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true)
 number=0 failed=0
 
@@ -62,7 +67,21 @@ for file in "${pages[@]}"; do
       fi
     } >"$work/block.cpp"
     if grep -q 'int main' "$block"; then
-      "${compile[@]}" "$work/block.cpp" -o "$work/program" >"$work/log" 2>&1 && "$work/program" >"$work/log" 2>&1 ||
+      compiler=("${compile[@]}") needs=
+      if grep -q '^#include <mdspan>' "$block"; then
+        compiler=("${with_mdspan[@]}")
+        [ -n "$has_mdspan" ] || needs="clang-19 libc++-19-dev libc++abi-19-dev"
+      elif grep -q '^#include <Eigen/' "$block"; then
+        compiler+=("${eigen[@]/#-I/-isystem}")
+        [ -n "$has_eigen" ] || needs=libeigen3-dev
+      fi
+      if [ -n "$needs" ]; then
+        number=$((number - 1))
+        echo "note: $file:$line is not compiled (Debian: $needs)" | tee "$work/log"
+        [ "${HENCE_REQUIRE_TOOLS:-0}" = 0 ] || bad "$file:$line"
+        continue
+      fi
+      "${compiler[@]}" "$work/block.cpp" -o "$work/program" >"$work/log" 2>&1 && "$work/program" >"$work/log" 2>&1 ||
         bad "$file:$line"
     else
       "${compile[@]}" -Wno-unused -fsyntax-only "$work/block.cpp" >"$work/log" 2>&1 || bad "$file:$line"
@@ -139,10 +158,11 @@ if [ ${#headers[@]} -gt 0 ]; then
   number=$((number + found))
   "${compile[@]}" -Wno-unused -fsyntax-only "$work/comments.cpp" >"$work/log" 2>&1 || bad "examples in comments"
   # Once more where there is a std::mdspan: some are about it.
-  if echo '#include <mdspan>' | clang++-19 -std=c++23 -stdlib=libc++ -x c++ -fsyntax-only - 2>"$work/log"; then
-    clang++-19 -std=c++23 -stdlib=libc++ -Wall -Wextra -Iinclude -Itests/docs -Wno-unused -fsyntax-only "$work/comments.cpp" \
-      >"$work/log" 2>&1 || bad "examples in comments, with std::mdspan"
+  if [ -n "$has_mdspan" ]; then
+    "${with_mdspan[@]}" -Wno-unused -fsyntax-only "$work/comments.cpp" >"$work/log" 2>&1 ||
+      bad "examples in comments, with std::mdspan"
   elif [ "${HENCE_REQUIRE_TOOLS:-0}" != 0 ]; then
+    echo "there is no std::mdspan" >"$work/log"
     bad "examples in comments, with std::mdspan"
   else
     echo "note: examples with std::mdspan are not compiled (Debian: clang-19 libc++-19-dev libc++abi-19-dev)"
