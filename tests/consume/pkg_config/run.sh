@@ -11,11 +11,15 @@ echo "== pkg-config on the command line"
 flags=$(pkg-config --cflags hence)
 eval "quiet ${CXX:-g++} -std=c++20 $flags \"$here/pkg_config/main.cpp\" -o \"$work/consumer\""
 quiet "$work/consumer"
-# Too old a dialect is refused in one sentence.
-if eval "${CXX:-g++} -std=c++17 -fsyntax-only $flags \"$here/pkg_config/main.cpp\"" 2>"$work/log"; then
-  fail "C++17 was accepted"
-fi
-says "hence needs C++20: compile with -std=c++20"
+# Too old a dialect is refused by every entry in one sentence, which comes first; then the compilation ends.
+for header in "$prefix"/include/hence/*.hpp; do
+  echo "#include <hence/$(basename "$header")>" >"$work/old.cpp"
+  if eval "${CXX:-g++} -std=c++17 -fsyntax-only $flags \"$work/old.cpp\"" 2>"$work/log"; then
+    fail "C++17 was accepted"
+  fi
+  says "hence needs C++20: compile with -std=c++20"
+  [ "$(grep -c 'error: ' "$work/log")" = 2 ] || fail "C++17: more than one error for $header: $(cat "$work/log")"
+done
 
 build "$here/pkg_config" pkg-config consumer
 
