@@ -22,6 +22,7 @@ TITLES = {
     "cuda": "CUDA",
     "distributed": "Ranks",
 }
+CUT = re.compile(r"\b(e\.g|i\.e|eq|al|cf|vs|Dr)\.$", re.I)
 RST = re.compile(r"([\\*`|_])")
 
 
@@ -108,6 +109,8 @@ def flat(node):
 
 
 def description(node):
+    if CUT.search(plain(node.find("briefdescription")).strip()):
+        raise SystemExit(f"{plain(node.find('name')) or plain(node.find('compoundname'))}: the brief ends with an abbreviation (docs/Doxyfile, INPUT_FILTER)")
     return blocks(node.find("briefdescription")) + blocks(node.find("detaileddescription"))
 
 
