@@ -53,8 +53,8 @@ if(HENCE_INSTALL_CPS)
   install(PACKAGE_INFO hence EXPORT hence-targets DESTINATION "${hence_cps_dir}"
           VERSION ${PROJECT_VERSION} COMPAT_VERSION ${hence_major}.${hence_minor}.0
           DEFAULT_TARGETS hence LICENSE MIT)
-  install(FILES "${PROJECT_SOURCE_DIR}/packaging/cps/hence-cuda.cps" DESTINATION "${hence_cps_dir}")
-  install(FILES "${PROJECT_SOURCE_DIR}/packaging/cps/hence-cuda-config.cmake"
-                "${PROJECT_SOURCE_DIR}/packaging/cps/hence-cuda-config-version.cmake"
+  install(FILES "${PROJECT_SOURCE_DIR}/cmake/cps/hence-cuda.cps" DESTINATION "${hence_cps_dir}")
+  install(FILES "${PROJECT_SOURCE_DIR}/cmake/cps/hence-cuda-config.cmake"
+                "${PROJECT_SOURCE_DIR}/cmake/cps/hence-cuda-config-version.cmake"
           DESTINATION "${hence_package_dir}-cuda")
 endif()
