@@ -6,7 +6,7 @@
 #if !defined(__cplusplus) || __cplusplus < 202002L
 #  error "hence needs C++20: compile with -std=c++20 (nvcc too)"
 // A file that is missing ends the compilation, which would go on to a thousand errors of syntax.
-#  include <hence-ends-here-without-C++20>
+#  include <no-hence-without-C++20>
 #endif
 
 /// \def HENCE_FN
