@@ -23,7 +23,8 @@ template <class N> HENCE_FN constexpr N twice_artanh(N f) {
 
 /// log(x) for a normal x > 0.
 template <class N> HENCE_FN constexpr N wide_log(N x) {
-  const auto bits = __builtin_bit_cast(std::int64_t, x.v);
+  const double value = x.v;  // nvcc 13.0 fails on a bit_cast of the member
+  const auto bits = __builtin_bit_cast(std::int64_t, value);
   const std::int64_t k = (bits - 0x3fe5555555555555) >> 52;  // x 2^-k is in [2/3, 4/3)
   const N m = __builtin_bit_cast(double, bits - (k << 52));
   return fma(N(static_cast<double>(k)), N(ln2), twice_artanh((m - N(1.0)) / (m + N(1.0))));
@@ -34,7 +35,8 @@ template <class N> HENCE_FN constexpr N wide_log1p(N x) { return twice_artanh(x 
 
 /// 2^n of t = n + 3 2^51 + 1023, whose last bits are the exponent.
 template <class Isa> HENCE_FN constexpr num<double, Isa> power_of_two(num<double, Isa> t) {
-  const auto power = static_cast<std::uint64_t>(__builtin_bit_cast(std::int64_t, t.v)) << 52;
+  const double value = t.v;
+  const auto power = static_cast<std::uint64_t>(__builtin_bit_cast(std::int64_t, value)) << 52;
   return __builtin_bit_cast(double, power);
 }
 template <class Isa> HENCE_FN pack<double, Isa> power_of_two(pack<double, Isa> t) {

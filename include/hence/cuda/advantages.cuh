@@ -37,15 +37,6 @@ struct advantages_tuning {
 
 namespace detail {
 
-/// Order of floats as unsigned integers, for redux; and back.
-__device__ __forceinline__ unsigned ordered_bits(float x) {
-  const unsigned bits = __float_as_uint(x);
-  return bits >> 31 ? ~bits : bits | 0x80000000u;
-}
-__device__ __forceinline__ float of_ordered_bits(unsigned bits) {
-  return __uint_as_float(bits >> 31 ? bits ^ 0x80000000u : ~bits);
-}
-
 /// By its bits: no arithmetic whose rounding is not named.
 __device__ __forceinline__ bool is_finite(float x) {
   return (__float_as_uint(x) & 0x7f800000u) != 0x7f800000u;

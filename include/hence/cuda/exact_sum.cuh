@@ -6,18 +6,9 @@
 #pragma once
 
 #include <hence/core/sum_lanes.hpp>
-
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
-#  error "hence: kernels need sm_80 or newer (with CMake, set CMAKE_CUDA_ARCHITECTURES)"
-#endif
+#include <hence/cuda/warp.cuh>
 
 namespace hence::inline v0::cuda::detail {
-
-constexpr unsigned whole_warp = 0xffffffffu;
-
-/// This thread's lane and warp; blocks are one-dimensional.
-__device__ __forceinline__ int lane_id() { return static_cast<int>(threadIdx.x % 32); }
-__device__ __forceinline__ int warp_id() { return static_cast<int>(threadIdx.x / 32); }
 
 /// One warp's exact sum. All 32 lanes call every member together.
 class warp_sum {

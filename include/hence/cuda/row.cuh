@@ -185,8 +185,5 @@ __device__ __forceinline__ void add_to(counts& total, const counts& n) {
   add_to(total.policy_tokens, n.policy_tokens), add_to(total.kl_tokens, n.kl_tokens);
   add_to(total.metric_tokens, n.metric_tokens);
 }
-__device__ __forceinline__ void add_to(status& conditions, status s) {
-  if (s != status::ok) atomicOr(reinterpret_cast<unsigned*>(&conditions), static_cast<unsigned>(s));
-}
 
 }  // namespace hence::inline v0::cuda::detail

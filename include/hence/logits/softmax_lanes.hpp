@@ -19,7 +19,8 @@ constexpr int softmax_lane_count = 1024, softmax_group = 8;
 constexpr float lowest_reference = -0x1p+22f;
 
 /// Every lane gets the largest of its group of 8; m holds at least one whole group.
-template <class V, auto Count> HENCE_FN void spread_group_maximum(V (&m)[Count]) {
+template <class V, decltype(sizeof(int)) Count>
+HENCE_FN void spread_group_maximum(V (&m)[Count]) {
   if constexpr (lane_count<V> == 1) {
     for (auto i = Count - 1; i > 0; --i) m[0] = greater(m[0], m[i]);
     for (auto i = Count - 1; i > 0; --i) m[i] = m[0];
@@ -44,12 +45,91 @@ template <class V, auto Count> HENCE_FN void spread_group_maximum(V (&m)[Count])
   }
 }
 
-/// The lanes of one row. \tparam V `num<float>` or `pack<float>`.
-template <class V> struct softmax_lanes {
+/// What one step handles: a group of 8 lanes with numbers, the groups of a register or two with
+/// packs. Lanes lie in memory one after another: sum, moment, reference. \tparam V `num<float>` or
+/// `pack<float>`.
+template <class V> struct softmax_unit {
   static constexpr int width = lane_count<V>;
   static constexpr int packs = width < softmax_group ? softmax_group / width : 1;
-  static constexpr int unit = width * packs;  ///< lanes that one step handles
+  static constexpr int lanes = width * packs;
   using leaf = V[4][static_cast<unsigned>(packs)];
+  using maxima = V[static_cast<unsigned>(packs)];
+
+  float *sum, *moment, *reference;
+
+  /// Adds one leaf: its first `count` of four columns. Where references move, it calls
+  /// move(unit, largest of the leaf by lane, scale), which does as `move` of this.
+  template <class Move> HENCE_FN void add(const leaf& x, int count, V scale, Move&& move) const {
+    maxima largest, k;
+    bool is_ordinary = true;  // no reference moves and no term is dropped
+    for (int j = 0; j < packs; ++j) {
+      V low = x[0][j], high = x[0][j];
+      for (int u = 1; u < count; ++u) low = lesser(low, x[u][j]), high = greater(high, x[u][j]);
+      largest[j] = high;
+      k[j] = load_as<V>(reference + j * width);
+      const auto moves = fma(high, scale, -k[j]) >= V(4.0f);
+      is_ordinary &= !any_lane(moves | !(fma(low, scale, -k[j]) >= V(lowest_power)));
+    }
+    if (__builtin_expect(is_ordinary, 1)) {
+      for (int j = 0; j < packs; ++j)
+        add_terms(x, j, count, [&](V y) __attribute__((always_inline)) {
+          return term_in_range(y, scale, k[j]);
+        });
+    } else {
+      move(*this, largest, scale);
+      for (int j = 0; j < packs; ++j) k[j] = load_as<V>(reference + j * width);
+      for (int j = 0; j < packs; ++j)
+        add_terms(x, j, count,
+                  [&](V y) __attribute__((always_inline)) { return softmax_term(y, scale, k[j]); });
+    }
+  }
+
+  /// Moves the groups whose leaf asks for it, if any. A logit beyond the fast range makes the group
+  /// NaN, which the row's end finds. \param largest of the leaf by lane; then of the groups.
+  HENCE_FN void move(maxima& largest, V scale) const {
+    spread_group_maximum(largest);
+    for (int j = 0; j < packs; ++j) {
+      const int l = j * width;
+      const V k = load_as<V>(reference + l), s = load_as<V>(sum + l);
+      const auto moves = fma(largest[j], scale, -k) >= V(4.0f);
+      const V next = select(moves, fma(largest[j], scale, V(0x1.8p+23f)) - V(0x1.8p+23f), k);
+      const V d = k - next;
+      const V factor = select(next < V(-lowest_reference), power_below(d), V(__builtin_nanf("")));
+      store_as(moment + l, fma(d, s, load_as<V>(moment + l)) * factor);
+      store_as(sum + l, s * factor);
+      store_as(reference + l, next);
+    }
+  }
+
+  /// At a row's end: the lanes [l, l + width) relative to the largest reference of all.
+  HENCE_FN void settle(int l, V top) const {
+    const V s = load_as<V>(sum + l), e = load_as<V>(moment + l);
+    const V d = load_as<V>(reference + l) - top, factor = power_below(d);
+    store_as(moment + l, fma(d, s, e) * factor);
+    store_as(sum + l, s * factor);
+  }
+
+ private:
+  template <class Term> HENCE_FN void add_terms(const leaf& x, int j, int count, Term term) const {
+    const auto first = term(x[0][j]);
+    V s = first.w, e = first.w * first.z;
+    for (int u = 1; u < count; ++u) {
+      const auto t = term(x[u][j]);
+      s = s + t.w;
+      e = fma(t.w, t.z, e);
+    }
+    const int l = j * width;
+    store_as(sum + l, load_as<V>(sum + l) + s);
+    store_as(moment + l, load_as<V>(moment + l) + e);
+  }
+};
+
+/// The lanes of one row. \tparam V `num<float>` or `pack<float>`.
+template <class V> struct softmax_lanes {
+  using at = softmax_unit<V>;
+  static constexpr int width = at::width, packs = at::packs;
+  static constexpr int unit = at::lanes;  ///< lanes that one step handles
+  using leaf = typename at::leaf;
 
   alignas(64) float sum[softmax_lane_count];
   alignas(64) float moment[softmax_lane_count];
@@ -70,28 +150,8 @@ template <class V> struct softmax_lanes {
 
   /// Adds one leaf of the lanes [lane, lane + unit): its first `count` of four columns.
   HENCE_FN void add(int lane, const leaf& x, int count, V scale) {
-    V largest[static_cast<unsigned>(packs)], k[static_cast<unsigned>(packs)];
-    bool is_ordinary = true;  // no reference moves and no term is dropped
-    for (int j = 0; j < packs; ++j) {
-      V low = x[0][j], high = x[0][j];
-      for (int u = 1; u < count; ++u) low = lesser(low, x[u][j]), high = greater(high, x[u][j]);
-      largest[j] = high;
-      k[j] = load_as<V>(reference + lane + j * width);
-      const auto moves = fma(high, scale, -k[j]) >= V(4.0f);
-      is_ordinary &= !any_lane(moves | !(fma(low, scale, -k[j]) >= V(lowest_power)));
-    }
-    if (__builtin_expect(is_ordinary, 1)) {
-      for (int j = 0; j < packs; ++j)
-        add_terms(lane + j * width, x, j, count, [&](V y) __attribute__((always_inline)) {
-          return term_in_range(y, scale, k[j]);
-        });
-    } else {
-      move(lane, largest, scale);
-      for (int j = 0; j < packs; ++j) k[j] = load_as<V>(reference + lane + j * width);
-      for (int j = 0; j < packs; ++j)
-        add_terms(lane + j * width, x, j, count,
-                  [&](V y) __attribute__((always_inline)) { return softmax_term(y, scale, k[j]); });
-    }
+    const at here{sum + lane, moment + lane, reference + lane};
+    here.add(x, count, scale, move);
   }
 
   /// The sums of all lanes relative to the largest reference, which is returned.
@@ -103,12 +163,7 @@ template <class V> struct softmax_lanes {
     put(lanes, largest);
     float top = lanes[0];
     for (int i = 1; i < width; ++i) top = lanes[i] > top ? lanes[i] : top;
-    for (int l = 0; l < active; l += width) {
-      const V s = load_as<V>(sum + l), e = load_as<V>(moment + l);
-      const V d = load_as<V>(reference + l) - V(top), factor = power_below(d);
-      put(moment + l, fma(d, s, e) * factor);
-      put(sum + l, s * factor);
-    }
+    for (int l = 0; l < active; l += width) at{sum, moment, reference}.settle(l, V(top));
     total = tree(sum);
     total_moment = tree(moment);
     return top;
@@ -116,19 +171,6 @@ template <class V> struct softmax_lanes {
 
  private:
   static HENCE_FN void put(float* p, V x) { store_as(p, x); }
-
-  template <class Term>
-  HENCE_FN void add_terms(int lane, const leaf& x, int j, int count, Term term) {
-    const auto first = term(x[0][j]);
-    V s = first.w, e = first.w * first.z;
-    for (int u = 1; u < count; ++u) {
-      const auto t = term(x[u][j]);
-      s = s + t.w;
-      e = fma(t.w, t.z, e);
-    }
-    put(sum + lane, load_as<V>(sum + lane) + s);
-    put(moment + lane, load_as<V>(moment + lane) + e);
-  }
 
   /// Lanes that the tree starts from: the power of two that holds all active ones, 32 at least.
   HENCE_FN int tree_size() const {
@@ -147,23 +189,12 @@ template <class V> struct softmax_lanes {
     return b[0];
   }
 
-  /// Moves the groups of a unit whose leaf asks for it, if any. A logit beyond the fast range makes
-  /// the group NaN, which the row's end finds.
-  [[gnu::noinline]] void move(int lane, const V* leaf_maximum, const V& scale) {
-    V largest[static_cast<unsigned>(packs)];
+  /// Out of line, since it is rare.
+  [[gnu::noinline]] static void move(at here, const typename at::maxima& leaf_maximum,
+                                     const V& scale) {
+    typename at::maxima largest;
     for (int j = 0; j < packs; ++j) largest[j] = leaf_maximum[j];
-    spread_group_maximum(largest);
-    for (int j = 0; j < packs; ++j) {
-      const int l = lane + j * width;
-      const V k = load_as<V>(reference + l), s = load_as<V>(sum + l);
-      const auto moves = fma(largest[j], scale, -k) >= V(4.0f);
-      const V next = select(moves, fma(largest[j], scale, V(0x1.8p+23f)) - V(0x1.8p+23f), k);
-      const V d = k - next;
-      const V factor = select(next < V(-lowest_reference), power_below(d), V(__builtin_nanf("")));
-      put(moment + l, fma(d, s, load_as<V>(moment + l)) * factor);
-      put(sum + l, s * factor);
-      put(reference + l, next);
-    }
+    here.move(largest, scale);
   }
 };
 

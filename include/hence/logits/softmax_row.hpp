@@ -82,6 +82,13 @@ HENCE_FN float largest_logit(const Row& row, std::int64_t end, std::int64_t labe
   return top;
 }
 
+/// Where the references of a row start from. \param largest of its first 4096 columns.
+template <class N> HENCE_FN N first_reference(N largest, N scale) {
+  const N first = fma(largest, scale, N(0x1.8p+23f)) - N(0x1.8p+23f);
+  const bool in_range = first > N(lowest_reference) && first < N(-lowest_reference);
+  return in_range ? first : N(lowest_reference);
+}
+
 /// The canonical sums of a row; the label and columns beyond the row count as -infinity.
 /// \param label a column, or negative for none.
 template <class V, class Row>
@@ -93,9 +100,7 @@ template <class V, class Row>
   lanes sums;
   const std::int64_t columns = row.columns;
   const N largest = largest_logit<V>(row, columns < 4096 ? columns : 4096, label);
-  const N first = fma(largest, N(scale), N(0x1.8p+23f)) - N(0x1.8p+23f);
-  const bool in_range = first.v > lowest_reference && first.v < -lowest_reference;
-  sums.start(columns, in_range ? first.v : lowest_reference);
+  sums.start(columns, first_reference(largest, N(scale)).v);
   // all columns are there and none is the label
   const auto add_whole = [&](int lane, std::int64_t i, int from, int to)
                              __attribute__((always_inline)) {
@@ -142,7 +147,7 @@ template <class V, class Row>
 
 /// Whether the sums left the fast range, |x scale| < 2^22, or met a NaN or an infinity.
 HENCE_FN bool leaves_fast_range(const softmax_state& s, float scale) {
-  const double y = s.label * static_cast<double>(scale);
+  const num<double> y = num<double>(s.label) * num<double>(static_cast<double>(scale));
   return !(s.others == s.others) || s.reference <= static_cast<double>(lowest_reference) ||
          y >= 0x1p+22;
 }
@@ -171,6 +176,24 @@ template <class V, class T>
   return s;
 }
 
+/// The gradient at columns [i, i + lanes), where the label is not.
+template <class V, class Row>
+HENCE_FN V gradient_at(const Row& row, std::int64_t i, V scale, V reference, V c0, V c1) {
+  const V g = gradient_term(softmax_term(row.template load<V>(i), scale, reference), c0, c1);
+  if constexpr (Row::has_slope)
+    return fma(g, row.template slope<V>(i), V(0.0f));
+  else
+    return g;
+}
+/// The gradient at the label. \param at_label that of the logit as it is summed.
+template <class N, class Row>
+HENCE_FN N gradient_at_label(const Row& row, std::int64_t label, N at_label) {
+  if constexpr (Row::has_slope)
+    return at_label * row.template slope<N>(label);
+  else
+    return at_label;
+}
+
 /// The gradient of a row: w (c0 + c1 z), `at_label` at the label. In place where `out` is the row.
 template <class V, class Row, class Out>
 [[gnu::noinline]] void row_gradient(const Row& row, std::int64_t label, float scale,
@@ -178,16 +201,9 @@ template <class V, class Row, class Out>
   constexpr int width = lane_count<V>;
   using N = num<float, typename isa_of<V>::type>;
   const auto at = [&]<class W>(W, std::int64_t i) __attribute__((always_inline)) {
-    const W g =
-        gradient_term(softmax_term(row.template load<W>(i), W(scale), W(reference)), W(c0), W(c1));
-    if constexpr (Row::has_slope)
-      return fma(g, row.template slope<W>(i), W(0.0f));
-    else
-      return g;
+    return gradient_at(row, i, W(scale), W(reference), W(c0), W(c1));
   };
-  N for_label(at_label);
-  if constexpr (Row::has_slope)
-    if (label >= 0) for_label = for_label * row.template slope<N>(label);
+  const N for_label = label >= 0 ? gradient_at_label(row, label, N(at_label)) : N(0.0f);
   std::int64_t i = 0;
   for (; i + width <= row.columns; i += width) store_as(out + i, at(V(), i));
   for (; i < row.columns; ++i) store_as(out + i, at(N(), i));

@@ -63,14 +63,14 @@ template <class Executor> struct token_row {
     return found;
   }
 
-  static void write_zeros(const token_results<S>& out, std::int64_t i) {
+  static HENCE_FN void write_zeros(const token_results<S>& out, std::int64_t i) {
     const view<S> written[] = {out.logp, out.entropy, out.anchor, out.log_sum, out.expected_logit};
     for (const auto& v : written) write(v, i, 0);
   }
 
-  static status write_values(const softmax_numbers<S>& n, const softmax_state& s,
-                             std::int64_t columns, bool is_bad_label, const token_results<S>& out,
-                             std::int64_t i) {
+  static HENCE_FN status write_values(const softmax_numbers<S>& n, const softmax_state& s,
+                                      std::int64_t columns, bool is_bad_label,
+                                      const token_results<S>& out, std::int64_t i) {
     const softmax_values<N> v = finished<N>(s, static_cast<double>(n.scale), n.lost);
     const bool is_number = s.others == s.others;
     write(out.logp, i, v.logp.v);
@@ -110,6 +110,23 @@ template <class Executor> struct token_row {
     return backward_at(n, x, columns, place_in_shard(n, label_id, first, columns), keep, s, g, h,
                        out);
   }
+  /// What a row's gradient is made of: `fill` everywhere or the factors.
+  struct row_plan {
+    gradient_factors factors;
+    float fill;
+    bool is_filled;
+    status found;
+  };
+  static HENCE_FN row_plan plan_of(const softmax_numbers<S>& n, const label_place& label,
+                                   const softmax_state& s, double g, double h) {
+    const bool is_number = s.others == s.others;
+    const bool is_bad = label.is_bad || !(s.label > -__builtin_inf());
+    if (label.is_ignored) return {{}, 0.0f, true, status::ok};
+    if (is_bad || !is_number)
+      return {{}, __builtin_nanf(""), true, is_number ? status::label : status::non_finite};
+    return {factors_of(finished<N>(s, static_cast<double>(n.scale), n.lost), g, h, n.inverse), 0.0f,
+            false, status::ok};
+  }
   static HENCE_FN double cotangent(const view<const S>& v, std::int64_t i) {
     return v.present() ? static_cast<double>(v[i]) : 0.0;
   }
@@ -124,17 +141,13 @@ template <class Executor> struct token_row {
   static status backward_at(const softmax_numbers<S>& n, const T* x, std::int64_t columns,
                             const label_place& label, const std::uint8_t* keep,
                             const softmax_state& s, double g, double h, Out* out) {
-    const bool is_number = s.others == s.others;
-    const bool is_bad = label.is_bad || !(s.label > -__builtin_inf());
-    if (label.is_ignored || is_bad || !is_number) {
-      const Out fill = static_cast<Out>(label.is_ignored ? 0.0f : __builtin_nanf(""));
+    const row_plan plan = plan_of(n, label, s, g, h);
+    if (plan.is_filled) {
+      const Out fill = static_cast<Out>(plan.fill);
       for (std::int64_t c = 0; c < columns; ++c) out[c] = fill;
-      if (label.is_ignored) return status::ok;
-      return !is_number ? status::non_finite : status::label;
+      return plan.found;
     }
-    const auto factors =
-        factors_of(finished<N>(s, static_cast<double>(n.scale), n.lost), g, h, n.inverse);
-    engine::gradient(n, x, columns, label.column, keep, s, factors, out);
+    engine::gradient(n, x, columns, label.column, keep, s, plan.factors, out);
     return status::ok;
   }
   static HENCE_FN double bounded_entropy(N entropy, std::int64_t columns) {

@@ -1,0 +1,286 @@
+/// \file
+/// The canonical sums over a row of logits (logits/softmax_lanes.hpp) by a block: 128 threads, a
+/// group of 8 lanes each, whose sums stay in registers.
+///
+/// A warp reads 256 neighbouring columns at a time, 8 a thread: 16 or 32 bytes where the row begins
+/// on a 16-byte boundary, single elements elsewhere. Moves of a reference, terms and the row's end
+/// are the CPU's text; the tree of additions over lanes is written here, in the same order.
+#pragma once
+
+#include <hence/cuda/warp.cuh>
+#include <hence/logits/token_rows.hpp>
+
+namespace hence::inline v0::cuda::detail {
+
+constexpr int softmax_threads = 128;
+constexpr int softmax_warps = softmax_threads / 32;
+constexpr int group_size = hence::detail::softmax_group;
+static_assert(softmax_threads * group_size == hence::detail::softmax_lane_count);
+
+template <class T> __device__ __forceinline__ bool is_whole(const T* p) {
+  return reinterpret_cast<std::uintptr_t>(p) % 16 == 0;
+}
+/// Eight neighbouring elements, by 16 bytes where they are whole; those from `end` on are not read
+/// and become T{}.
+template <class T>
+__device__ __forceinline__ void load_eight(const T* row, std::int64_t first, std::int64_t end,
+                                           T (&x)[group_size]) {
+  if (first + group_size <= end && is_whole(row + first)) {
+    const auto from = reinterpret_cast<const uint4*>(row + first);
+    constexpr int parts = sizeof(T) * group_size / 16, each = group_size / parts;
+    static_assert(sizeof(T) == 2 || sizeof(T) == 4);
+#pragma unroll
+    for (int k = 0; k < parts; ++k) {
+      const uint4 v = from[k];
+      const unsigned words[4] = {v.x, v.y, v.z, v.w};
+#pragma unroll
+      for (int j = 0; j < each; ++j)
+        if constexpr (sizeof(T) == 4)
+          x[k * each + j] = __uint_as_float(words[j]);
+        else
+          x[j].bits = static_cast<std::uint16_t>(words[j / 2] >> (j % 2 * 16));
+    }
+  } else {
+#pragma unroll
+    for (int j = 0; j < group_size; ++j) x[j] = first + j < end ? row[first + j] : T{};
+  }
+}
+/// Writes those of eight neighbouring elements that lie before `end`.
+template <class T>
+__device__ __forceinline__ void store_eight(T* row, std::int64_t first, std::int64_t end,
+                                            const T (&x)[group_size]) {
+  if (first + group_size <= end && is_whole(row + first)) {
+    const auto to = reinterpret_cast<uint4*>(row + first);
+    constexpr int parts = sizeof(T) * group_size / 16, each = group_size / parts;
+#pragma unroll
+    for (int k = 0; k < parts; ++k) {
+      unsigned words[4] = {};
+#pragma unroll
+      for (int j = 0; j < each; ++j)
+        if constexpr (sizeof(T) == 4)
+          words[j] = __float_as_uint(x[k * each + j]);
+        else
+          words[j / 2] |= static_cast<unsigned>(x[j].bits) << (j % 2 * 16);
+      to[k] = make_uint4(words[0], words[1], words[2], words[3]);
+    }
+  } else {
+#pragma unroll
+    for (int j = 0; j < group_size; ++j)
+      if (first + j < end) row[first + j] = x[j];
+  }
+}
+/// Which of eight neighbouring columns a mask keeps, a bit each; a null mask keeps all.
+__device__ __forceinline__ unsigned kept_of_eight(const std::uint8_t* mask, std::int64_t first,
+                                                  std::int64_t end) {
+  unsigned bits = 0;
+  if (mask == nullptr) return 0xff;
+  if (first + group_size <= end &&
+      reinterpret_cast<std::uintptr_t>(mask + first) % group_size == 0) {
+    const uint2 v = *reinterpret_cast<const uint2*>(mask + first);
+#pragma unroll
+    for (int j = 0; j < group_size; ++j)
+      bits |= ((j < 4 ? v.x : v.y) >> (j % 4 * 8) & 0xff) != 0 ? 1u << j : 0u;
+  } else {
+#pragma unroll
+    for (int j = 0; j < group_size; ++j)
+      bits |= first + j < end && mask[first + j] != 0 ? 1u << j : 0u;
+  }
+  return bits;
+}
+
+/// Eight neighbouring logits in registers, and what is done to them before they are summed.
+template <class T> struct logit_group {
+  T x[group_size];
+  unsigned keep;  // a bit each
+  float cap, inverse_cap, shift;
+  bool is_mapped;
+
+  /// out[j] = f(a row of column j alone, j).
+  template <class R, class F>
+  __device__ __forceinline__ void map(R (&out)[group_size], F&& f) const {
+    if (!is_mapped) {
+#pragma unroll
+      for (int j = 0; j < group_size; ++j) out[j] = f(hence::detail::plain_row<T>{x + j, 1}, j);
+    } else if (!(cap > 0)) {
+#pragma unroll
+      for (int j = 0; j < group_size; ++j) {
+        const auto kept = static_cast<std::uint8_t>(keep >> j & 1);
+        out[j] = f(hence::detail::mapped_row<T>{x + j, 1, &kept, 0.0f, 0.0f, shift}, j);
+      }
+    } else {  // a soft-cap's code is long, so it is there once: all moves through the first
+              // register
+      logit_group rest = *this;
+#pragma unroll
+      for (int j = 0; j < group_size; ++j) out[j] = R{};
+#pragma unroll 1
+      for (int j = 0; j < group_size; ++j) {
+        const auto kept = static_cast<std::uint8_t>(rest.keep >> j & 1);
+        const R last =
+            f(hence::detail::mapped_row<T>{rest.x, 1, &kept, cap, inverse_cap, shift}, j);
+#pragma unroll
+        for (int k = 0; k + 1 < group_size; ++k) out[k] = out[k + 1], rest.x[k] = rest.x[k + 1];
+        out[group_size - 1] = last;
+      }
+    }
+  }
+};
+
+/// A row of logits in global memory.
+template <class T> struct device_row {
+  const T* data;
+  std::int64_t columns;
+  const std::uint8_t* keep;  // or null
+  float cap, inverse_cap, shift;
+  bool is_mapped;  // what the CPU decides: by `mapped_row` rather than `plain_row`
+
+  /// Columns [first, first + 8).
+  __device__ __forceinline__ logit_group<T> load(std::int64_t first) const {
+    logit_group<T> g;
+    load_eight(data, first, columns, g.x);
+    g.keep = kept_of_eight(keep, first, columns), g.cap = cap, g.inverse_cap = inverse_cap,
+    g.shift = shift, g.is_mapped = is_mapped;
+    return g;
+  }
+  /// One logit as it is summed.
+  __device__ __forceinline__ float logit(std::int64_t i) const {
+    return hence::detail::mapped_row<T>{data, columns, keep, cap, inverse_cap, shift}
+        .template load<num<float>>(i)
+        .v;
+  }
+  /// A leaf of this thread's group; absent columns and the label are -infinity.
+  __device__ __forceinline__ void leaf(std::int64_t first, std::int64_t label,
+                                       num<float> (&x)[4][group_size]) const {
+#pragma unroll
+    for (int u = 0; u < 4; ++u) {
+      const std::int64_t at = first + 256 * u;
+      load(at).map(x[u], [&](const auto& one, int j) {
+        const auto v = one.template load<num<float>>(0);
+        return at + j < columns && at + j != label ? v : num<float>(-__builtin_inff());
+      });
+    }
+  }
+};
+
+/// Where the warps of a block meet.
+struct softmax_scratch {
+  float sum[softmax_warps - 1][group_size][32], moment[softmax_warps - 1][group_size][32];
+  unsigned largest[softmax_warps];
+  bool again;
+};
+
+/// The largest over the block; every thread gets it. A NaN is not passed in.
+__device__ __forceinline__ float block_maximum(float x, softmax_scratch& shared) {
+  const unsigned mine = __reduce_max_sync(whole_warp, ordered_bits(x));
+  __syncthreads();  // the last one has been read
+  if (lane_id() == 0) shared.largest[warp_id()] = mine;
+  __syncthreads();
+  unsigned most = shared.largest[0];
+#pragma unroll
+  for (int w = 1; w < softmax_warps; ++w) most = ::max(most, shared.largest[w]);
+  return of_ordered_bits(most);
+}
+
+/// Adds 1024 lanes, 8 a thread, in the order of `softmax_lanes::tree`; the first thread gets it.
+__device__ __forceinline__ double tree_of(
+    const float (&lanes)[group_size], const float (&others)[softmax_warps - 1][group_size][32]) {
+  using F = num<float>;
+  using D = num<double>;
+  const int t = lane_id();
+  D b[group_size];
+#pragma unroll
+  for (int j = 0; j < group_size; ++j) {
+    F a = (F(lanes[j]) + F(others[1][j][t])) + (F(others[0][j][t]) + F(others[2][j][t]));
+#pragma unroll
+    for (unsigned by = 16; by >= 4; by /= 2) a = a + F(__shfl_down_sync(whole_warp, a.v, by));
+    b[j] = static_cast<double>(a.v);
+#pragma unroll
+    for (unsigned by = 2; by >= 1; by /= 2)
+      b[j] = b[j] + D(__shfl_down_sync(whole_warp, b[j].v, by));
+  }
+#pragma unroll
+  for (int h = group_size / 2; h >= 1; h /= 2)
+#pragma unroll
+    for (int j = 0; j < h; ++j) b[j] = b[j] + b[j + h];
+  return b[0].v;
+}
+
+/// The canonical sums of a row, in the first thread; the other threads get parts.
+template <class Row>
+__device__ __forceinline__ softmax_state sum_row(const Row& row, std::int64_t label, float scale,
+                                                 softmax_scratch& shared) {
+  using namespace hence::detail;
+  using F = num<float>;
+  using unit = softmax_unit<F>;
+  const std::int64_t begin = threadIdx.x / 32 * 1024 + threadIdx.x % 32 * group_size;
+  typename unit::leaf x;
+  row.leaf(begin, label, x);
+  float largest = -__builtin_inff();
+#pragma unroll
+  for (int u = 0; u < 4; ++u)
+#pragma unroll
+    for (int j = 0; j < group_size; ++j) largest = x[u][j].v > largest ? x[u][j].v : largest;
+  const float first = first_reference(F(block_maximum(largest, shared)), F(scale)).v;
+  float sum[group_size], moment[group_size], reference[group_size];
+#pragma unroll
+  for (int j = 0; j < group_size; ++j) sum[j] = moment[j] = 0.0f, reference[j] = first;
+  const unit group{sum, moment, reference};
+  for (std::int64_t i = begin; i < row.columns;) {
+    group.add(x, 4, F(scale), [&](const unit& at, typename unit::maxima& of_leaf, F by) {
+      at.move(of_leaf, by);
+#pragma unroll
+      for (int j = 1; j < group_size; ++j) reference[j] = reference[0];  // one register
+    });
+    i += 4 * softmax_lane_count;
+    if (i < row.columns) row.leaf(i, label, x);
+  }
+  const float top = block_maximum(reference[0], shared);
+#pragma unroll
+  for (int j = 0; j < group_size; ++j) group.settle(j, F(top));
+#pragma unroll
+  for (int j = 0; j < group_size; ++j)
+    if (warp_id() > 0) {
+      shared.sum[warp_id() - 1][j][lane_id()] = sum[j];
+      shared.moment[warp_id() - 1][j][lane_id()] = moment[j];
+    }
+  __syncthreads();
+  softmax_state s{};
+  if (warp_id() != 0) return s;
+  s.others = tree_of(sum, shared.sum);
+  s.moment = tree_of(moment, shared.moment);
+  s.reference = static_cast<double>(top);
+  s.label = label >= 0 ? static_cast<double>(row.logit(label)) : __builtin_nan("");
+  return s;
+}
+
+/// The sums of a row whatever its logits, as `softmax_engine::sum`; in the first thread.
+template <class T>
+__device__ __forceinline__ softmax_state sum_any_row(device_row<T> row, std::int64_t label,
+                                                     float scale, softmax_scratch& shared) {
+  using namespace hence::detail;
+  for (bool is_shifted = false;;) {  // one text for both passes, since it is long
+    softmax_state s = sum_row(row, label, scale, shared);
+    if (is_shifted) {
+      s.shift = static_cast<double>(row.shift);
+      if (label >= 0) {  // in float64, as the CPU
+        row.shift = 0;
+        s.label = (num<double>(row.logit(label)) - num<double>(s.shift)).v;
+      }
+      return s;
+    }
+    const bool is_label_nan = label >= 0 && !(s.label == s.label);
+    if (threadIdx.x == 0) shared.again = is_label_nan || leaves_fast_range(s, scale);
+    __syncthreads();
+    if (!shared.again) return s;
+    float top = -__builtin_inff();  // +infinity: the row has a NaN or is beyond all numbers
+    for (std::int64_t i = threadIdx.x; i < row.columns; i += softmax_threads) {
+      const float x = row.logit(i);
+      top = !(x < __builtin_inff()) ? __builtin_inff() : x > top ? x : top;
+    }
+    top = block_maximum(top, shared);
+    if (!(top < __builtin_inff())) return without_numbers();
+    if (top == -__builtin_inff()) return without_support();
+    row.shift = top, row.is_mapped = is_shifted = true;
+  }
+}
+
+}  // namespace hence::inline v0::cuda::detail

@@ -1,0 +1,237 @@
+/// \file
+/// `cuda::token_logprob`: log-prob of each row's label, entropy and normaliser from logits in one
+/// pass, and the gradient with respect to the logits.
+///
+///     logp = x_label/T - log sum_i e^(x_i/T),   H = -sum_i p_i log p_i over the support
+///
+/// Grid: forward one block of 128 threads a row, striding over the rows (cuda/softmax.cuh);
+/// backward one block a piece of a row, 8 neighbouring columns a thread and step.
+///
+/// Bytes per logit: forward reads its storage once, 1 more of a keep mask; a row that leaves the
+/// fast range (|x log2(e)/T| >= 2^22, NaN, no support) is read three times. Backward reads the same
+/// and writes the gradient's storage.
+///
+/// Determinism: the bits of `cpu` and `reference<float>`, whatever the launch: references, terms,
+/// the order of additions and the row's end are theirs. A NaN is a NaN; its bits are not promised.
+///
+/// Proof: as for cuda/policy_loss.cuh, see docs/cuda.md. It has not run on a device yet.
+#pragma once
+
+#include <hence/cuda/launch.cuh>
+#include <hence/cuda/softmax.cuh>
+#include <hence/logits/token_checks.hpp>
+
+#include <initializer_list>
+
+namespace hence::inline v0::cuda {
+
+/// Sizes of a launch. Results do not depend on them.
+struct token_logprob_tuning {
+  std::int64_t max_blocks = 65536;        ///< of one row, or one piece of a row, at a time
+  std::int64_t columns_of_piece = 32768;  ///< of the gradient; a multiple of 1024
+
+  template <class Stream> friend Stream& operator<<(Stream& out, const token_logprob_tuning& t) {
+    out << "token_logprob_tuning{.max_blocks = " << t.max_blocks
+        << ", .columns_of_piece = " << t.columns_of_piece << "}";
+    return out;
+  }
+};
+
+namespace detail {
+
+using token_numbers = hence::detail::softmax_numbers<float>;
+using token_row = hence::detail::token_row<reference<float>>;
+
+/// What the kernels read. \tparam T storage of the logits.
+template <class T> struct token_call {
+  token_numbers numbers;
+  view<const T, 2> logits;
+  token_labels labels;
+  view<const std::uint8_t, 2> keep;
+
+  __device__ __forceinline__ device_row<T> row(std::int64_t i) const {
+    const std::uint8_t* kept = token_row::row_of(keep, i);
+    return {token_row::row_of(logits, i),
+            logits.extent[1],
+            kept,
+            numbers.cap,
+            numbers.inverse_cap,
+            0.0f,
+            numbers.cap > 0 || kept != nullptr};
+  }
+  __device__ __forceinline__ hence::detail::label_place label(std::int64_t i) const {
+    return hence::detail::place_of(labels[i], logits.extent[1], numbers.ignores_negative);
+  }
+};
+
+/// \cond kernels: Doxygen 1.9 does not read __launch_bounds__
+template <class T>
+__global__ void __launch_bounds__(softmax_threads, 4)
+    token_logprob_kernel(token_call<T> call, token_results<float> out, status* conditions) {
+  __shared__ softmax_scratch shared;
+  status found = status::ok;
+  const auto scale = static_cast<double>(call.numbers.scale);
+  for (std::int64_t i = blockIdx.x; i < call.logits.extent[0]; i += gridDim.x) {
+    const auto label = call.label(i);
+    softmax_state s{};
+    if (!label.is_ignored) {
+      s = sum_any_row(call.row(i), label.column, call.numbers.scale, shared);
+      if (threadIdx.x != 0) continue;
+      s = hence::detail::with_bounded_label(s, scale);
+      found |=
+          token_row::write_values(call.numbers, s, call.logits.extent[1], label.is_bad, out, i);
+    } else if (threadIdx.x == 0) {
+      token_row::write_zeros(out, i);
+    }
+    if (threadIdx.x == 0 && out.states.present()) out.states[i] = s;
+  }
+  add_to(*conditions, found);
+}
+
+template <class T, class Out>
+__global__ void __launch_bounds__(softmax_threads)
+    token_gradient_kernel(token_call<T> call, view<const softmax_state> states,
+                          token_cotangents<float> cot, view<Out, 2> gradient,
+                          std::int64_t columns_of_piece, status* conditions) {
+  using namespace hence::detail;
+  using F = num<float>;
+  __shared__ token_row::row_plan shared;
+  status found = status::ok;
+  const F scale(call.numbers.scale);
+  const std::int64_t columns = call.logits.extent[1];
+  const std::int64_t pieces = (columns + columns_of_piece - 1) / columns_of_piece;
+  for (std::int64_t p = blockIdx.x; p < call.logits.extent[0] * pieces; p += gridDim.x) {
+    const std::int64_t i = p / pieces, begin = p % pieces * columns_of_piece;
+    const std::int64_t rest = columns - begin;
+    const std::int64_t end = begin + (rest < columns_of_piece ? rest : columns_of_piece);
+    const label_place label = call.label(i);
+    const softmax_state s = states[i];
+    __syncthreads();  // the last plan has been read
+    if (threadIdx.x == 0)
+      shared = token_row::plan_of(call.numbers, label, s, token_row::cotangent(cot.logp, i),
+                                  token_row::cotangent(cot.entropy, i));
+    __syncthreads();
+    found |= shared.found;
+    auto row = call.row(i);
+    row.shift = static_cast<float>(s.shift);
+    row.is_mapped = row.is_mapped || s.shift != 0;
+    const bool is_filled = shared.is_filled;
+    const F reference(static_cast<float>(s.reference)), fill(shared.fill);
+    const F c0(static_cast<float>(shared.factors.c0)), c1(static_cast<float>(shared.factors.c1));
+    const F at_label(static_cast<float>(shared.factors.at_label));
+    Out* const to = token_row::row_of(gradient, i);
+    for (std::int64_t c = begin + threadIdx.x * group_size; c < end;
+         c += softmax_threads * group_size) {
+      Out g[group_size];
+      if (is_filled) {
+#pragma unroll
+        for (int j = 0; j < group_size; ++j) g[j] = Out(fill.v);
+      } else {
+        const auto x = row.load(c);
+        x.map(g, [&](const auto& one, int j) {
+          return Out((c + j == label.column ? gradient_at_label(one, 0, at_label)
+                                            : gradient_at(one, 0, scale, reference, c0, c1))
+                         .v);
+        });
+      }
+      store_eight(to, c, end, g);
+    }
+  }
+  if (threadIdx.x == 0) add_to(*conditions, found);
+}
+/// \endcond
+
+template <class T>
+token_call<std::remove_const_t<T>> token_call_of(const softmax_rule& rule, const view<T, 2>& logits,
+                                                 const token_labels& labels,
+                                                 const view<const std::uint8_t, 2>& keep) {
+  return {hence::detail::numbers_of<float>(rule), logits, labels, keep};
+}
+/// Refuses a null status, and one inside an array that the call writes.
+inline void check_conditions(status* conditions,
+                             std::initializer_list<hence::detail::byte_range> written) {
+  using namespace hence::detail;
+  if (conditions == nullptr)
+    refuse(message() << "hence: conditions is null, expected a status in device memory");
+  for (const byte_range& w : written)
+    if (overlap(w, {conditions, sizeof(status)}))
+      refuse(message() << "hence: an output overlaps conditions; they are separate arrays");
+}
+template <token_logprob_tuning Tuning> constexpr bool is_launchable() {
+  static_assert(Tuning.max_blocks > 0 && Tuning.max_blocks <= 0x7fffffff,
+                "hence: a grid has 1 to 2^31 - 1 blocks");
+  static_assert(Tuning.columns_of_piece > 0 && Tuning.columns_of_piece % 1024 == 0,
+                "hence: columns_of_piece is a multiple of 1024");
+  return true;
+}
+
+}  // namespace detail
+
+/// Queues log-probs, entropies and states of all rows on a stream: a memset of `conditions` and one
+/// kernel. Never synchronises, never allocates, needs no workspace; capturable in a CUDA graph.
+/// Every array lies in device memory; only shapes are looked at on the host. Throws
+/// `std::invalid_argument` for those and `cuda_error` for CUDA's own. Without rows nothing is
+/// launched.
+/// \param s the stream. \param rule, logits, labels, out, keep as for `hence::token_logprob`.
+/// \param conditions one status in device memory, overwritten with what `hence::token_logprob`
+///   returns. \param where the caller, for errors. \tparam Tuning the launch.
+template <token_logprob_tuning Tuning = token_logprob_tuning{}, class T>
+void token_logprob(stream s, const softmax_rule& rule, view<T, 2> logits,      // [rows, vocabulary]
+                   const token_labels& labels,                                 // [rows]
+                   const token_results<float>& out,                            // [rows] each
+                   status* conditions, view<const std::uint8_t, 2> keep = {},  // [rows, vocabulary]
+                   const std::source_location& where = std::source_location::current()) {
+  using namespace hence::detail;
+  static_assert(cuda::detail::is_launchable<Tuning>());
+  if constexpr (check_logits<reference<float>, T>()) {
+    using stored = std::remove_const_t<T>;
+    check_token_arrays(rule, logits, labels, out, keep);
+    cuda::detail::check_conditions(
+        conditions, {range_of(out.logp), range_of(out.entropy), range_of(out.anchor),
+                     range_of(out.log_sum), range_of(out.expected_logit), range_of(out.states)});
+    check(cudaMemsetAsync(conditions, 0, sizeof(status), s), "cudaMemsetAsync", where);
+    const std::int64_t rows = logits.extent[0];
+    if (rows == 0) return;
+    const std::int64_t blocks = rows < Tuning.max_blocks ? rows : Tuning.max_blocks;
+    const auto call = cuda::detail::token_call_of(rule, logits, labels, keep);
+    launch("token_logprob_kernel", cuda::detail::token_logprob_kernel<stored>, blocks,
+           cuda::detail::softmax_threads, s, where, call, out, conditions);
+  }
+}
+
+/// Queues d sum(cot.logp logp + cot.entropy entropy) / d logits on a stream, from the states of the
+/// forward pass: a memset of `conditions` and one kernel; the rest as for `token_logprob`.
+/// \param s the stream. \param rule, logits, labels, states, cot, gradient, keep as for
+///   `hence::token_logprob_gradient`; the gradient may be the logits themselves.
+/// \param conditions, where as for `token_logprob`. \tparam Tuning the launch.
+template <token_logprob_tuning Tuning = token_logprob_tuning{}, class T, class Out>
+void token_logprob_gradient(stream s, const softmax_rule& rule,
+                            view<T, 2> logits,                   // [rows, vocabulary]
+                            const token_labels& labels,          // [rows]
+                            view<const softmax_state> states,    // [rows]
+                            const token_cotangents<float>& cot,  // [rows] each
+                            view<Out, 2> gradient,               // [rows, vocabulary]
+                            status* conditions,
+                            view<const std::uint8_t, 2> keep = {},  // [rows, vocabulary]
+                            const std::source_location& where = std::source_location::current()) {
+  using namespace hence::detail;
+  static_assert(cuda::detail::is_launchable<Tuning>());
+  if constexpr (check_logits<reference<float>, T, Out>()) {
+    using stored = std::remove_const_t<T>;
+    check_token_gradient(rule, logits, labels, states, cot, gradient, keep);
+    cuda::detail::check_conditions(conditions, {range_of(gradient)});
+    if (overlap(range_of(states), range_of(gradient)))
+      refuse(message() << "hence: gradient overlaps states, expected separate arrays");
+    check(cudaMemsetAsync(conditions, 0, sizeof(status), s), "cudaMemsetAsync", where);
+    const std::int64_t rows = logits.extent[0];
+    if (rows == 0) return;
+    const std::int64_t piece = Tuning.columns_of_piece;
+    const std::int64_t pieces = rows * ((logits.extent[1] + piece - 1) / piece);
+    const std::int64_t blocks = pieces < Tuning.max_blocks ? pieces : Tuning.max_blocks;
+    const auto call = cuda::detail::token_call_of(rule, logits, labels, keep);
+    launch("token_gradient_kernel", cuda::detail::token_gradient_kernel<stored, Out>, blocks,
+           cuda::detail::softmax_threads, s, where, call, states, cot, gradient, piece, conditions);
+  }
+}
+
+}  // namespace hence::inline v0::cuda

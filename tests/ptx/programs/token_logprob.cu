@@ -1,0 +1,149 @@
+// The log-prob kernels against the CPU executor, to the bit (a NaN is a NaN).
+#include "token_logprob.hpp"
+
+#include "check.hpp"
+
+#include <hence/cuda/token_logprob.cuh>
+
+namespace {
+
+using hence::view;
+using logprob_case::batch;
+
+template <class F> bool same(const std::vector<F>& a, const std::vector<F>& b) {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (std::memcmp(&a[i], &b[i], sizeof(F)) != 0 && !(a[i] != a[i] && b[i] != b[i])) {
+      std::printf("entry %zu is %.17g, expected %.17g\n", i, double(a[i]), double(b[i]));
+      return false;
+    }
+  return true;
+}
+
+template <class T> std::vector<T> row_after_row(const std::vector<T>& x, const batch<T>& b) {
+  std::vector<T> out;
+  for (std::int64_t i = 0; i < b.rows(); ++i) {
+    const auto begin = x.begin() + b.offset + i * b.stride;
+    out.insert(out.end(), begin, begin + b.columns);
+  }
+  return out;
+}
+
+template <hence::cuda::token_logprob_tuning Tuning, class T>
+void run(const batch<T>& b, cudaStream_t stream) {
+  using states_t = hence::softmax_state;
+  const auto wanted = logprob_case::on_cpu(b);
+  const auto n = b.labels.size();
+  const test::input<T> logits(b.logits);
+  const test::input<std::int64_t> wide(b.labels);
+  const test::input<std::int32_t> narrow({b.labels.begin(), b.labels.end()});
+  const test::input<std::uint8_t> kept(b.keep);
+  const test::input<float> g(b.g), h(b.h);
+  const test::output<float> v0(n), v1(n), v2(n), v3(n), v4(n);
+  const test::output<states_t> states(n);
+  const test::output<T> gradient(b.logits.size());
+  const test::output<hence::status> conditions(2);
+  const auto rows_of = [&](auto* p) {
+    return view<std::remove_pointer_t<decltype(p)>>(p, b.rows());
+  };
+  const auto matrix_of = [&](auto* p) {
+    view<std::remove_pointer_t<decltype(p)>, 2> v(p + b.offset, b.rows(), b.columns);
+    v.stride[0] = b.stride;
+    return v;
+  };
+  const view<const std::uint8_t, 2> keep =
+      b.has_keep ? view<const std::uint8_t, 2>(kept.get(), b.rows(), b.columns)
+                 : view<const std::uint8_t, 2>();
+  const hence::token_labels labels = b.has_keep ? hence::token_labels(rows_of(narrow.get()))
+                                                : hence::token_labels(rows_of(wide.get()));
+  // what lies between rows stays; in place the gradient's array holds the logits first
+  test::check(cudaMemcpy(gradient.get(), b.logits.data(), b.logits.size() * sizeof(T),
+                         cudaMemcpyHostToDevice));
+  const auto to = matrix_of(gradient.get());
+  const auto from = b.in_place ? view<const T, 2>(to) : matrix_of(logits.get());
+  const int kernels = test::captured(stream, [&] {
+    hence::cuda::token_logprob<Tuning>(
+        stream, b.rule, from, labels,
+        {rows_of(v0.get()), rows_of(v1.get()), rows_of(v2.get()), rows_of(v3.get()),
+         rows_of(v4.get()), rows_of(states.get())},
+        conditions.get(), keep);
+    hence::cuda::token_logprob_gradient<Tuning>(
+        stream, b.rule, from, labels, view<const states_t>(rows_of(states.get())),
+        {rows_of(g.get()), rows_of(h.get())}, to, conditions.get() + 1, keep);
+  });
+  test::check(kernels == 2, "kernels of both calls");
+  const test::output<float>* const values[] = {&v0, &v1, &v2, &v3, &v4};
+  const char* const names[] = {"logp", "entropy", "anchor", "log_sum", "expected_logit"};
+  const std::string name = b.name + ", " + std::to_string(sizeof(T)) + " bytes: ";
+  for (int k = 0; k < 5; ++k)
+    test::check(same(values[k]->read(), wanted.values[k]), name + names[k]);
+  std::vector<double> numbers;
+  for (const states_t& s : states.read())
+    numbers.insert(numbers.end(), {s.others, s.moment, s.reference, s.shift, s.label});
+  test::check(same(numbers, wanted.states), name + "states");
+  std::vector<float> slopes;
+  for (const T x : row_after_row(gradient.read(), b)) slopes.push_back(static_cast<float>(x));
+  test::check(same(slopes, wanted.gradient), name + "gradient");
+  const auto found = conditions.read();
+  test::check(found[0] == wanted.forward, name + "status");
+  test::check(found[1] == wanted.backward, name + "status of the gradient");
+}
+
+/// Only what is asked for; no rows launch nothing; what does not fit is refused before a launch.
+void run_odd(cudaStream_t stream) {
+  const hence::softmax_rule rule{.temperature = 1, .negative = hence::negative_labels::ignored};
+  const test::input<float> logits({0, 0, 0, 0});
+  const test::input<std::int64_t> labels({1, 0});
+  const test::output<float> logp(2);
+  const test::output<hence::status> conditions(1);
+  const view<const std::int64_t> both(labels.get(), 2);
+  const auto call = [&](std::int64_t rows, hence::status* s) {
+    hence::cuda::token_logprob(stream, rule, view<const float, 2>(logits.get(), rows, 2),
+                               view<const std::int64_t>(labels.get(), rows),
+                               {.logp = view<float>(logp.get(), rows)}, s);
+  };
+  call(2, conditions.get());
+  test::check(cudaStreamSynchronize(stream));
+  test::check(logp.read() == std::vector<float>(2, -0.693147182f), "log-probs alone");
+  test::check(conditions.read()[0] == hence::status::ok, "status");
+  test::check(test::captured(stream, [&] { call(0, conditions.get()); }) == 0, "no rows");
+  const auto refused = [&](auto&& f, const char* words) {
+    try {
+      f();
+      test::check(false, words);
+    } catch (const std::invalid_argument& e) {
+      test::check(std::string(e.what()).find(words) != std::string::npos, e.what());
+    }
+  };
+  refused([&] { call(2, nullptr); }, "hence: conditions is null");
+  refused([&] { call(2, reinterpret_cast<hence::status*>(logp.get())); },
+          "hence: an output overlaps conditions");
+  refused(
+      [&] {
+        hence::cuda::token_logprob(stream, rule, view<const float, 2>(logits.get(), 2, 2), both,
+                                   {.logp = view<float>(logp.get(), 1)}, conditions.get());
+      },
+      "hence: out.logp has 1 entries, logits has 2 rows");
+  refused(
+      [&] {
+        hence::cuda::token_logprob_gradient(stream, rule, view<const float, 2>(logits.get(), 2, 2),
+                                            both, view<const hence::softmax_state>(), {},
+                                            view<float, 2>(logp.get(), 2, 2), conditions.get());
+      },
+      "hence: states is null");
+}
+
+}  // namespace
+
+int main() {
+  cudaStream_t stream;
+  test::check(cudaStreamCreate(&stream));
+  constexpr hence::cuda::token_logprob_tuning few{.max_blocks = 2, .columns_of_piece = 1024};
+  for (const auto& b : logprob_case::batches<float>()) run<few>(b, stream);
+  for (const auto& b : logprob_case::batches<hence::bf16>())
+    run<hence::cuda::token_logprob_tuning{}>(b, stream);
+  for (const auto& b : logprob_case::batches<hence::f16>()) run<few>(b, stream);
+  run_odd(stream);
+  test::check(cudaStreamDestroy(stream));
+  return test::result();
+}
