@@ -106,6 +106,48 @@ TEST_CASE("integer arithmetic of every width") {
   CHECK(value("neg.s64", {1}) == ~u64{0});
 }
 
+/// d = (a, c) op (b, d) in two halves with the carry between; the bit that leaves shows in `last`.
+template <class W, class F>
+void carried(const std::string& op, const std::string& type, F&& wanted) {
+  constexpr int bits = 8 * sizeof(W) / 2;
+  const auto s = samples();
+  std::vector<u64> in;
+  for (std::size_t k = 0; k < 250; ++k)
+    in.insert(in.end(), {s[k % s.size()], s[k * 7 % s.size()], s[k * 3 / 2 % s.size()],
+                         s[(k * 11 + k / 29) % s.size()]});
+  const auto run = [&](const std::string& last) {
+    return opcodes::run(
+        opcodes::module_of(
+            "ld.global.v2.u64 {%a, %b}, [%in];\nld.global.v2.u64 {%c, %d}, [%in+16];\n" + op +
+            ".cc." + type + " %e, %a, %b;\n" + op + "c." + last +
+            "st.global.v2.u64 [%out], {%e, %f};"),
+        in, 250);
+  };
+  const auto both = run(type + " %f, %c, %d;\n");
+  const auto leaves =
+      run("cc." + type + " %e, %c, %d;\nmov.u64 %f, 0;\n" + op + "c." + type + " %f, %f, %f;\n");
+  const W kept = bits == 64 ? ~u64{0} : (u64{1} << bits) - 1;
+  for (std::size_t k = 0; k < 250; ++k) {
+    const W a = (W(in[4 * k + 2] & u64(kept)) << bits) | (in[4 * k] & u64(kept));
+    const W b = (W(in[4 * k + 3] & u64(kept)) << bits) | (in[4 * k + 1] & u64(kept));
+    const W r = wanted(a, b);
+    REQUIRE((both[2 * k] & u64(kept)) == u64(r & kept));
+    REQUIRE((both[2 * k + 1] & u64(kept)) == u64(r >> bits));
+    const bool is_out = op == "add" ? r < a : a < b;
+    REQUIRE((leaves[2 * k + 1] & u64(kept)) == (!is_out ? 0 : op == "add" ? 1 : u64(kept)));
+  }
+}
+
+TEST_CASE("sums and differences of two words") {
+  __extension__ typedef unsigned __int128 u128;
+  for (const char* type : {"s64", "u64"}) {
+    carried<u128>("add", type, [](u128 a, u128 b) { return a + b; });
+    carried<u128>("sub", type, [](u128 a, u128 b) { return a - b; });
+  }
+  carried<u64>("add", "u32", [](u64 a, u64 b) { return a + b; });
+  carried<u64>("sub", "u32", [](u64 a, u64 b) { return a - b; });
+}
+
 TEST_CASE("logic, shifts and bit fields") {
   pairs("and.b32", 32, [](u64 a, u64 b) { return a & b; });
   pairs("or.b64", 64, [](u64 a, u64 b) { return a | b; });

@@ -74,6 +74,37 @@ void add_arithmetic(table& t) {
   });
 }
 
+/// a + b, or a - b, with the carry or borrow of the last one (In) and for the next one (Out). PTX
+/// ISA 9.7.2.
+template <class T, bool Subtracts, bool In, bool Out>
+void run_carried(warp& w, const instruction& i, mask set) {
+  lanes& d = w[i.d[0]];
+  const lanes &a = w[i.s[0]], &b = w[i.s[1]];
+  mask carries = w.carry();
+  for_each(set, [&](int lane) {
+    const u128 x = as<T>(a.v[lane]), y = as<T>(b.v[lane]);
+    const u128 by = y + (In ? w.carry() >> lane & 1 : 0);
+    const u128 r = Subtracts ? x - by : x + by;
+    d.v[lane] = static_cast<u64>(static_cast<T>(r));
+    const bool leaves = (r >> (8 * sizeof(T)) & 1) != 0;
+    carries = leaves ? carries | bit(lane) : carries & ~bit(lane);
+  });
+  if constexpr (Out) w.carry() = carries;
+}
+void add_carried(table& t) {
+  for_types(
+      [&]<class T>(named<T> n) {
+        const std::string type = std::string(".") + n.name;
+        t.add("add.cc" + type, &run_carried<T, false, false, true>);
+        t.add("addc" + type, &run_carried<T, false, true, false>);
+        t.add("addc.cc" + type, &run_carried<T, false, true, true>);
+        t.add("sub.cc" + type, &run_carried<T, true, false, true>);
+        t.add("subc" + type, &run_carried<T, true, true, false>);
+        t.add("subc.cc" + type, &run_carried<T, true, true, true>);
+      },
+      named<u32>{"u32"}, named<u64>{"u64"}, named<u64>{"s64"});
+}
+
 void add_logic(table& t) {
   for_bits([&]<class T>(named<T> n) {
     const std::string type = std::string(".") + n.name;
@@ -204,6 +235,6 @@ void add_bits(table& t) {
 
 }  // namespace
 
-void add_integer(table& t) { add_arithmetic(t), add_logic(t), add_bits(t); }
+void add_integer(table& t) { add_arithmetic(t), add_carried(t), add_logic(t), add_bits(t); }
 
 }  // namespace ptx

@@ -31,6 +31,8 @@ class warp {
   bool is_at_barrier() const { return at_barrier_; }
 
   lanes& operator[](std::uint32_t reg) { return registers_[reg]; }
+  /// CC.CF, one lane a bit.
+  mask& carry() { return carry_; }
   block& in() { return *block_; }
   std::size_t index() const { return index_; }
   warp_clock& clock() { return clock_; }
@@ -67,7 +69,7 @@ class warp {
   std::vector<lanes> registers_;
   std::vector<group> groups_;
   std::size_t current_ = 0;
-  mask present_ = 0, alive_ = 0;
+  mask present_ = 0, alive_ = 0, carry_ = 0;
   bool at_barrier_ = false, mixed_ = false;  // mixed: groups changed, choose again
   std::uint32_t barrier_at_ = 0;
   warp_clock clock_;
