@@ -24,9 +24,11 @@ function(gate_ptx file flushes counts)
       message(FATAL_ERROR "${file} holds ${operation}, without --use_fast_math")
     endif()
     # moves, comparisons, the smaller of two (what nvcc makes of a select where no operand can be NaN or
-    # a zero), sign changes and exact conversions do not round; all else names how
+    # a zero), sign changes and exact conversions do not round, one to an integer names that it cuts off;
+    # all else names how it rounds
     if(NOT operation MATCHES "^(mov|ld|st|setp|selp|set|min|max|neg|abs|shfl|copysign)\\."
-       AND NOT operation MATCHES "^cvt(\\.ftz)?\\.f64\\.f32$" AND NOT operation MATCHES "\\.rn(\\.|$)")
+       AND NOT operation MATCHES "^cvt(\\.ftz)?\\.f64\\.f32$" AND NOT operation MATCHES "^cvt\\.rzi\\."
+       AND NOT operation MATCHES "\\.rn(\\.|$)")
       message(FATAL_ERROR "${file} holds ${operation}, which does not name its rounding")
     endif()
     if(NOT operation MATCHES "^(mov|ld|st|selp)\\.") # how often a value is moved is the register allocator's

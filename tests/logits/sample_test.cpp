@@ -233,6 +233,20 @@ TEST_CASE("greedy, ties and a single token") {
   CHECK(run(cpu{}, {.temperature = 1.0}, narrow, 0.5f).token == 1);
 }
 
+TEST_CASE("wide integers round and divide as the compiler's own") {
+  using detail::wide_integer;
+  std::mt19937_64 random(9);
+  for (int k = 0; k < 4000; ++k) {
+    const wide_integer x = ((wide_integer{random()} << 64) | random()) >> (random() % 128);
+    // halfway between two doubles, and next to it
+    const wide_integer tie = (wide_integer{random() | 1} >> 11 << 60) + (wide_integer{1} << 59);
+    for (const wide_integer y : {x, tie, tie + 1, tie - 1})
+      REQUIRE(detail::double_of(y) == static_cast<double>(y));
+    const wide_integer b = (x >> 60) + 1 + random() % 3;
+    REQUIRE(detail::quotient_of(x, b) == static_cast<std::uint64_t>(x / b));
+  }
+}
+
 TEST_CASE("draws follow the distribution") {
   // chi-square with 19 degrees of freedom: 43.8 is exceeded once in a thousand; the seed is fixed.
   // HENCE_DRAWS=10000000 for the long run (scripts/sample_chi_square.sh).

@@ -168,18 +168,6 @@ struct softmax_scratch {
   bool again;
 };
 
-/// The largest over the block; every thread gets it. A NaN is not passed in.
-__device__ __forceinline__ float block_maximum(float x, softmax_scratch& shared) {
-  const unsigned mine = __reduce_max_sync(whole_warp, ordered_bits(x));
-  __syncthreads();  // the last one has been read
-  if (lane_id() == 0) shared.largest[warp_id()] = mine;
-  __syncthreads();
-  unsigned most = shared.largest[0];
-#pragma unroll
-  for (int w = 1; w < softmax_warps; ++w) most = ::max(most, shared.largest[w]);
-  return of_ordered_bits(most);
-}
-
 /// Adds 1024 lanes, 8 a thread, in the order of `softmax_lanes::tree`; the first thread gets it.
 __device__ __forceinline__ double tree_of(
     const float (&lanes)[group_size], const float (&others)[softmax_warps - 1][group_size][32]) {
@@ -219,7 +207,7 @@ __device__ __forceinline__ softmax_state sum_row(const Row& row, std::int64_t la
   for (int u = 0; u < 4; ++u)
 #pragma unroll
     for (int j = 0; j < group_size; ++j) largest = x[u][j].v > largest ? x[u][j].v : largest;
-  const float first = first_reference(F(block_maximum(largest, shared)), F(scale)).v;
+  const float first = first_reference(F(block_maximum(largest, shared.largest)), F(scale)).v;
   float sum[group_size], moment[group_size], reference[group_size];
 #pragma unroll
   for (int j = 0; j < group_size; ++j) sum[j] = moment[j] = 0.0f, reference[j] = first;
@@ -233,7 +221,7 @@ __device__ __forceinline__ softmax_state sum_row(const Row& row, std::int64_t la
     i += 4 * softmax_lane_count;
     if (i < row.columns) row.leaf(i, label, x);
   }
-  const float top = block_maximum(reference[0], shared);
+  const float top = block_maximum(reference[0], shared.largest);
 #pragma unroll
   for (int j = 0; j < group_size; ++j) group.settle(j, F(top));
 #pragma unroll
@@ -276,7 +264,7 @@ __device__ __forceinline__ softmax_state sum_any_row(device_row<T> row, std::int
       const float x = row.logit(i);
       top = !(x < __builtin_inff()) ? __builtin_inff() : x > top ? x : top;
     }
-    top = block_maximum(top, shared);
+    top = block_maximum(top, shared.largest);
     if (!(top < __builtin_inff())) return without_numbers();
     if (top == -__builtin_inff()) return without_support();
     row.shift = top, row.is_mapped = is_shifted = true;

@@ -85,7 +85,7 @@ __global__ void __launch_bounds__(softmax_threads, 4)
     }
     if (threadIdx.x == 0 && out.states.present()) out.states[i] = s;
   }
-  add_to(*conditions, found);
+  if (conditions != nullptr) add_to(*conditions, found);
 }
 
 template <class T, class Out>

@@ -28,6 +28,19 @@ __device__ __forceinline__ float of_ordered_bits(unsigned bits) {
   return __uint_as_float(bits >> 31 ? bits ^ 0x80000000u : ~bits);
 }
 
+/// The largest over the block; every thread gets it. A NaN is not passed in.
+template <int Warps>
+__device__ __forceinline__ float block_maximum(float x, unsigned (&largest)[Warps]) {
+  const unsigned mine = __reduce_max_sync(whole_warp, ordered_bits(x));
+  __syncthreads();  // the last one has been read
+  if (lane_id() == 0) largest[warp_id()] = mine;
+  __syncthreads();
+  unsigned most = largest[0];
+#pragma unroll
+  for (int w = 1; w < Warps; ++w) most = ::max(most, largest[w]);
+  return of_ordered_bits(most);
+}
+
 /// Joins what a thread found to a status in global memory.
 __device__ __forceinline__ void add_to(status& conditions, status s) {
   if (s != status::ok) atomicOr(reinterpret_cast<unsigned*>(&conditions), static_cast<unsigned>(s));

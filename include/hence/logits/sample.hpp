@@ -19,7 +19,6 @@
 /// batch or the machine. A token of weight 0 (below 2^-57 of the largest) is never drawn.
 #pragma once
 
-#include <hence/core/random.hpp>
 #include <hence/logits/linear_arrays.hpp>
 #include <hence/logits/sample_draw.hpp>
 
@@ -42,26 +41,6 @@ HENCE_FN constexpr std::int64_t sample_bytes(std::int64_t vocabulary, std::int64
                   detail::candidates_of_row(vocabulary);
 }
 
-namespace detail {
-
-template <class Isa = native_isa> void check_sample_rule(const sample_rule& r) {
-  if (!(r.temperature == 0 || (r.temperature >= 1e-20 && r.temperature <= 1e20)))
-    refuse(message() << "hence: sample_rule.temperature is " << r.temperature
-                     << ", expected 0 (greedy) or a number above 0");
-  if (r.top_k < 0)
-    refuse(message() << "hence: sample_rule.top_k is " << r.top_k << ", expected 0 (off) or more");
-  if (!(r.top_p > 0 && r.top_p <= 1))
-    refuse(message() << "hence: sample_rule.top_p is " << r.top_p
-                     << ", expected a number above 0, at most 1 (off)");
-  if (!(r.min_p >= 0 && r.min_p <= 1))
-    refuse(message() << "hence: sample_rule.min_p is " << r.min_p << ", expected 0 (off) to 1");
-  if (!(r.typical_p > 0 && r.typical_p <= 1))
-    refuse(message() << "hence: sample_rule.typical_p is " << r.typical_p
-                     << ", expected a number above 0, at most 1 (off)");
-}
-
-}  // namespace detail
-
 /// Draws a token per row.
 /// \param rule temperature and filters.
 /// \param logits `[rows, vocabulary]` of float, bf16 or f16; -infinity is never drawn. NaN,
@@ -79,20 +58,7 @@ status sample(const Executor& executor, const sample_rule& rule,
               const sample_results& out, view<std::byte> memory) {
   if constexpr (detail::check_logits<Executor, T>()) {
     const std::int64_t rows = logits.extent[0], columns = logits.extent[1];
-    detail::check_sample_rule(rule);
-    if (rows < 0 || columns < 1 || columns > 0xffffff)
-      detail::refuse(detail::message() << "hence: logits has shape [" << rows << ", " << columns
-                                       << "], expected [rows, vocabulary], a vocabulary of 1 to "
-                                          "2^24 - 1");
-    const view<const T, 2> read = logits;
-    detail::check_matrix("logits", read, rows, columns);
-    detail::check_rows("uniforms", uniforms, rows);
-    if (!uniforms.present() && rows > 0)
-      detail::refuse(detail::message() << "hence: uniforms is null, expected " << rows << " rows");
-    detail::check_rows("out.token", out.token, rows);
-    detail::check_rows("out.logp", out.logp, rows);
-    detail::check_rows("out.logp_full", out.logp_full, rows);
-    if (out.kept.present()) detail::check_matrix("out.kept", out.kept, rows, columns);
+    detail::check_sample_arrays(rule, logits, uniforms, out);
     const auto space = detail::aligned_floats<detail::candidate>(memory);
     const std::int64_t candidates = detail::candidates_of_row(columns);
     if (space.extent[0] < candidates)
@@ -115,12 +81,6 @@ status sample(const Executor& executor, const sample_rule& rule,
   } else {
     return status::ok;
   }
-}
-
-/// The uniform of a place: the first word of Philox there. A draw depends on nothing else, so any
-/// split over rows, threads or machines gives the same tokens.
-HENCE_FN constexpr float uniform_of(std::uint64_t seed, draw place) {
-  return uniform(philox(seed, place).word[0]);
 }
 
 }  // namespace hence::inline v0

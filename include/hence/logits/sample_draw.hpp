@@ -4,26 +4,10 @@
 #pragma once
 
 #include <hence/logits/sample_nucleus.hpp>
+#include <hence/logits/sample_rule.hpp>
 #include <hence/logits/token_rows.hpp>
 
 namespace hence::inline v0 {
-
-/// What to draw from. Temperature has no default; filters are off unless given.
-struct sample_rule {
-  double temperature;      ///< 0: greedy, the largest logit with the lowest index
-  std::int64_t top_k = 0;  ///< 0: off
-  double top_p = 1;        ///< 1: off
-  double min_p = 0;        ///< 0: off
-  double typical_p = 1;    ///< 1: off
-};
-
-/// Where results go, each absent or of the rows' number.
-struct sample_results {
-  view<std::int64_t> token{};    ///< `[rows]`; -1 in a row without a distribution
-  view<float> logp{};            ///< `[rows]`: log of its probability among the kept
-  view<float> logp_full{};       ///< `[rows]`: as `token_logprob` at this temperature gives it
-  view<std::uint8_t, 2> kept{};  ///< `[rows, vocabulary]`: the kept set, for the trainer
-};
 
 namespace detail {
 
@@ -55,14 +39,14 @@ template <class Executor, class T> struct sampler {
     }
     const row_top all = largest(x);
     if (!all.is_number || !(all.top > -__builtin_inff()) || !(u >= 0 && u < 1)) {
-      write(out, row, -1, __builtin_nan(""), __builtin_nan(""));
+      write_drawn_row(out, row, -1, __builtin_nan(""), __builtin_nan(""));
       clear(kept);
       return status::non_finite;
     }
     if (rule.temperature == 0) {
       std::int64_t best = 0;
       while (static_cast<float>(x[best]) != all.top) ++best;
-      write(out, row, best, 0, 0);
+      write_drawn_row(out, row, best, 0, 0);
       clear(kept);
       if (kept != nullptr) kept[best] = 1;
       return status::ok;
@@ -104,12 +88,9 @@ template <class Executor, class T> struct sampler {
   }
   status write_drawn(const T* x, float top, std::int64_t row, const sample_results& out,
                      const candidate& token, wide_integer total) const {
-    const N z =
-        (N(static_cast<double>(static_cast<float>(x[token.index]))) - N(static_cast<double>(top))) *
-        N(scale());
-    const N mass = N(static_cast<double>(total)) * N(0x1p-56);
-    write(out, row, token.index, fma(z, N(ln2), -wide_log(mass)).v,
-          out.logp_full.present() ? full(x, token.index) : 0);
+    const auto logit = static_cast<float>(x[token.index]);
+    write_drawn_row(out, row, token.index, drawn_logp<N>(logit, top, scale(), total),
+                    out.logp_full.present() ? full(x, token.index) : 0);
     return status::ok;
   }
 
@@ -123,13 +104,6 @@ template <class Executor, class T> struct sampler {
     }
     return all;
   }
-  static void write(const sample_results& out, std::int64_t row, std::int64_t token, double logp,
-                    double logp_full) {
-    if (out.token.present()) out.token[row] = token;
-    if (out.logp.present()) out.logp[row] = static_cast<float>(logp < 0 || logp != logp ? logp : 0);
-    if (out.logp_full.present()) out.logp_full[row] = static_cast<float>(logp_full);
-  }
-
   /// Puts what top-k and top-p leave, weighed, to the front of the memory.
   choice keep(const T* x, float top) const {
     candidate* const c = memory;
@@ -225,11 +199,6 @@ template <class Executor, class T> struct sampler {
     return c[begin];
   }
 
-  static HENCE_FN wide_integer at_least_one(wide_integer x) { return x > 0 ? x : 1; }
-  /// floor(u total), u < 1 to 2^-48: below the total.
-  static HENCE_FN wide_integer share_below(double u, wide_integer total) {
-    return (static_cast<wide_integer>(static_cast<std::uint64_t>(u * 0x1p+48)) * total) >> 48;
-  }
   double full(const T* x, std::int64_t token) const {
     float logp;
     token_row<cpu<serial, Isa>>::forward(

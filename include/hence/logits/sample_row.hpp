@@ -32,8 +32,44 @@ HENCE_FN constexpr bool precedes(std::uint64_t rank, std::int32_t index, std::ui
 
 /// The share p of a whole: its smallest multiple of 2^-48 of the total that is not below.
 HENCE_FN wide_integer share_of(double p, wide_integer total) {
-  const auto m = static_cast<std::uint64_t>(p * 0x1p+48);
+  const auto m = static_cast<std::uint64_t>((num<double>(p) * num<double>(0x1p+48)).v);
   return (static_cast<wide_integer>(m) * total + ((wide_integer{1} << 48) - 1)) >> 48;
+}
+
+HENCE_FN constexpr wide_integer at_least_one(wide_integer x) { return x > 0 ? x : 1; }
+/// floor(u total), u < 1 to 2^-48: below the total.
+HENCE_FN wide_integer share_below(double u, wide_integer total) {
+  const auto m = static_cast<std::uint64_t>((num<double>(u) * num<double>(0x1p+48)).v);
+  return (static_cast<wide_integer>(m) * total) >> 48;
+}
+/// The nearest double, as the language's conversion, which a kernel lacks.
+HENCE_FN double double_of(wide_integer x) {
+  const auto high = static_cast<std::uint64_t>(x >> 64);
+  if (high == 0) return static_cast<double>(static_cast<std::uint64_t>(x));
+  int shift = 0;  // 64 bits hold the 53 that count, the next and whether more follow
+  while (shift < 64 && high >> shift != 0) ++shift;
+  const auto rest = static_cast<std::uint64_t>(x) << (64 - shift) >> (64 - shift);
+  const auto kept = static_cast<std::uint64_t>(x >> shift) | (rest != 0 ? 1u : 0u);
+  const auto power = static_cast<double>(std::uint64_t{1} << (shift - 1));
+  return (num<double>(static_cast<double>(kept)) * num<double>(power) * num<double>(2.0)).v;
+}
+/// floor(a / b), below 2^64: by hand, since a kernel lacks it too.
+HENCE_FN constexpr std::uint64_t quotient_of(wide_integer a, wide_integer b) {
+  wide_integer rest = 0;
+  std::uint64_t q = 0;
+  for (int k = 0; k < 128; ++k, a <<= 1) {
+    rest = rest << 1 | a >> 127;
+    const bool fits = rest >= b;
+    rest -= fits ? b : 0;
+    q = q << 1 | (fits ? 1u : 0u);
+  }
+  return q;
+}
+/// The log of a token's probability among the kept. \param total the sum of their weights.
+template <class N>
+HENCE_FN double drawn_logp(float x, float top, double scale, wide_integer total) {
+  const N z = (N(static_cast<double>(x)) - N(static_cast<double>(top))) * N(scale);
+  return fma(z, N(ln2), -wide_log(N(double_of(total)) * N(0x1p-56))).v;
 }
 
 /// 2^56 2^((x - top) scale) to the nearest integer; 2^56 for the largest itself.
@@ -86,34 +122,39 @@ std::int64_t select_prefix(candidate* c, std::int64_t n, std::int64_t count, wid
   return end;  // one is left and it is needed
 }
 
+/// (top - x) scale in multiples of 2^-48, of a logit whose weight is not 0.
+template <class Isa> HENCE_FN std::uint64_t depth_of(float x, float top, double scale) {
+  using N = num<double, Isa>;
+  const N z = (N(static_cast<double>(top)) - N(static_cast<double>(x))) * N(scale);
+  return z < 60.0 ? static_cast<std::uint64_t>((z * N(0x1p+48) + N(0.5)).v)
+                  : std::uint64_t{60} << 48;
+}
+/// The rank of a depth in the order of typical sampling.
+HENCE_FN constexpr std::uint64_t distance_of(std::uint64_t depth, std::uint64_t expected) {
+  return depth > expected ? depth - expected : expected - depth;
+}
+
 /// The order of typical sampling (Meister et al., arXiv:2202.00666, eq. 9): how far -log p is from
 /// the entropy, which is how far the logit is from the expected logit, in multiples of 2^-48 of
 /// log 2.
 template <class Isa, class T> struct by_typicality {
-  using N = num<double, Isa>;
   const T* x;
   float top;
   double scale;
   std::uint64_t expected = 0;
 
-  /// (top - x) scale, of candidates whose weight is not 0.
   HENCE_FN std::uint64_t depth(const candidate& c) const {
-    const N z =
-        (N(static_cast<double>(top)) - N(static_cast<double>(static_cast<float>(x[c.index])))) *
-        N(scale);
-    return z < 60.0 ? static_cast<std::uint64_t>((z * N(0x1p+48) + N(0.5)).v)
-                    : std::uint64_t{60} << 48;
+    return depth_of<Isa>(static_cast<float>(x[c.index]), top, scale);
   }
   /// The mean depth of n candidates: z 2^-z is at most 0.54, so 2^24 terms fit.
   HENCE_FN void expect(const candidate* c, std::int64_t n, wide_integer total) {
     wide_integer sum = 0;
     for (std::int64_t j = 0; j < n; ++j)
       sum += static_cast<wide_integer>(c[j].weight) * depth(c[j]);
-    expected = static_cast<std::uint64_t>(sum / total);
+    expected = quotient_of(sum, total);
   }
   HENCE_FN std::uint64_t operator()(const candidate& c) const {
-    const std::uint64_t d = depth(c);
-    return d > expected ? d - expected : expected - d;
+    return distance_of(depth(c), expected);
   }
 };
 

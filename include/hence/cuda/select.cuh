@@ -1,0 +1,127 @@
+/// \file
+/// Where a prefix of an order ends, by a block and without sorting: digits of 8 bits from the top,
+/// a histogram of counts and weights for each.
+///
+/// Weights are integers, so the result depends neither on the order of additions nor on the launch.
+/// Shared memory: 5 KiB. A pass reads all elements once; what does not share the digits found so
+/// far is not weighed.
+#pragma once
+
+#include <hence/cuda/warp.cuh>
+#include <hence/logits/sample_row.hpp>
+
+namespace hence::inline v0::cuda::detail {
+
+using hence::detail::wide_integer;
+
+/// A prefix ends where it holds `count` elements or weighs `sum`, whichever is first.
+struct prefix_end {
+  std::int64_t count;
+  wide_integer sum;
+};
+HENCE_FN constexpr prefix_end no_end() { return {0x7fffffffffffffff, ~wide_integer{0}}; }
+
+/// The element that a prefix ends with.
+struct prefix_place {
+  std::uint64_t rank;  ///< of it; all ones where the prefix is everything
+  prefix_end left;     ///< what is wanted of the elements of this rank
+  std::int64_t ties;   ///< how many there are
+  wide_integer total;  ///< the weight of everything
+};
+
+/// Where the warps of a block meet.
+struct select_scratch {
+  std::uint32_t count[256];
+  unsigned long long low[256], high[256];  // sums of the weights' low 32 bits, and of the rest
+  prefix_place place;
+  std::uint64_t digits;
+  bool is_found;
+};
+
+__device__ __forceinline__ wide_integer shuffled_up(wide_integer x, unsigned by) {
+  const auto low = __shfl_up_sync(whole_warp, static_cast<unsigned long long>(x), by);
+  const auto high = __shfl_up_sync(whole_warp, static_cast<unsigned long long>(x >> 64), by);
+  return static_cast<wide_integer>(high) << 64 | low;
+}
+
+/// By the first warp: the bin in which the prefix ends, and what is left to find there.
+/// \param end_of makes the end from the total weight, in the first pass.
+template <class End>
+__device__ __forceinline__ void find_bin(select_scratch& s, bool is_first, const End& end_of) {
+  std::int64_t counts = 0;
+  wide_integer sums = 0;
+  for (int k = 0; k < 8; ++k) {
+    const int bin = lane_id() * 8 + k;
+    counts += s.count[bin];
+    sums += (static_cast<wide_integer>(s.high[bin]) << 32) + s.low[bin];
+  }
+  std::int64_t count = counts;
+  wide_integer sum = sums;
+#pragma unroll
+  for (unsigned by = 1; by < 32; by *= 2) {
+    const std::int64_t c = __shfl_up_sync(whole_warp, count, by);
+    const wide_integer w = shuffled_up(sum, by);
+    if (lane_id() >= static_cast<int>(by)) count += c, sum += w;
+  }
+  if (is_first && lane_id() == 31) s.place.total = sum, s.place.left = end_of(sum);
+  __syncwarp();
+  const prefix_end end = s.place.left;
+  __syncwarp();
+  const bool reaches = count >= end.count || sum >= end.sum;
+  const unsigned found = __ballot_sync(whole_warp, reaches);
+  if (lane_id() == 0) s.is_found = found != 0;
+  if (found == 0 || lane_id() != __ffs(static_cast<int>(found)) - 1) return;
+  count -= counts, sum -= sums;
+  for (int k = 0;; ++k) {
+    const int bin = lane_id() * 8 + k;
+    const wide_integer weight = (static_cast<wide_integer>(s.high[bin]) << 32) + s.low[bin];
+    if (count + s.count[bin] < end.count && sum + weight < end.sum) {
+      count += s.count[bin], sum += weight;
+      continue;
+    }
+    s.place.left = {end.count - count, end.sum - sum};
+    s.place.ties = s.count[bin];
+    s.digits = s.digits << 8 | static_cast<unsigned>(bin);
+    return;
+  }
+}
+
+/// The prefix's end. All threads call; all get it.
+/// \tparam Bits of a rank, a multiple of 8.
+/// \param visit calls its argument f(rank, weigh) for this thread's share of the elements, each
+/// once;
+///   weigh() gives an element's weight, below 2^57. It is told how many digits are known, so that
+///   it may leave out others: visit(digits, shift, f), the elements whose rank >> shift is
+///   `digits`.
+template <int Bits, class Visit, class End>
+__device__ __forceinline__ prefix_place select_prefix_end(select_scratch& s, const Visit& visit,
+                                                          const End& end_of) {
+  __syncthreads();  // the last result has been read
+  if (threadIdx.x == 0) s.digits = 0;
+#pragma unroll 1
+  for (int shift = Bits - 8; shift >= 0; shift -= 8) {
+    for (unsigned b = threadIdx.x; b < 256; b += blockDim.x)
+      s.count[b] = 0, s.low[b] = s.high[b] = 0;
+    __syncthreads();
+    const bool is_first = shift == Bits - 8;
+    const std::uint64_t digits = s.digits;
+    const auto add = [&](std::uint64_t rank, const auto& weigh) {
+      if (!is_first && rank >> (shift + 8) != digits) return;
+      const auto bin = static_cast<unsigned>(rank >> shift & 0xff);
+      const std::uint64_t weight = weigh();
+      atomicAdd(&s.count[bin], 1u);
+      atomicAdd(&s.low[bin], static_cast<unsigned long long>(weight & 0xffffffffu));
+      atomicAdd(&s.high[bin], static_cast<unsigned long long>(weight >> 32));
+    };
+    visit(digits, is_first ? 63 : shift + 8, add);
+    __syncthreads();
+    if (warp_id() == 0) find_bin(s, is_first, end_of);
+    __syncthreads();
+    if (!s.is_found) return {~std::uint64_t{0}, no_end(), 0, s.place.total};
+  }
+  prefix_place out = s.place;
+  out.rank = s.digits;
+  return out;
+}
+
+}  // namespace hence::inline v0::cuda::detail
