@@ -65,6 +65,7 @@ function(try name wanted flags body)
 endfunction()
 
 try(good good "" "p[0] = __fmaf_rn(p[0], p[1], p[2]); d[0] = __dmul_rn(d[1], d[2]);")
+try(cut_off good "" "p[0] = __uint_as_float(static_cast<unsigned>(__fmul_rn(p[1], p[2])));")
 try(product "mul\\.f32, which does not name its rounding" "" "p[0] = p[1] * p[2];")
 try(sum64 "add\\.f64, which does not name its rounding" "" "d[0] = d[1] + d[2];")
 try(difference "sub\\.f32, which does not name its rounding" "" "p[0] = p[1] - p[2];")
