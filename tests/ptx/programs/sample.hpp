@@ -38,18 +38,22 @@ template <class T> std::vector<batch<T>> batches() {
        500,
        512,
        {.temperature = 0.9, .top_k = 200, .top_p = 0.95, .min_p = 0.003, .typical_p = 0.9}},
+      {"flat",
+       2600,
+       2600,
+       {.temperature = 1, .top_k = 2300, .top_p = 0.95, .min_p = 0.9, .typical_p = 0.9}},
       {"V=1", 1, 1, {.temperature = 2, .top_k = 1, .top_p = 0.5}},
       {"cold", 300, 300, {.temperature = 0.01, .top_k = 290, .top_p = 0.999999}}};
   std::mt19937 random(3);
   for (auto& b : out) {
-    const std::int64_t rows = 12;
+    const std::int64_t rows = b.columns > 2000 ? 2 : 12;
     b.logits.assign(static_cast<std::size_t>(rows * b.stride), T(0.0f));
     for (std::int64_t i = 0; i < rows; ++i) {
       for (std::int64_t c = 0; c < b.columns; ++c) {
         const float noise = static_cast<float>(random()) / 1073741824.0f - 2;
-        float v = 4 * noise;
-        if (i == 1) v = std::floor(noise);                 // four values
-        if (i == 2) v = random() % 2 != 0 ? 0.0f : -0.0f;  // one, in two spellings
+        float v = b.columns > 2000 ? 0.01f * noise : 4 * noise;  // sums beyond 2^64
+        if (i == 1) v = std::floor(noise);                       // four values
+        if (i == 2) v = random() % 2 != 0 ? 0.0f : -0.0f;        // one, in two spellings
         if (i == 3) v = random() % 5 != 0 ? -INFINITY : noise;
         if (i == 4) v = c == b.columns / 2 ? 60.0f : noise;
         if (i == 5 && c == b.columns / 3) v = NAN;
