@@ -19,8 +19,7 @@ constexpr int softmax_lane_count = 1024, softmax_group = 8;
 constexpr float lowest_reference = -0x1p+22f;
 
 /// Every lane gets the largest of its group of 8; m holds at least one whole group.
-template <class V, decltype(sizeof(int)) Count>
-HENCE_FN void spread_group_maximum(V (&m)[Count]) {
+template <class V, decltype(sizeof(int)) Count> HENCE_FN void spread_group_maximum(V (&m)[Count]) {
   if constexpr (lane_count<V> == 1) {
     for (auto i = Count - 1; i > 0; --i) m[0] = greater(m[0], m[i]);
     for (auto i = Count - 1; i > 0; --i) m[i] = m[0];
