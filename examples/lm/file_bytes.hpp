@@ -9,11 +9,19 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace lm {
 
 static_assert(std::endian::native == std::endian::little, "the files are little-endian");
+
+/// A name from a file as it may be printed: in quotes, short, without control characters.
+inline std::string printed(std::string_view name) {
+  std::string s = "\"";
+  for (const char c : name.substr(0, 64)) s += c >= ' ' && c <= '~' ? c : '?';
+  return s + (name.size() > 64 ? "...\"" : "\"");
+}
 
 /// A regular file, whole. Throws std::runtime_error that names the file.
 std::vector<char> read_file(const std::string& path);

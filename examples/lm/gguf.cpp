@@ -16,13 +16,6 @@ constexpr std::int64_t most_extents = 4;       // ggml's
 
 [[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what); }
 
-/// A name as it may be printed.
-std::string printed(std::string_view name) {
-  std::string s = "\"";
-  for (const char c : name.substr(0, 64)) s += c >= ' ' && c <= '~' ? c : '?';
-  return s + (name.size() > 64 ? "...\"" : "\"");
-}
-
 std::string take_text(byte_cursor& in, const std::string& what) {
   const auto length = in.number<std::uint64_t>("the length of " + what);
   const auto part = in.take(length, what);

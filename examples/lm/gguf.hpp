@@ -10,7 +10,6 @@
 
 #include "file_bytes.hpp"
 
-#include <string_view>
 #include <utility>
 #include <variant>
 

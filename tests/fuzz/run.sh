@@ -16,12 +16,14 @@ work=${HENCE_FUZZ_WORK:-$(mktemp -d)}
 mkdir -p "$work"
 # run_one SOURCE: builds and runs it; one line, and the log's end if it failed.
 run_one() {
-  local name
+  local name more
   name=$(basename "$1" .cpp)
+  # what it needs beside the headers
+  mapfile -t more < <(sed -n "s|^// with: |$here/../../|p" "$1")
   mkdir -p "$work/corpus/$name"
   # optimised: the properties are worth little if few inputs are tried
   if "$compiler" -std=c++20 -O2 -g1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -w \
-    -I"$here/../../include" -I"$here/../../examples" "$1" -o "$work/$name" >"$work/$name.log" 2>&1 &&
+    -I"$here/../../include" -I"$here/../../examples" "$1" "${more[@]}" -o "$work/$name" >"$work/$name.log" 2>&1 &&
     (cd "$work" && "./$name" -dict="$here/latex.dict" -max_len=512 -timeout=5 -print_final_stats=1 "${flags[@]}" \
       "corpus/$name" "$here/corpus/$name") >"$work/$name.log" 2>&1; then
     echo "$name: $(grep -o 'number_of_executed_units: *[0-9]*' "$work/$name.log" | grep -o '[0-9]*$') executions, no finding"
