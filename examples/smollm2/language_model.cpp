@@ -1,0 +1,89 @@
+#include "language_model.hpp"
+
+#include "lm/safetensors.hpp"
+
+namespace smollm2 {
+namespace {
+
+lm::token end_of(const lm::gguf_file& file, std::int64_t size) {
+  const std::int64_t end = file.integer("tokenizer.ggml.eos_token_id");
+  if (end < 0 || end >= size)
+    throw std::runtime_error("tokenizer: eos_token_id is " + std::to_string(end) +
+                             ", expected 0 to " + std::to_string(size - 1));
+  return static_cast<lm::token>(end);
+}
+
+}  // namespace
+
+language_model::language_model(const std::string& path, std::int64_t longest)
+    : language_model(path, lm::read_gguf(path), longest) {}
+
+language_model::language_model(const std::string& path, const lm::gguf_file& file,
+                               std::int64_t longest)
+    : tokenizer_(file),
+      network_(lm::config_of(file, longest)),
+      weights_(lm::load_weights(file, network_.config(), network_.parameters())),
+      end_(end_of(file, tokenizer_.size())) {
+  if (tokenizer_.size() != network_.config().vocabulary)
+    throw std::runtime_error(path + ": has " + std::to_string(tokenizer_.size()) +
+                             " tokens and an embedding of " +
+                             std::to_string(network_.config().vocabulary));
+}
+
+void language_model::load_checkpoint(const std::string& path) {
+  const auto file = lm::read_tensors(path);
+  for (const auto& p : network_.parameters().layout.parameters())
+    file.copy(p.name, std::span(weights_.data() + p.first, static_cast<std::size_t>(p.size)));
+}
+
+std::vector<lm::token> language_model::chat(const std::vector<turn>& turns) const {
+  const auto start = tokenizer_.control("<|im_start|>"), stop = tokenizer_.control("<|im_end|>");
+  std::vector<lm::token> out;
+  const auto say = [&](const std::string& text) {
+    const auto part = tokenizer_.encode(text, {lm::control_text::plain, lm::lost_byte::dropped});
+    out.insert(out.end(), part.begin(), part.end());
+  };
+  for (const auto& t : turns) {
+    out.push_back(start);
+    say(t.role + "\n" + t.text);
+    out.push_back(stop);
+    say("\n");
+  }
+  out.push_back(start);
+  say("assistant\n");
+  return out;
+}
+
+std::vector<lm::generated> language_model::respond(
+    hence::thread_pool& pool, const std::vector<std::vector<lm::token>>& prompts,
+    std::int64_t per_prompt, const lm::generation_rule& rule) const {
+  return lm::generate(pool, network_, weights(), prompts, per_prompt, rule);
+}
+
+std::string language_model::text(const lm::generated& response) const {
+  auto tokens = std::span(response.tokens);
+  if (response.is_finished) tokens = tokens.first(tokens.size() - 1);
+  return tokenizer_.decode(tokens);
+}
+
+std::vector<float> language_model::logits(const std::vector<lm::token>& tokens) const {
+  const auto n = static_cast<std::int64_t>(tokens.size());
+  const auto& c = network_.config();
+  lm::packed_batch batch(n + 1);
+  batch.begin_group(std::span(tokens).first(1));
+  // the prediction behind the last token needs a token behind it, whichever
+  auto rest = tokens;
+  rest.erase(rest.begin());
+  rest.push_back(0);
+  batch.add_response(rest);
+  batch.close();
+  hence::serial pool;
+  lm::activations<float> a;
+  network_.forward(pool, weights(), batch, a, false);
+  std::vector<float> out(static_cast<std::size_t>(n * c.vocabulary));
+  lm::linear(a.normed, weights() + network_.parameters().head, n, c.width, c.vocabulary,
+             out.data());
+  return out;
+}
+
+}  // namespace smollm2

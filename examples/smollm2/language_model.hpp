@@ -1,0 +1,54 @@
+/// \file
+/// A pretrained model with its tokenizer: text in, text out.
+#pragma once
+
+#include "lm/generate.hpp"
+#include "lm/pretrained.hpp"
+#include "lm/tokenizer.hpp"
+
+#include <hence/threads/pool.hpp>
+
+namespace smollm2 {
+
+/// What somebody said in a chat: "system", "user" or "assistant".
+struct turn {
+  std::string role, text;
+};
+
+/// The weights of a file, widened to fp32, and what is computed with them.
+class language_model {
+ public:
+  /// \param path a GGUF file of the Llama architecture. \param longest of a sequence, in tokens.
+  /// Throws std::runtime_error or std::invalid_argument that says what is wrong with the file.
+  language_model(const std::string& path, std::int64_t longest);
+
+  const lm::tokenizer& tokens() const { return tokenizer_; }
+  const lm::transformer<float>& network() const { return network_; }
+  /// The token that closes an answer.
+  lm::token end() const { return end_; }
+  const float* weights() const { return weights_.data(); }
+  /// Replaces the weights by a checkpoint's. Throws std::runtime_error that says what is wrong.
+  void load_checkpoint(const std::string& path);
+
+  /// The tokens that precede an answer, in ChatML. What was said never becomes a control token.
+  std::vector<lm::token> chat(const std::vector<turn>& turns) const;
+  /// As `lm::generate`.
+  std::vector<lm::generated> respond(hence::thread_pool& pool,
+                                     const std::vector<std::vector<lm::token>>& prompts,
+                                     std::int64_t per_prompt,
+                                     const lm::generation_rule& rule) const;
+  /// The text of a response, without the token that closed it.
+  std::string text(const lm::generated& response) const;
+  /// Logits behind each of the tokens, `[tokens, vocabulary]`: for comparisons with other programs.
+  std::vector<float> logits(const std::vector<lm::token>& tokens) const;
+
+ private:
+  language_model(const std::string& path, const lm::gguf_file& file, std::int64_t longest);
+
+  lm::tokenizer tokenizer_;
+  lm::transformer<float> network_;
+  lm::aligned_array<float> weights_;
+  lm::token end_ = 0;
+};
+
+}  // namespace smollm2
