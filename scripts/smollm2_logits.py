@@ -13,6 +13,7 @@ hence computes the same sequence and its own greedy text. Not part of CI.
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ import gguf_reader
 arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
 PROGRAM, MODEL, WORK = arguments[:3]
 COUNT = int(arguments[3]) if len(arguments) > 3 else 50
-TOKENS, TOP = 64, 50
+TOKENS, TOP, SLOTS = 64, 50, 10
 
 CHAT = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 OPENINGS = ["The capital of France is", "Once upon a time there was a", "Water boils at", "def fibonacci(n):\n",
@@ -51,7 +52,7 @@ def run(mode, lines, *more):
 def llama(path):
     p = xllamacpp.CommonParams()
     p.model.path = path
-    p.n_ctx, p.n_parallel, p.n_gpu_layers, p.warmup = 512, 1, 0, False
+    p.n_ctx, p.n_parallel, p.n_gpu_layers, p.warmup = 384 * SLOTS, SLOTS, 0, False
     p.cpuparams.n_threads = p.cpuparams_batch.n_threads = 1
     # the sums of attention in fp32 as well
     p.cache_type_k = p.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
@@ -75,8 +76,9 @@ if "--quantised" not in sys.argv:
 server = llama(wide)
 ids = [[int(x) for x in subprocess.run([PROGRAM, "--model", MODEL, "--peer", "tokens"], input=p.encode(),
                                         capture_output=True, check=True).stdout.split()] for p in PROMPTS]
-theirs = [complete(server, x, TOKENS, TOP) for x in ids]
-first = [complete(server, x, 1, 49152)[1][0] for x in ids]
+with ThreadPoolExecutor(SLOTS) as together:
+    theirs = list(together.map(lambda x: complete(server, x, TOKENS, TOP), ids))
+    first = list(together.map(lambda x: complete(server, x, 1, 49152)[1][0], ids))
 mine = [[int(x) for x in line.split()] for line in run("greedy", ids, "--longest", str(TOKENS), "--context", "512").splitlines()]
 
 computing = subprocess.Popen([PROGRAM, "--model", MODEL, "--peer", "logits"], stdin=subprocess.PIPE,

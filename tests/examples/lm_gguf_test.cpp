@@ -224,6 +224,7 @@ TEST_CASE("counts and sizes that the file cannot hold are refused") {
            trial{"has an extent of 18446744073709551615", tensor({huge}, 0, 0)},
            trial{"more elements than the file has", tensor({1ull << 62, 4}, 0, 0)},
            trial{"more elements than the file has", tensor({1ull << 62}, 0, 0)},
+           trial{"more elements than the file has", tensor({64, 64}, 0, 0)},
            trial{"more elements than the file has",
                  tensor({1ull << 16, 1ull << 16, 1ull << 16, 1ull << 16}, 0, 0)},
            trial{"more elements than the file has", tensor({(1ull << 42) + 1, 1ull << 22}, 0, 0)},
