@@ -24,12 +24,11 @@ constexpr std::uint64_t longest_header = 100'000'000;  // as in the format's own
 constexpr std::string_view no_checksum = "0000000000000000";
 constexpr std::string_view checksum_key = "\"checksum\":\"";
 
-/// FNV-1a over the bytes of the length and the header, then over the data's words of 32 bits. Each
+/// FNV-1a over the bytes of the header, then over the data's words of 32 bits. Each
 /// step is one to one, so that no single change goes unseen.
 std::string checksum(std::string_view header, std::span<const char> data) {
   std::uint64_t h = 0xcbf29ce484222325u;
   const auto mix = [&](std::uint64_t x) { h = (h ^ x) * 0x100000001b3u; };
-  mix(header.size());
   for (const char c : header) mix(static_cast<unsigned char>(c));
   for (std::size_t i = 0; i < data.size(); i += 4) {
     std::uint32_t word = 0;
