@@ -2,7 +2,7 @@
 /// The run as one page: no network, no script, light and dark.
 #pragma once
 
-#include "trainer.hpp"
+#include "rl/trainer.hpp"
 
 #include <string>
 #include <vector>

@@ -1,81 +1,20 @@
 #include "run.hpp"
 
-#include "json_text.hpp"
 #include "report.hpp"
 #include "tensorboard.hpp"
+
+#include "rl/run_files.hpp"
 
 #include "lm/safetensors.hpp"
 
 #include <hence/policy/alarm.hpp>
-#include <hence/version.hpp>
 
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
-#include <optional>
 
 namespace demo {
 namespace {
-
-namespace fs = std::filesystem;
-using clock = std::chrono::steady_clock;
-
-double seconds_since(clock::time_point t) {
-  return std::chrono::duration<double>(clock::now() - t).count();
-}
-
-std::string build_text(int threads) {
-  std::string s = "hence " + std::to_string(HENCE_VERSION / 10000) + "." +
-                  std::to_string(HENCE_VERSION / 100 % 100) + "." +
-                  std::to_string(HENCE_VERSION % 100);
-#if defined(__clang__)
-  s += ", clang " + std::to_string(__clang_major__);
-#elif defined(__GNUC__)
-  s += ", g++ " + std::to_string(__GNUC__);
-#endif
-#if defined(__AVX512F__)
-  s += ", AVX-512";
-#elif defined(__AVX2__)
-  s += ", AVX2";
-#endif
-  return s + ", gemm::ordered, " + std::to_string(threads) +
-         (threads == 1 ? " thread" : " threads");
-}
-
-void write_text(const fs::path& path, const std::string& text) { lm::replace_file(path, text); }
-
-/// A file of lines that grows; what a killed run wrote after its checkpoint is cut off first.
-class line_file {
- public:
-  /// \param keep which of the lines that are there to keep: called with each that is whole.
-  template <class Keep> line_file(const fs::path& path, const Keep& keep) : path_(path) {
-    std::string kept;
-    if (std::ifstream in(path); in)
-      for (std::string line; std::getline(in, line) && !in.eof();)
-        if (const json j = json::parse(line, nullptr, false); j.is_object() && keep(j))
-          kept += line + "\n";
-    write_text(path, kept);
-    file_ = std::fopen(path.c_str(), "ab");
-    if (file_ == nullptr) throw std::runtime_error(path.string() + ": cannot be opened");
-  }
-  line_file(const line_file&) = delete;
-  line_file& operator=(const line_file&) = delete;
-  ~line_file() { std::fclose(file_); }
-  void add(const json& j) {
-    const std::string line = j.dump() + "\n";
-    if (std::fwrite(line.data(), 1, line.size(), file_) != line.size() || std::fflush(file_) != 0)
-      throw std::runtime_error(path_.string() +
-                               ": cannot be written (is the disk full?); --resume goes on from the "
-                               "last checkpoint");
-  }
-
- private:
-  fs::path path_;
-  std::FILE* file_ = nullptr;
-};
 
 class session {
  public:
@@ -196,26 +135,13 @@ class session {
   fs::path checkpoint_path() const { return folder() / "checkpoint.safetensors"; }
   fs::path base_path() const { return folder() / "base.safetensors"; }
 
-  void put(lm::tensor_file& file, const std::string& prefix, const std::vector<float>& from) const {
-    for (const auto& p : trainer_.model().parameters().layout.parameters())
-      file.tensors[prefix + p.name] = {p.shape,
-                                       std::span(from).subspan(static_cast<std::size_t>(p.first),
-                                                               static_cast<std::size_t>(p.size))};
-  }
-  void take(const lm::tensor_file& file, const std::string& prefix, std::vector<float>& to) const {
-    to.resize(static_cast<std::size_t>(trainer_.model().size()));
-    for (const auto& p : trainer_.model().parameters().layout.parameters())
-      file.copy(prefix + p.name, std::span(to).subspan(static_cast<std::size_t>(p.first),
-                                                       static_cast<std::size_t>(p.size)));
-  }
-
   void save() {
     const run_state& r = trainer_.state();
     lm::tensor_file file;
-    put(file, "", r.weights);
-    put(file, "optimizer.first.", r.optimizer.first);
-    put(file, "optimizer.second.", r.optimizer.second);
-    if (!r.reference.empty()) put(file, "reference.", r.reference);
+    put(trainer_.model(), file, "", r.weights);
+    put(trainer_.model(), file, "optimizer.first.", r.optimizer.first);
+    put(trainer_.model(), file, "optimizer.second.", r.optimizer.second);
+    if (!r.reference.empty()) put(trainer_.model(), file, "reference.", r.reference);
     json base = json::array();
     for (const auto& b : record_.base) base.push_back(b.loss);
     file.metadata = {{"phase", phase_},
@@ -244,13 +170,13 @@ class session {
                                "--out. It was made with " +
                                file.text("run"));
     run_state& r = trainer_.state();
-    take(file, "", r.weights);
+    take(trainer_.model(), file, "", r.weights);
     r.optimizer = lm::adamw_state(trainer_.model().size());
-    take(file, "optimizer.first.", r.optimizer.first);
-    take(file, "optimizer.second.", r.optimizer.second);
+    take(trainer_.model(), file, "optimizer.first.", r.optimizer.first);
+    take(trainer_.model(), file, "optimizer.second.", r.optimizer.second);
     r.optimizer.step = file.integer("optimizer_step");
     phase_ = file.text("phase");
-    if (phase_ == "rl") take(file, "reference.", r.reference);
+    if (phase_ == "rl") take(trainer_.model(), file, "reference.", r.reference);
     base_step_ = file.integer("base_step");
     r.step = file.integer("step"), r.tokens = file.integer("tokens");
     for (const json& loss : json::parse(file.text("base_losses")))
@@ -269,7 +195,7 @@ class session {
     if (!is_loaded_ && fs::exists(base_path())) {
       const auto file = lm::read_tensors(base_path());
       if (file.text("base") == base_key()) {
-        take(file, "", trainer_.state().weights);
+        take(trainer_.model(), file, "", trainer_.state().weights);
         for (const json& loss : json::parse(file.text("base_losses")))
           record_.base.push_back({.loss = loss});
         say("base       read from %s\n", base_path().c_str());
@@ -296,7 +222,7 @@ class session {
     }
     if (stop_) return save();
     lm::tensor_file file;
-    put(file, "", trainer_.state().weights);
+    put(trainer_.model(), file, "", trainer_.state().weights);
     json base = json::array();
     for (const auto& b : record_.base) base.push_back(b.loss);
     file.metadata = {{"base", base_key()}, {"base_losses", base.dump()}};
@@ -331,7 +257,7 @@ class session {
       const std::int64_t tokens = r.tokens;
       sample_group group;
       const bool shows = o_.show_every > 0 && r.step % o_.show_every == 0;
-      const auto m = trainer_.reinforce(shows ? &group : nullptr);
+      const auto m = trainer_.reinforce(goal_, shows ? &group : nullptr);
       const double step_seconds = seconds_since(begun);
       metrics.add(to_json(m));
       record_.steps.push_back(m);
@@ -419,6 +345,7 @@ class session {
   std::unique_ptr<task> task_;
   hence::thread_pool pool_;
   trainer trainer_;
+  objective goal_ = r1_zero_objective(s_);
   bool has_colour_, is_loaded_ = false;
   std::string phase_ = "base";
   std::int64_t base_step_ = 0;

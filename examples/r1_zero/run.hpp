@@ -2,7 +2,7 @@
 /// One run from the first weight to the report: what it prints and what it leaves on disk.
 #pragma once
 
-#include "settings.hpp"
+#include "rl/settings.hpp"
 
 #include <atomic>
 #include <string>

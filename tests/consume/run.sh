@@ -37,7 +37,7 @@ if [ -n "$(find "$work/leaked" -type f 2>/dev/null)" ]; then
   exit 1
 fi
 
-cp -r "$root/examples/lm" "$work/lm" # what the larger examples share
+cp -r "$root/examples/lm" "$root/examples/rl" "$work" # what the larger examples share
 for main in "$root"/examples/*/main.cpp; do
   example=$(basename "$(dirname "$main")")
   # What a user does: copy the folder, build it.

@@ -19,7 +19,8 @@ class chain final : public task {
  public:
   static constexpr std::int64_t least = 3, most = 7;  // operations
 
-  chain() : words_(all_words()) {}
+  /// \param more words of a larger vocabulary, behind the chain's own.
+  explicit chain(const std::vector<std::string>& more = {}) : words_(all_words(more)) {}
   const char* name() const override { return "chain"; }
   const vocabulary& words() const override { return words_; }
   std::int64_t longest_prompt() const override { return most + 2; }
@@ -49,11 +50,35 @@ class chain final : public task {
       v.accuracy = reward::accuracy_reward(reward::extract::whole{}, numeral, p.reference,
                                            reward::answer::strict);
     }
-    judge_form(v, reply, text, is_finished, [](lm::token t) { return t >= first_digit; });
+    judge_form(v, reply, text, is_finished,
+               [](lm::token t) { return t >= first_digit && t < first_digit + 20; });
+    v.consistency = consistency(text, language_words[p.language]);
     return v;
   }
 
+  /// A full solution in the template without a fault, in the prompt's language.
+  document make_solution(std::uint64_t seed, std::uint64_t index) const {
+    dice d(seed, 3, index);
+    const drawn q = question(d);
+    document doc{q.asked.prompt, {vocabulary::think}};
+    std::int64_t value = q.start;
+    for (const std::int64_t operation : q.operations)
+      doc.reply.push_back(digit(value = apply(value, operation), q.language));
+    for (const lm::token t : {vocabulary::think_end, vocabulary::answer, digit(value, q.language),
+                              vocabulary::answer_end, vocabulary::end})
+      doc.reply.push_back(t);
+    return doc;
+  }
+
  private:
+  using word = std::string_view;
+  /// The digits' words in each language, sorted.
+  static constexpr std::array<word, 10> english{"eight", "five", "four",  "nine", "one",
+                                                "seven", "six",  "three", "two",  "zero"},
+      german{"acht", "drei", "eins", "fünf", "neun", "null", "sechs", "sieben", "vier", "zwei"};
+  static constexpr std::array<hence::view<const word>, 2> language_words{
+      hence::view<const word>(english.data(), 10), hence::view<const word>(german.data(), 10)};
+
   enum : lm::token { question_mark = 6, first_operation = 7, first_digit = 19 };
   static constexpr std::array<std::int64_t, 6> plus{1, 3, 4, 7, 0, 0}, times{1, 1, 1, 1, 3, 7};
 
@@ -64,7 +89,7 @@ class chain final : public task {
     std::vector<std::int64_t> operations;
   };
 
-  static std::vector<std::string> all_words() {
+  static std::vector<std::string> all_words(const std::vector<std::string>& more) {
     auto w = vocabulary::special();
     for (const char* s :
          {"Q",     "+1",    "+3",    "+4",     "+7",   "*3",   "*7",   "plus1", "plus3",
@@ -72,13 +97,14 @@ class chain final : public task {
           "five",  "six",   "seven", "eight",  "nine", "null", "eins", "zwei",  "drei",
           "vier",  "fünf",  "sechs", "sieben", "acht", "neun"})
       w.emplace_back(s);
+    w.insert(w.end(), more.begin(), more.end());
     return w;
   }
   static lm::token digit(std::int64_t value, int language) {
     return static_cast<lm::token>(first_digit + 10 * language + value);
   }
   std::int64_t digit_of(std::string_view word) const {
-    for (lm::token t = first_digit; t < words_.size(); ++t)
+    for (lm::token t = first_digit; t < first_digit + 20; ++t)
       if (words_.word(t) == word) return (t - first_digit) % 10;
     return -1;
   }
@@ -89,7 +115,7 @@ class chain final : public task {
 
   static drawn question(dice& d) {
     drawn q;
-    q.language = static_cast<int>(d.below(2));
+    q.language = q.asked.language = static_cast<int>(d.below(2));
     q.start = d.below(10);
     q.asked.prompt = {question_mark, digit(q.start, q.language)};
     q.asked.steps = least + d.below(most - least + 1);

@@ -1,6 +1,7 @@
 /// \file
-/// Every constant of a run. Where DeepSeek-R1-Zero's is known it stands beside ours with the reason
-/// for the difference: a model of 60 thousand parameters and a run of seconds.
+/// Every constant of pretraining and of an RL stage. Where DeepSeek-R1-Zero's is known it stands
+/// beside ours with the reason for the difference: a model of 60 thousand parameters and a run of
+/// seconds.
 #pragma once
 
 #include "lm/adamw.hpp"
@@ -42,16 +43,18 @@ struct settings {
   double bias_speed =
       1e-2;  ///< of the experts' balance; 0.001 in V3, whose run has 10^4 more steps
 
+  std::int64_t width = 48, layers = 2, heads = 3, ff = 144;  ///< of the model; a head has 16
+
   /// The miniature: 64 thousand parameters; as a mixture of experts 139 thousand, of which a token
   /// meets about as many as in the dense one.
   lm::model_config model(std::int64_t vocabulary, std::int64_t longest) const {
     lm::model_config c{.vocabulary = vocabulary,
-                       .width = 48,
-                       .layers = 2,
-                       .heads = 3,
-                       .kv_heads = 3,
+                       .width = width,
+                       .layers = layers,
+                       .heads = heads,
+                       .kv_heads = heads,
                        .head = 16,
-                       .ff = 144,
+                       .ff = ff,
                        .longest = longest,
                        .rope_base = 100};
     if (model_kind == "moe")

@@ -47,6 +47,15 @@ inline std::string_view tagged_answer(std::string_view s) {
   return hence::reward::trimmed(s.substr(begin + open.size(), end - begin - open.size()));
 }
 
+/// R1's language reward of the thought: the share of its words that the list has; 0 without a
+/// thought in the template. \param words sorted.
+inline double consistency(std::string_view text, hence::view<const std::string_view> words) {
+  namespace reward = hence::reward;
+  const auto parts = reward::parse(reward::format::r1_zero{reward::matching::strict}, text);
+  if (!parts.ok()) return 0;
+  return reward::language_reward(parts.thought, reward::language::word_list{words}, 0.0);
+}
+
 /// Format, and how many tokens of a kind the thought has.
 /// \param text the reply's. \param is_step whether a token counts as a step.
 template <class IsStep>

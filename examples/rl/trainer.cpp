@@ -93,11 +93,20 @@ std::vector<double> trainer::violations() const {
 }
 
 base_metrics trainer::base_step(std::int64_t step) {
+  std::vector<document> documents;
+  for (std::int64_t i = 0; i < s_.base_documents; ++i)
+    documents.push_back(
+        task_.make_document(seed_of(s_.seed, purpose::corpus),
+                            static_cast<std::uint64_t>(step * s_.base_documents + i)));
+  return supervised_step(documents,
+                         lm::schedule{.rate = s_.base_rate, .steps = s_.base_steps}.at(step), step);
+}
+
+base_metrics trainer::supervised_step(std::span<const document> documents, double rate,
+                                      std::int64_t step) {
   base_metrics m;
   std::vector<lm::packed_batch> batches(1);
-  for (std::int64_t i = 0; i < s_.base_documents; ++i) {
-    const auto doc = task_.make_document(seed_of(s_.seed, purpose::corpus),
-                                         static_cast<std::uint64_t>(step * s_.base_documents + i));
+  for (const document& doc : documents) {
     if (batches.back().size() >= s_.micro_tokens) batches.emplace_back();
     batches.back().begin_group(doc.prompt);
     batches.back().add_response(doc.reply);
@@ -119,7 +128,7 @@ base_metrics trainer::base_step(std::int64_t step) {
   }
   m.loss /= static_cast<double>(m.tokens);
   model_.fold(gradient_.data());
-  m.rate = lm::schedule{.rate = s_.base_rate, .steps = s_.base_steps}.at(step);
+  m.rate = rate;
   m.gradient_norm = lm::adamw_step(pool_, s_.optimizer, m.rate, model_.parameters().layout,
                                    gradient_, state_.optimizer, state_.weights);
   m.max_violation = violations();
@@ -133,38 +142,55 @@ void trainer::begin_reinforcement() {
   state_.step = 0;
 }
 
-step_metrics trainer::reinforce(sample_group* shown) {
+objective r1_zero_objective(const settings& s) {
+  return {.loss = hence::recipe::deepseek_r1_zero(static_cast<float>(s.epsilon)),
+          .temperature = s.temperature,
+          .rewards = [weight = s.format_weight](const judged_rollout& r, std::span<float> rewards) {
+            for (std::size_t i = 0; i < rewards.size(); ++i)
+              rewards[i] = static_cast<float>(hence::recipe::deepseek_r1_zero_reward(
+                  r.judged[i].accuracy, weight * r.judged[i].format));
+          }};
+}
+
+std::vector<lm::generated> trainer::answer(std::span<const problem> asked, std::int64_t each,
+                                           double temperature, std::uint64_t seed,
+                                           std::uint32_t part) const {
+  std::vector<std::vector<lm::token>> prompts;
+  for (const problem& p : asked) prompts.push_back(p.prompt);
+  return lm::generate(pool_, model_, state_.weights.data(), prompts, each,
+                      {.sample = {.temperature = temperature},
+                       .end = vocabulary::end,
+                       .longest = task_.longest_reply(),
+                       .seed = seed,
+                       .step = part});
+}
+
+step_metrics trainer::reinforce(const objective& goal, sample_group* shown) {
   step_metrics m;
   m.step = state_.step;
   const std::int64_t rows = s_.questions * s_.group;
   const auto count = static_cast<std::size_t>(rows);
 
   // Rollout. A token's log-prob has the bits of the trainer's, so it is the old policy's.
+  const auto seed = [&](purpose p) { return seed_of(s_.seed, p) + (goal.stage << 32); };
   std::vector<problem> asked;
-  std::vector<std::vector<lm::token>> prompts;
   for (std::int64_t q = 0; q < s_.questions; ++q) {
-    asked.push_back(task_.make_problem(seed_of(s_.seed, purpose::problems),
-                                       static_cast<std::uint64_t>(m.step * s_.questions + q)));
-    prompts.push_back(asked.back().prompt);
+    const auto index = static_cast<std::uint64_t>(m.step * s_.questions + q);
+    asked.push_back(goal.problems ? goal.problems(seed(purpose::problems), index)
+                                  : task_.make_problem(seed(purpose::problems), index));
   }
-  const auto replies = lm::generate(pool_, model_, state_.weights.data(), prompts, s_.group,
-                                    {.sample = {.temperature = s_.temperature},
-                                     .end = vocabulary::end,
-                                     .longest = task_.longest_reply(),
-                                     .seed = seed_of(s_.seed, purpose::replies),
-                                     .step = static_cast<std::uint32_t>(m.step)});
+  const auto replies = answer(asked, s_.group, goal.temperature, seed(purpose::replies),
+                              static_cast<std::uint32_t>(m.step));
 
   // Rewards and advantages.
   std::vector<verdict> judged(count);
   std::vector<float> rewards(count), advantages(count);
   std::vector<std::int64_t> cu_groups;
   for (std::int64_t q = 0; q <= s_.questions; ++q) cu_groups.push_back(q * s_.group);
-  for (std::size_t i = 0; i < count; ++i) {
+  for (std::size_t i = 0; i < count; ++i)
     judged[i] = task_.judge(asked[i / static_cast<std::size_t>(s_.group)], replies[i].tokens,
                             replies[i].is_finished);
-    rewards[i] = static_cast<float>(hence::recipe::deepseek_r1_zero_reward(
-        judged[i].accuracy, s_.format_weight * judged[i].format));
-  }
+  goal.rewards({asked, replies, judged}, rewards);
   const hence::groups groups{.cu_groups = cu_groups};
   hence::advantages(
       hence::cpu{},
@@ -175,10 +201,10 @@ step_metrics trainer::reinforce(sample_group* shown) {
   std::vector<std::size_t> order(count);
   std::iota(order.begin(), order.end(), std::size_t{0});
   for (std::size_t i = count; i-- > 1;) {
-    dice d(seed_of(s_.seed, purpose::split), static_cast<std::uint32_t>(m.step), i);
+    dice d(seed(purpose::split), static_cast<std::uint32_t>(m.step), i);
     std::swap(order[i], order[static_cast<std::size_t>(d.below(static_cast<std::int64_t>(i) + 1))]);
   }
-  const auto loss = hence::recipe::deepseek_r1_zero(static_cast<float>(s_.epsilon));
+  const auto& loss = goal.loss;
   hence::policy_metrics<float> policy;
   double entropy_sum = 0;
   m.rate = s_.rate;
@@ -192,7 +218,7 @@ step_metrics trainer::reinforce(sample_group* shown) {
     auto group = static_cast<std::size_t>(-1);
     for (const std::size_t i : mine) {
       const std::size_t g = i / static_cast<std::size_t>(s_.group);
-      if (g != group) batch.begin_group(prompts[group = g]);
+      if (g != group) batch.begin_group(asked[group = g].prompt);
       batch.add_response(replies[i].tokens);
       old.insert(old.end(), replies[i].logp.begin(), replies[i].logp.end());
       row_advantages.push_back(advantages[i]);
@@ -202,11 +228,11 @@ step_metrics trainer::reinforce(sample_group* shown) {
     std::vector<float> logp(n), ref(n), entropy(n), cotangent(n);
     const float* w = state_.weights.data();
     model_.forward(pool_, state_.reference.data(), batch, activations_, false);
-    model_.logprobs(pool_, state_.reference.data(), batch, activations_, s_.temperature, ref);
+    model_.logprobs(pool_, state_.reference.data(), batch, activations_, goal.temperature, ref);
     model_.forward(pool_, w, batch, activations_, true);
-    model_.logprobs(pool_, w, batch, activations_, s_.temperature, logp, entropy);
+    model_.logprobs(pool_, w, batch, activations_, goal.temperature, logp, entropy);
     count_loads();
-    const hence::sampled how{.temperature = s_.temperature};
+    const hence::sampled how{.temperature = goal.temperature};
     const auto ragged = batch.ragged();
     const auto window = hence::over_window(loss.aggregation, hence::count(ragged));
     const auto result = hence::loss_and_gradient(
@@ -216,7 +242,7 @@ step_metrics trainer::reinforce(sample_group* shown) {
     if (has(result.conditions(), hence::status::non_finite))
       throw std::runtime_error("step " + std::to_string(m.step) + ": the loss is not finite");
     std::fill(gradient_.begin(), gradient_.end(), 0.0f);
-    model_.backward(pool_, w, batch, activations_, s_.temperature, all(cotangent),
+    model_.backward(pool_, w, batch, activations_, goal.temperature, all(cotangent),
                     gradient_.data());
     model_.fold(gradient_.data());
     m.gradient_norm += lm::adamw_step(pool_, s_.optimizer, m.rate, model_.parameters().layout,
@@ -252,13 +278,22 @@ step_metrics trainer::reinforce(sample_group* shown) {
                })
             .deviation /
         static_cast<double>(s_.questions);
-  const spread accuracy = mean_of([&](std::size_t i) { return judged[i].accuracy; });
-  const spread format = mean_of([&](std::size_t i) { return judged[i].format; });
+  std::vector<std::size_t> reasoning;  // rows of problems that have a right answer
+  for (std::size_t i = 0; i < count; ++i)
+    if (asked[i / static_cast<std::size_t>(s_.group)].kind == 0) reasoning.push_back(i);
+  const auto of_reasoning = [&](const auto& f) {
+    return spread(static_cast<std::int64_t>(reasoning.size()), [&](std::int64_t i) {
+      return f(judged[reasoning[static_cast<std::size_t>(i)]]);
+    });
+  };
+  const spread accuracy = of_reasoning([](const verdict& v) { return v.accuracy; });
+  const spread format = of_reasoning([](const verdict& v) { return v.format; });
   m.accuracy = accuracy.mean, m.accuracy_std = accuracy.deviation;
   m.format = format.mean, m.format_std = format.deviation;
-  m.strict = mean_of([&](std::size_t i) { return judged[i].strict; }).mean;
-  m.has_think = mean_of([&](std::size_t i) { return judged[i].has_think ? 1.0 : 0.0; }).mean;
-  m.thinking = mean_of([&](std::size_t i) { return static_cast<double>(judged[i].steps); }).mean;
+  m.strict = of_reasoning([](const verdict& v) { return v.strict; }).mean;
+  m.has_think = of_reasoning([](const verdict& v) { return v.has_think ? 1.0 : 0.0; }).mean;
+  m.thinking = of_reasoning([](const verdict& v) { return static_cast<double>(v.steps); }).mean;
+  m.consistency = of_reasoning([](const verdict& v) { return v.consistency; }).mean;
   m.dead_groups = hence::dead_groups(hence::cpu{}, groups, rewards, 0.0).frac_reward_zero_std();
   std::int64_t finished = 0, finished_tokens = 0, tokens = 0;
   m.shortest = task_.longest_reply();
@@ -288,17 +323,9 @@ evaluation trainer::evaluate(std::uint64_t use) const {
   const std::uint64_t seed = seed_of(s_.seed, purpose::tests) + (use << 32);
   const auto ask = [&](std::int64_t n, std::int64_t each, std::uint32_t part, const auto& f) {
     std::vector<problem> asked;
-    std::vector<std::vector<lm::token>> prompts;
-    for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t i = 0; i < n; ++i)
       asked.push_back(task_.make_problem(seed + part, static_cast<std::uint64_t>(i)));
-      prompts.push_back(asked.back().prompt);
-    }
-    const auto replies = lm::generate(pool_, model_, state_.weights.data(), prompts, each,
-                                      {.sample = {.temperature = s_.temperature},
-                                       .end = vocabulary::end,
-                                       .longest = task_.longest_reply(),
-                                       .seed = seed,
-                                       .step = part});
+    const auto replies = answer(asked, each, s_.temperature, seed, part);
     for (std::size_t i = 0; i < replies.size(); ++i) {
       const problem& p = asked[i / static_cast<std::size_t>(each)];
       f(i, p, task_.judge(p, replies[i].tokens, replies[i].is_finished), replies[i]);
@@ -307,13 +334,13 @@ evaluation trainer::evaluate(std::uint64_t use) const {
   ask(s_.test_problems, 1, 1,
       [&](std::size_t, const problem&, const verdict& v, const lm::generated& g) {
         e.correct += v.strict > 0, e.format += v.format;
-        e.thinking += static_cast<double>(v.steps);
+        e.thinking += static_cast<double>(v.steps), e.consistency += v.consistency;
         e.length += static_cast<double>(g.tokens.size());
       });
   e.problems = s_.test_problems;
   const auto n = static_cast<double>(e.problems);
   e.strict = static_cast<double>(e.correct) / n;
-  e.format /= n, e.thinking /= n, e.length /= n;
+  e.format /= n, e.thinking /= n, e.length /= n, e.consistency /= n;
 
   const auto problems = static_cast<std::size_t>(s_.pass_problems);
   const auto samples = static_cast<std::size_t>(s_.pass_samples);
@@ -347,13 +374,9 @@ evaluation trainer::evaluate(std::uint64_t use) const {
 
 sample_group trainer::show(std::uint64_t index, std::int64_t replies) const {
   const problem p = task_.make_problem(seed_of(s_.seed, purpose::tests) + 99, index);
-  const std::vector<std::vector<lm::token>> prompts{p.prompt};
   sample_group g{task_.words().text(p.prompt), p.reference, {}};
-  for (const auto& r : lm::generate(pool_, model_, state_.weights.data(), prompts, replies,
-                                    {.sample = {.temperature = s_.temperature},
-                                     .end = vocabulary::end,
-                                     .longest = task_.longest_reply(),
-                                     .seed = seed_of(s_.seed, purpose::tests) + 98})) {
+  for (const auto& r :
+       answer({&p, 1}, replies, s_.temperature, seed_of(s_.seed, purpose::tests) + 98, 0)) {
     sample_row row;
     row.text = task_.words().text(r.tokens);
     row.judged = task_.judge(p, r.tokens, r.is_finished);

@@ -98,12 +98,20 @@ inline sample_group group_from_json(const json& j) {
 }
 
 inline json to_json(const evaluation& e) {
-  return {
-      {"strict_accuracy", e.strict}, {"problems", e.problems},       {"correct", e.correct},
-      {"format", e.format},          {"thinking_steps", e.thinking}, {"mean_length", e.length},
-      {"pass@1", e.pass_1},          {"pass@1/low", e.pass_1_low},   {"pass@1/high", e.pass_1_high},
-      {"pass@4", e.pass_k[0]},       {"pass@16", e.pass_k[1]},       {"pass@64", e.pass_k[2]},
-      {"cons", e.consensus}};
+  return {{"strict_accuracy", e.strict},
+          {"problems", e.problems},
+          {"correct", e.correct},
+          {"format", e.format},
+          {"language_consistency", e.consistency},
+          {"thinking_steps", e.thinking},
+          {"mean_length", e.length},
+          {"pass@1", e.pass_1},
+          {"pass@1/low", e.pass_1_low},
+          {"pass@1/high", e.pass_1_high},
+          {"pass@4", e.pass_k[0]},
+          {"pass@16", e.pass_k[1]},
+          {"pass@64", e.pass_k[2]},
+          {"cons", e.consensus}};
 }
 inline evaluation evaluation_from_json(const json& j) {
   evaluation e;
@@ -111,7 +119,7 @@ inline evaluation evaluation_from_json(const json& j) {
   e.format = j.at("format"), e.thinking = j.at("thinking_steps"), e.length = j.at("mean_length");
   e.pass_1 = j.at("pass@1"), e.pass_1_low = j.at("pass@1/low"), e.pass_1_high = j.at("pass@1/high");
   e.pass_k[0] = j.at("pass@4"), e.pass_k[1] = j.at("pass@16"), e.pass_k[2] = j.at("pass@64");
-  e.consensus = j.at("cons");
+  e.consensus = j.at("cons"), e.consistency = j.at("language_consistency");
   return e;
 }
 

@@ -1,6 +1,6 @@
 // Chain arithmetic: problems have the answer they say, documents are of the kinds that the corpus
 // promises, and the judgement tells right from wrong and the form from its five breaks.
-#include "r1_zero/chain.hpp"
+#include "rl/chain.hpp"
 
 #include <doctest/doctest.h>
 

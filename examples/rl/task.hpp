@@ -49,6 +49,8 @@ struct problem {
   std::string reference;              ///< the right answer as text
   std::vector<std::int64_t> numbers;  ///< what a checker needs beside it
   std::int64_t steps = 0;             ///< thinking steps of the full solution
+  int language = 0;                   ///< of the prompt, a number of the task's
+  int kind = 0;                       ///< 0: has a right answer; others are the task's own
 };
 
 /// A prompt and its continuation: the loss of pretraining is of the continuation.
@@ -65,6 +67,7 @@ struct verdict {
   bool has_think = false;    ///< whether `<think>` stands in it at all
   std::int64_t steps = 0;    ///< thinking steps: tokens between the tags
   std::int64_t answer = -1;  ///< equal answers have equal numbers; -1: none
+  double consistency = 0;    ///< share of the thought's words that are of the prompt's language
 };
 
 class task {

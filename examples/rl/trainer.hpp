@@ -1,6 +1,6 @@
 /// \file
-/// The stages: pretraining of the base, GRPO steps, evaluation. The formulas are hence's; what is
-/// here is the order in which they are called.
+/// Supervised steps, GRPO steps, evaluation. The formulas are hence's; what is here is the order in
+/// which they are called.
 #pragma once
 
 #include "settings.hpp"
@@ -9,6 +9,8 @@
 #include "lm/generate.hpp"
 
 #include <hence/threads/pool.hpp>
+
+#include <functional>
 
 namespace demo {
 
@@ -23,7 +25,7 @@ struct base_metrics {
 struct step_metrics {
   std::int64_t step = 0;
   double reward = 0, reward_std = 0;  ///< means over rollouts and over groups
-  double accuracy = 0, format = 0, strict = 0, has_think = 0, thinking = 0;
+  double accuracy = 0, format = 0, strict = 0, has_think = 0, thinking = 0, consistency = 0;
   double accuracy_std = 0, format_std = 0;
   double loss = 0, kl = 0, entropy = 0, clip_low = 0, clip_high = 0, clip_region = 0;
   double gradient_norm = 0, rate = 0;
@@ -47,12 +49,36 @@ struct sample_group {
 };
 
 struct evaluation {
-  double strict = 0, format = 0, thinking = 0, length = 0;
+  double strict = 0, format = 0, thinking = 0, length = 0, consistency = 0;
   std::int64_t problems = 0, correct = 0;
   double pass_1 = 0, pass_k[3] = {};  ///< pass@4, 16, 64 as far as there are samples
   double consensus = 0;
   double pass_1_low = 0, pass_1_high = 0;  ///< 95% over problems
 };
+
+/// GRPO's family, of which R1-Zero and the stages of R1 are.
+using grpo_loss = decltype(hence::recipe::grpo(0.2f));
+
+/// A rollout that is judged, `[questions group]` each but the problems, `[questions]`.
+struct judged_rollout {
+  std::span<const problem> asked;
+  std::span<const lm::generated> replies;
+  std::span<const verdict> judged;
+};
+
+/// What an RL stage is for.
+struct objective {
+  grpo_loss loss;
+  double temperature = 1;
+  std::uint64_t stage = 0;  ///< separates its draws from those of other stages
+  /// The rewards of a rollout, `[questions group]`.
+  std::function<void(const judged_rollout&, std::span<float>)> rewards;
+  /// Problem of a seed and an index; empty: the task's.
+  std::function<problem(std::uint64_t, std::uint64_t)> problems{};
+};
+
+/// R1-Zero's: the loss and the two rewards of rules.
+objective r1_zero_objective(const settings& s);
 
 /// What is saved and read again.
 struct run_state {
@@ -74,11 +100,18 @@ class trainer {
   void initialise();
   /// One step on documents of the corpus.
   base_metrics base_step(std::int64_t step);
+  /// One step on these documents; the loss is the mean over their replies' tokens.
+  base_metrics supervised_step(std::span<const document> documents, double rate, std::int64_t step);
   /// The base becomes the reference, and the optimizer begins anew.
   void begin_reinforcement();
-  /// Rollout, rewards, advantages, minibatches.
+  /// Rollout, rewards, advantages, minibatches. Accuracy and the form are those of problems that
+  /// have a right answer.
   /// \param shown where not null: the first group of the rollout.
-  step_metrics reinforce(sample_group* shown);
+  step_metrics reinforce(const objective& goal, sample_group* shown);
+  /// Replies to problems, problem after problem. \param seed, part of the draws.
+  std::vector<lm::generated> answer(std::span<const problem> asked, std::int64_t each,
+                                    double temperature, std::uint64_t seed,
+                                    std::uint32_t part) const;
   /// \param use separates the problems from those of other evaluations.
   evaluation evaluate(std::uint64_t use) const;
   /// Replies to one problem, for before and after.

@@ -1,7 +1,7 @@
 // Countdown and addition: problems have the answer they say, the worked documents are right, and
 // the judgement tells right from wrong.
-#include "r1_zero/addition.hpp"
-#include "r1_zero/countdown.hpp"
+#include "rl/addition.hpp"
+#include "rl/countdown.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,0 +1,95 @@
+/// \file
+/// What a run writes and reads: lines that grow, weights by name, and what it says of its build.
+#pragma once
+
+#include "json_text.hpp"
+
+#include "lm/safetensors.hpp"
+
+#include <hence/version.hpp>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+namespace demo {
+
+namespace fs = std::filesystem;
+using clock = std::chrono::steady_clock;
+
+inline double seconds_since(clock::time_point t) {
+  return std::chrono::duration<double>(clock::now() - t).count();
+}
+
+/// hence, compiler, instruction set, threads.
+inline std::string build_text(int threads) {
+  std::string s = "hence " + std::to_string(HENCE_VERSION / 10000) + "." +
+                  std::to_string(HENCE_VERSION / 100 % 100) + "." +
+                  std::to_string(HENCE_VERSION % 100);
+#if defined(__clang__)
+  s += ", clang " + std::to_string(__clang_major__);
+#elif defined(__GNUC__)
+  s += ", g++ " + std::to_string(__GNUC__);
+#endif
+#if defined(__AVX512F__)
+  s += ", AVX-512";
+#elif defined(__AVX2__)
+  s += ", AVX2";
+#endif
+  return s + ", gemm::ordered, " + std::to_string(threads) +
+         (threads == 1 ? " thread" : " threads");
+}
+
+inline void write_text(const fs::path& path, const std::string& text) {
+  lm::replace_file(path, text);
+}
+
+/// A file of lines that grows; what a killed run wrote after its checkpoint is cut off first.
+class line_file {
+ public:
+  /// \param keep which of the lines that are there to keep: called with each that is whole.
+  template <class Keep> line_file(const fs::path& path, const Keep& keep) : path_(path) {
+    std::string kept;
+    if (std::ifstream in(path); in)
+      for (std::string line; std::getline(in, line) && !in.eof();)
+        if (const json j = json::parse(line, nullptr, false); j.is_object() && keep(j))
+          kept += line + "\n";
+    write_text(path, kept);
+    file_ = std::fopen(path.c_str(), "ab");
+    if (file_ == nullptr) throw std::runtime_error(path.string() + ": cannot be opened");
+  }
+  line_file(const line_file&) = delete;
+  line_file& operator=(const line_file&) = delete;
+  ~line_file() { std::fclose(file_); }
+  void add(const json& j) {
+    const std::string line = j.dump() + "\n";
+    if (std::fwrite(line.data(), 1, line.size(), file_) != line.size() || std::fflush(file_) != 0)
+      throw std::runtime_error(path_.string() +
+                               ": cannot be written (is the disk full?); --resume goes on from the "
+                               "last checkpoint");
+  }
+
+ private:
+  fs::path path_;
+  std::FILE* file_ = nullptr;
+};
+
+/// Adds an array of the model's size to a file, a tensor per parameter. The file views the array.
+inline void put(const lm::transformer<float>& model, lm::tensor_file& file,
+                const std::string& prefix, const std::vector<float>& from) {
+  for (const auto& p : model.parameters().layout.parameters())
+    file.tensors[prefix + p.name] = {p.shape,
+                                     std::span(from).subspan(static_cast<std::size_t>(p.first),
+                                                             static_cast<std::size_t>(p.size))};
+}
+/// Reads what `put` wrote.
+inline void take(const lm::transformer<float>& model, const lm::tensor_file& file,
+                 const std::string& prefix, std::vector<float>& to) {
+  to.resize(static_cast<std::size_t>(model.size()));
+  for (const auto& p : model.parameters().layout.parameters())
+    file.copy(prefix + p.name, std::span(to).subspan(static_cast<std::size_t>(p.first),
+                                                     static_cast<std::size_t>(p.size)));
+}
+
+}  // namespace demo
