@@ -71,13 +71,13 @@ class chain final : public task {
   }
 
  private:
-  using word = std::string_view;
   /// The digits' words in each language, sorted.
-  static constexpr std::array<word, 10> english{"eight", "five", "four",  "nine", "one",
-                                                "seven", "six",  "three", "two",  "zero"},
+  static constexpr std::array<std::string_view, 10> english{
+      "eight", "five", "four", "nine", "one", "seven", "six", "three", "two", "zero"},
       german{"acht", "drei", "eins", "fünf", "neun", "null", "sechs", "sieben", "vier", "zwei"};
-  static constexpr std::array<hence::view<const word>, 2> language_words{
-      hence::view<const word>(english.data(), 10), hence::view<const word>(german.data(), 10)};
+  static constexpr std::array<hence::view<const std::string_view>, 2> language_words{
+      hence::view<const std::string_view>(english.data(), 10),
+      hence::view<const std::string_view>(german.data(), 10)};
 
   enum : lm::token { question_mark = 6, first_operation = 7, first_digit = 19 };
   static constexpr std::array<std::int64_t, 6> plus{1, 3, 4, 7, 0, 0}, times{1, 1, 1, 1, 3, 7};

@@ -8,6 +8,7 @@
 #include <hence/core/random.hpp>
 #include <hence/reward.hpp>
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <string>
@@ -37,6 +38,20 @@ class vocabulary {
       s += word(t);
     }
     return s;
+  }
+  /// The words of a text, which `text` made.
+  std::vector<lm::token> tokens(std::string_view s) const {
+    std::vector<lm::token> t;
+    for (std::size_t begin = 0; begin < s.size();) {
+      const std::size_t end = std::min(s.find(' ', begin), s.size());
+      const auto at = std::find(words_.begin(), words_.end(), s.substr(begin, end - begin));
+      if (at == words_.end())
+        throw std::invalid_argument("vocabulary: there is no word " +
+                                    std::string(s.substr(begin, end - begin)));
+      t.push_back(static_cast<lm::token>(at - words_.begin()));
+      begin = end + 1;
+    }
+    return t;
   }
 
  private:

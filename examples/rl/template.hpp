@@ -7,11 +7,13 @@
 namespace demo {
 
 /// A thought and an answer in the template, or with the chance 1/2 in one of its five breaks.
+/// \param may_break false: always as it should be.
 inline std::vector<lm::token> in_template(dice& d, const std::vector<lm::token>& thought,
-                                          const std::vector<lm::token>& answer) {
+                                          const std::vector<lm::token>& answer,
+                                          bool may_break = true) {
   std::vector<lm::token> r;
   // 0 to 4: without one of the tags, or the answer first; 5 to 9: as it should be
-  const std::int64_t broken = d.below(10);
+  const std::int64_t broken = may_break ? d.below(10) : 9;
   const auto put_thought = [&] {
     if (broken != 0) r.push_back(vocabulary::think);
     r.insert(r.end(), thought.begin(), thought.end());

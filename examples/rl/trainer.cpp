@@ -27,12 +27,6 @@ std::unique_ptr<task> make_task(const std::string& name) {
 
 namespace {
 
-/// Seeds of what is drawn independently.
-enum purpose : std::uint64_t { weights = 1, corpus, problems, replies, split, tests };
-std::uint64_t seed_of(std::uint64_t seed, purpose p) { return seed * 64 + p; }
-
-hence::view<const float> all(const std::vector<float>& v) { return v; }
-
 /// Mean and deviation (n - 1) of numbers, summed in order.
 struct spread {
   double mean = 0, deviation = 0;
@@ -112,28 +106,45 @@ base_metrics trainer::supervised_step(std::span<const document> documents, doubl
     batches.back().add_response(doc.reply);
     m.tokens += static_cast<std::int64_t>(doc.reply.size());
   }
-  std::fill(gradient_.begin(), gradient_.end(), 0.0f);
   for (auto& batch : batches) {
     batch.close();
     const auto n = static_cast<std::size_t>(batch.responses());
     // the mean over the whole step's tokens, whatever the micro-batch
     const std::vector<float> cotangent(n, -1.0f / static_cast<float>(m.tokens));
-    std::vector<float> logp(n);
-    model_.forward(pool_, state_.weights.data(), batch, activations_, true);
-    model_.logprobs(pool_, state_.weights.data(), batch, activations_, 1.0, logp);
-    count_loads();
-    model_.backward(pool_, state_.weights.data(), batch, activations_, 1.0, all(cotangent),
-                    gradient_.data());
+    const auto logp = logprobs(batch, 1.0);
+    add_gradient(batch, 1.0, cotangent);
     for (const float x : logp) m.loss -= static_cast<double>(x);
   }
   m.loss /= static_cast<double>(m.tokens);
-  model_.fold(gradient_.data());
   m.rate = rate;
-  m.gradient_norm = lm::adamw_step(pool_, s_.optimizer, m.rate, model_.parameters().layout,
-                                   gradient_, state_.optimizer, state_.weights);
+  m.gradient_norm = update(rate);
   m.max_violation = violations();
   balance(step);
   return m;
+}
+
+std::vector<float> trainer::logprobs(const lm::packed_batch& batch, double temperature,
+                                     hence::view<float> entropy) {
+  std::vector<float> logp(static_cast<std::size_t>(batch.responses()));
+  model_.forward(pool_, state_.weights.data(), batch, activations_, true);
+  model_.logprobs(pool_, state_.weights.data(), batch, activations_, temperature, logp, entropy);
+  count_loads();
+  return logp;
+}
+
+void trainer::add_gradient(const lm::packed_batch& batch, double temperature,
+                           std::span<const float> cotangent) {
+  model_.backward(pool_, state_.weights.data(), batch, activations_, temperature,
+                  {cotangent.data(), static_cast<std::int64_t>(cotangent.size())},
+                  gradient_.data());
+}
+
+double trainer::update(double rate) {
+  model_.fold(gradient_.data());
+  const double norm = lm::adamw_step(pool_, s_.optimizer, rate, model_.parameters().layout,
+                                     gradient_, state_.optimizer, state_.weights);
+  std::fill(gradient_.begin(), gradient_.end(), 0.0f);
+  return norm;
 }
 
 void trainer::begin_reinforcement() {
@@ -172,7 +183,7 @@ step_metrics trainer::reinforce(const objective& goal, sample_group* shown) {
   const auto count = static_cast<std::size_t>(rows);
 
   // Rollout. A token's log-prob has the bits of the trainer's, so it is the old policy's.
-  const auto seed = [&](purpose p) { return seed_of(s_.seed, p) + (goal.stage << 32); };
+  const auto seed = [&](purpose p) { return seed_of(s_.seed, p, goal.stage); };
   std::vector<problem> asked;
   for (std::int64_t q = 0; q < s_.questions; ++q) {
     const auto index = static_cast<std::uint64_t>(m.step * s_.questions + q);
@@ -225,13 +236,10 @@ step_metrics trainer::reinforce(const objective& goal, sample_group* shown) {
     }
     batch.close();
     const auto n = static_cast<std::size_t>(batch.responses());
-    std::vector<float> logp(n), ref(n), entropy(n), cotangent(n);
-    const float* w = state_.weights.data();
+    std::vector<float> ref(n), entropy(n), cotangent(n);
     model_.forward(pool_, state_.reference.data(), batch, activations_, false);
     model_.logprobs(pool_, state_.reference.data(), batch, activations_, goal.temperature, ref);
-    model_.forward(pool_, w, batch, activations_, true);
-    model_.logprobs(pool_, w, batch, activations_, goal.temperature, logp, entropy);
-    count_loads();
+    const auto logp = logprobs(batch, goal.temperature, entropy);
     const hence::sampled how{.temperature = goal.temperature};
     const auto ragged = batch.ragged();
     const auto window = hence::over_window(loss.aggregation, hence::count(ragged));
@@ -241,12 +249,8 @@ step_metrics trainer::reinforce(const objective& goal, sample_group* shown) {
         window, cotangent, hence::with_metrics);
     if (has(result.conditions(), hence::status::non_finite))
       throw std::runtime_error("step " + std::to_string(m.step) + ": the loss is not finite");
-    std::fill(gradient_.begin(), gradient_.end(), 0.0f);
-    model_.backward(pool_, w, batch, activations_, goal.temperature, all(cotangent),
-                    gradient_.data());
-    model_.fold(gradient_.data());
-    m.gradient_norm += lm::adamw_step(pool_, s_.optimizer, m.rate, model_.parameters().layout,
-                                      gradient_, state_.optimizer, state_.weights);
+    add_gradient(batch, goal.temperature, cotangent);
+    m.gradient_norm += update(m.rate);
     for (std::size_t l = 0; l < loads_.size(); ++l) {
       m.max_violation.resize(loads_.size());
       m.load.resize(loads_[l].size());
@@ -320,7 +324,7 @@ step_metrics trainer::reinforce(const objective& goal, sample_group* shown) {
 
 evaluation trainer::evaluate(std::uint64_t use) const {
   evaluation e;
-  const std::uint64_t seed = seed_of(s_.seed, purpose::tests) + (use << 32);
+  const std::uint64_t seed = seed_of(s_.seed, purpose::tests, use);
   const auto ask = [&](std::int64_t n, std::int64_t each, std::uint32_t part, const auto& f) {
     std::vector<problem> asked;
     for (std::int64_t i = 0; i < n; ++i)

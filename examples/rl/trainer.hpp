@@ -14,6 +14,13 @@
 
 namespace demo {
 
+/// What is drawn independently.
+enum class purpose : std::uint64_t { weights = 1, corpus, problems, replies, split, tests, data };
+/// The seed of one purpose. \param part separates stages of a run.
+constexpr std::uint64_t seed_of(std::uint64_t seed, purpose p, std::uint64_t part = 0) {
+  return seed * 64 + static_cast<std::uint64_t>(p) + (part << 32);
+}
+
 /// A step of pretraining.
 struct base_metrics {
   double loss = 0, gradient_norm = 0, rate = 0;
@@ -102,6 +109,14 @@ class trainer {
   base_metrics base_step(std::int64_t step);
   /// One step on these documents; the loss is the mean over their replies' tokens.
   base_metrics supervised_step(std::span<const document> documents, double rate, std::int64_t step);
+  /// Log-probs of the responses, and what `add_gradient` needs of the forward pass.
+  std::vector<float> logprobs(const lm::packed_batch& batch, double temperature,
+                              hence::view<float> entropy = {});
+  /// After `logprobs` of the same batch: adds the gradient of sum cotangent logp.
+  void add_gradient(const lm::packed_batch& batch, double temperature,
+                    std::span<const float> cotangent);
+  /// One step of the optimizer along what was added. \return the gradient's norm.
+  double update(double rate);
   /// The base becomes the reference, and the optimizer begins anew.
   void begin_reinforcement();
   /// Rollout, rewards, advantages, minibatches. Accuracy and the form are those of problems that

@@ -1,0 +1,52 @@
+// DeepSeek-R1's pipeline in miniature: cold start, reasoning RL, rejection sampling with
+// fine-tuning, RL over all scenarios, distillation. See --help.
+#include "run.hpp"
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+
+namespace {
+
+std::atomic<bool> stop = false;
+extern "C" void on_interrupt(int) {
+  if (stop) std::_Exit(130);  // the second time at once
+  stop = true;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  demo::run_options o;
+  auto& s = o.constants;
+  CLI::App app{"DeepSeek-R1's pipeline in miniature, from random weights to a distilled student."};
+  app.option_defaults()->always_capture_default();
+  app.add_option("--seed", s.rl.seed, "of everything that is drawn");
+  app.add_option("--threads", o.threads, "0: all cores")->check(CLI::Range(0, 256));
+  app.add_option("--out", o.out, "folder of the run; stages that are in it are not run again")
+      ->take_last();
+  app.add_option("--stages", o.stages, "which to run, by commas; the others must be in the folder")
+      ->delimiter(',')
+      ->check(CLI::IsMember(demo::stage_names()));
+  app.add_option("--steps-scale", o.steps_scale, "of all steps and samples, for a short run")
+      ->check(CLI::Range(0.001, 100.0));
+  app.add_option("--language-weight", s.language_weight, "of the language-consistency reward")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--student-width", s.student_width, "of the distilled model")
+      ->check(CLI::Range(8, 256));
+  app.add_option("--test-problems", s.rl.test_problems, "of each evaluation")
+      ->check(CLI::Range(1, 1000000));
+  app.add_option("--at-least", o.at_least, "exit with 3 if the last accuracy is lower")
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_flag("--quiet", o.is_quiet, "print nothing but errors");
+  CLI11_PARSE(app, argc, argv);
+  std::signal(SIGINT, on_interrupt);
+  std::signal(SIGTERM, on_interrupt);
+  try {
+    return demo::run(o, stop);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "r1: %s\n", e.what());
+    return 1;
+  }
+}
