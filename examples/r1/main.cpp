@@ -37,7 +37,12 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(8, 256));
   app.add_option("--test-problems", s.rl.test_problems, "of each evaluation")
       ->check(CLI::Range(1, 1000000));
-  app.add_option("--at-least", o.at_least, "exit with 3 if the last accuracy is lower")
+  app.add_option("--at-least", o.at_least,
+                 "exit with 3 if the accuracy of the last stage before the student is lower")
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--helpful-at-least", o.helpful_at_least, "the same for helpfulness")
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--harmless-at-least", o.harmless_at_least, "the same for harmlessness")
       ->check(CLI::Range(0.0, 1.0));
   app.add_flag("--quiet", o.is_quiet, "print nothing but errors");
   CLI11_PARSE(app, argc, argv);

@@ -3,11 +3,12 @@
 /// weights. What is R1's stands beside the constant that is ours.
 #pragma once
 
-#include "scenarios.hpp"
+#include "reward_model.hpp"
 
 #include "rl/trainer.hpp"
 
 #include <functional>
+#include <optional>
 
 namespace demo {
 
@@ -81,20 +82,26 @@ class pipeline {
   void all_scenarios();
   /// A student learns from what `teacher` says.
   void distill(const trainer& teacher);
-  /// RL with R1-Zero's rewards, for students.
-  void reinforce_student(std::int64_t steps, std::uint64_t stage);
+  /// RL with R1-Zero's rewards. \param part separates the draws of one such stage from another's.
+  void reinforce_student(std::int64_t steps, std::uint64_t part);
 
   row evaluate() const;
 
  private:
-  enum stage : std::uint64_t { cold = 1, reasoning, tuning, preferences, last, distilling };
+  enum stage : std::uint64_t { cold = 1, reasoning, tuning, preferring, last, distilling, student };
   std::uint64_t seed(purpose p, stage g) const { return seed_of(s_.rl.seed, p, g); }
-  /// Epochs over the documents, each in a new order.
-  void tune(std::span<const document> documents, std::int64_t steps, std::int64_t batch, stage g);
+  /// Over the documents in their order, again and again.
+  void tune(std::span<const document> documents, std::int64_t steps, std::int64_t batch);
   void reinforce(const objective& goal, std::int64_t steps);
   /// Samples of correct, readable, unmixed reasoning, mixed with others by their share.
   std::vector<document> keep_good(const trainer& from, std::int64_t problems, stage g,
                                   std::span<const document> others);
+  struct pairs {
+    std::vector<preference_pair> training, held_out;  ///< labels of the first may be wrong
+  };
+  pairs preferences(everyday::kind kind) const;
+  /// What the reward model of the question's kind is shown; none where the form hides it.
+  std::optional<shown_reply> part(const problem& p, std::span<const lm::token> reply) const;
 
   const pipeline_settings& s_;
   const scenarios& world_;

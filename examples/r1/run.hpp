@@ -17,14 +17,15 @@ struct run_options {
   int threads = 0;                  ///< 0: all
   double steps_scale = 1;           ///< of all steps and samples, for a short run
   bool is_quiet = false;
-  double at_least = 0;  ///< strict accuracy of the last stage below which the run counts as failed
+  /// Of the last stage before the student: below one of them the run counts as failed.
+  double at_least = 0, helpful_at_least = 0, harmless_at_least = 0;
 };
 
 /// The stages' names, in their order.
 const std::vector<std::string>& stage_names();
 
 /// Throws std::exception with one clear sentence. \param stop asks to leave.
-/// \return the exit status: 0; 130 if it was stopped; 3 if it ended below `at_least`.
+/// \return the exit status: 0; 130 if it was stopped; 3 if it ended below a bar.
 int run(const run_options& o, const std::atomic<bool>& stop);
 
 }  // namespace demo

@@ -43,13 +43,13 @@ class vocabulary {
   std::vector<lm::token> tokens(std::string_view s) const {
     std::vector<lm::token> t;
     for (std::size_t begin = 0; begin < s.size();) {
-      const std::size_t end = std::min(s.find(' ', begin), s.size());
-      const auto at = std::find(words_.begin(), words_.end(), s.substr(begin, end - begin));
+      const std::size_t stop = std::min(s.find(' ', begin), s.size());
+      const auto at = std::find(words_.begin(), words_.end(), s.substr(begin, stop - begin));
       if (at == words_.end())
         throw std::invalid_argument("vocabulary: there is no word " +
-                                    std::string(s.substr(begin, end - begin)));
+                                    std::string(s.substr(begin, stop - begin)));
       t.push_back(static_cast<lm::token>(at - words_.begin()));
-      begin = end + 1;
+      begin = stop + 1;
     }
     return t;
   }

@@ -112,3 +112,31 @@ TEST_CASE("documents") {
   CHECK(whole < n / 8);
   CHECK(task.make_document(3, 5).reply == task.make_document(3, 5).reply);
 }
+
+TEST_CASE("solutions are right, in the form, and in the prompt's language") {
+  int german = 0;
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    const auto d = task.make_solution(4, i);
+    demo::problem p;
+    p.reference = std::to_string(value_of(task.words().text(d.prompt)));
+    for (p.language = 0; p.language < 2; ++p.language) {
+      const auto v = task.judge(p, d.reply, true);
+      CHECK(v.strict == 1);
+      CHECK(v.steps >= 3);
+      CHECK((v.consistency == 0 || v.consistency == 1));
+      if (p.language == 1) german += v.consistency == 1;
+    }
+  }
+  CHECK((german > 60 && german < 140));
+}
+
+TEST_CASE("language consistency is the share of the thought's words") {
+  auto p = task.make_problem(1, 0);
+  p.language = 0;
+  CHECK(judge(p, "<think> one two drei three </think> <answer> zwei </answer>").consistency ==
+        0.75);
+  p.language = 1;
+  CHECK(judge(p, "<think> one two fünf three </think> <answer> zwei </answer>").consistency ==
+        0.25);
+  CHECK(judge(p, "<think> fünf <answer> zwei </answer>").consistency == 0);
+}
