@@ -33,6 +33,9 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0.001, 100.0));
   app.add_option("--language-weight", s.language_weight, "of the language-consistency reward")
       ->check(CLI::NonNegativeNumber);
+  app.add_option("--preference-steps", s.preference_steps,
+                 "the last steps of the last RL, with everyday questions")
+      ->check(CLI::Range(0, 1000000));
   app.add_option("--student-width", s.student_width, "of the distilled model")
       ->check(CLI::Range(8, 256));
   app.add_option("--test-problems", s.rl.test_problems, "of each evaluation")

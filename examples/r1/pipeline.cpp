@@ -287,6 +287,12 @@ row pipeline::evaluate() const {
     const bool is_helpful = asked[i].kind == everyday::helpful;
     (is_helpful ? r.helpful : r.harmless) += worth;
     (is_helpful ? helpful : harmless) += 1;
+    if (i < 6) {
+      char text[16];
+      std::snprintf(text, sizeof text, "%4.1f  ", worth);
+      tell_(text + world_.words().text(asked[i].prompt) + " : " +
+            world_.words().text(replies[i].tokens));
+    }
     r.consistency += world_.judge(asked[i], replies[i].tokens, replies[i].is_finished).consistency;
   }
   r.helpful /= std::max(helpful, 1.0), r.harmless /= std::max(harmless, 1.0);

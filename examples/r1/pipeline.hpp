@@ -23,23 +23,25 @@ struct pipeline_settings {
   std::int64_t reasoning_steps = 60;
   double language_weight = 0.5;  ///< 1 there, as that of the form
 
-  // Rejection sampling and fine-tuning of the base: 600k + 200k samples there.
-  std::int64_t sampled_problems = 512, samples_each = 8, best = 4;
+  // Rejection sampling and fine-tuning of the base: 600k + 200k samples there. A problem has one
+  // right thought in each language, so that more samples of one are duplicates: many problems
+  // instead.
+  std::int64_t sampled_problems = 2048, samples_each = 2, best = 1;
   double other_share = 0.25;  ///< of other data, as there
   std::int64_t tune_steps = 120, tune_batch = 96;
 
   // RL over all scenarios, hence::recipe::deepseek_r1_stage2.
-  std::int64_t preference_problems = 1500, held_out = 300;
+  std::int64_t preference_problems = 3000, held_out = 500;
   double flipped = 0.05;  ///< labels that are wrong
   std::int64_t model_steps = 250, model_batch = 32;
   double model_rate = 3e-3;
   std::int64_t last_steps = 60;
-  std::int64_t preference_steps = 40;  ///< the last 400 of 1700 there; a quarter of 60 is too short
+  std::int64_t preference_steps = 14;  ///< the last 400 of 1700 there: more of them hack the models
   double last_temperature = hence::recipe::deepseek_r1_stage2_schedule.temperature;  ///< 0.7
 
   // A student.
   std::int64_t student_width = 24, student_base_steps = 1300, student_rl_steps = 100;
-  std::int64_t distill_problems = 1024, distill_steps = 300, student_more_steps = 40;
+  std::int64_t distill_problems = 4096, distill_steps = 300, student_more_steps = 40;
 
   std::int64_t test_questions = 512;  ///< everyday ones, of each evaluation
 };
@@ -85,6 +87,7 @@ class pipeline {
   /// RL with R1-Zero's rewards. \param part separates the draws of one such stage from another's.
   void reinforce_student(std::int64_t steps, std::uint64_t part);
 
+  /// Tells some everyday replies with what they are worth.
   row evaluate() const;
 
  private:
