@@ -36,6 +36,8 @@ int main(int argc, char** argv) {
   app.add_option("--preference-steps", s.preference_steps,
                  "the last steps of the last RL, with everyday questions")
       ->check(CLI::Range(0, 1000000));
+  app.add_option("--last-temperature", s.last_temperature, "of the last RL's replies")
+      ->check(CLI::PositiveNumber);
   app.add_option("--student-width", s.student_width, "of the distilled model")
       ->check(CLI::Range(8, 256));
   app.add_option("--test-problems", s.rl.test_problems, "of each evaluation")

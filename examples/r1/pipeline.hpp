@@ -36,7 +36,7 @@ struct pipeline_settings {
   std::int64_t model_steps = 250, model_batch = 32;
   double model_rate = 3e-3;
   std::int64_t last_steps = 60;
-  std::int64_t preference_steps = 14;  ///< the last 400 of 1700 there: more of them hack the models
+  std::int64_t preference_steps = 40;  ///< the last 400 of 1700 there; a quarter of 60 is few
   double last_temperature = hence::recipe::deepseek_r1_stage2_schedule.temperature;  ///< 0.7
 
   // A student.

@@ -51,8 +51,9 @@ class scenarios final : public task {
     verdict v;
     const std::string text = words().text(reply);
     judge_form(v, reply, text, is_finished, [](lm::token) { return true; });
+    // a word is a run of letters, so that `mal3` comes as `mal`, which is none of the questions'
     const auto is_target = [&](std::string_view word, reward::script) {
-      return everyday_.is_of(words().tokens(word)[0], p.language);
+      return everyday_.is_of(words().find(word), p.language);
     };
     if (const auto parts = parse(text); parts.ok())
       v.consistency = reward::language_reward(parts.thought, is_target, 0.0);

@@ -39,16 +39,20 @@ class vocabulary {
     }
     return s;
   }
+  /// -1 for a word that is not there.
+  lm::token find(std::string_view w) const {
+    const auto at = std::find(words_.begin(), words_.end(), w);
+    return at == words_.end() ? -1 : static_cast<lm::token>(at - words_.begin());
+  }
   /// The words of a text, which `text` made.
   std::vector<lm::token> tokens(std::string_view s) const {
     std::vector<lm::token> t;
     for (std::size_t begin = 0; begin < s.size();) {
       const std::size_t stop = std::min(s.find(' ', begin), s.size());
-      const auto at = std::find(words_.begin(), words_.end(), s.substr(begin, stop - begin));
-      if (at == words_.end())
+      t.push_back(find(s.substr(begin, stop - begin)));
+      if (t.back() < 0)
         throw std::invalid_argument("vocabulary: there is no word " +
                                     std::string(s.substr(begin, stop - begin)));
-      t.push_back(static_cast<lm::token>(at - words_.begin()));
       begin = stop + 1;
     }
     return t;

@@ -83,6 +83,13 @@ TEST_CASE("questions and their corpora") {
   CHECK(written / helpful < 0.9);  // something is left for RL
 }
 
+TEST_CASE("any word may stand in a thought about an everyday question") {
+  const auto p = asked("wie Brot", everyday::helpful, {0}, 1);
+  const auto reply =
+      world.words().tokens("<think> Brot mal3 bread drei </think> <answer> kneten </answer>");
+  CHECK(world.judge(p, reply, true).consistency == 0.25);  // Brot of Brot, mal, bread and drei
+}
+
 TEST_CASE("arithmetic is the chain's") {
   const demo::chain chain;
   for (std::uint64_t i = 0; i < 50; ++i) {
