@@ -31,6 +31,8 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember(demo::stage_names()));
   app.add_option("--steps-scale", o.steps_scale, "of all steps and samples, for a short run")
       ->check(CLI::Range(0.001, 100.0));
+  app.add_option("--base-steps", s.rl.base_steps, "of pretraining, before the scale")
+      ->check(CLI::Range(1, 1000000));
   app.add_option("--language-weight", s.language_weight, "of the language-consistency reward")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--preference-steps", s.preference_steps,

@@ -74,10 +74,11 @@ pipeline_settings scaled(pipeline_settings s, double factor) {
   const auto scale = [&](std::int64_t& n) {
     n = std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(n) * factor));
   };
-  for (std::int64_t* n : {&s.rl.base_steps, &s.cold_steps, &s.reasoning_steps, &s.sampled_problems,
-                          &s.tune_steps, &s.preference_problems, &s.model_steps, &s.last_steps,
-                          &s.preference_steps, &s.student_base_steps, &s.student_rl_steps,
-                          &s.distill_problems, &s.distill_steps, &s.student_more_steps})
+  for (std::int64_t* n :
+       {&s.rl.base_steps, &s.cold_steps, &s.reasoning_steps, &s.sampled_problems, &s.tune_steps,
+        &s.preference_problems, &s.held_out, &s.model_steps, &s.last_steps, &s.preference_steps,
+        &s.student_base_steps, &s.student_rl_steps, &s.distill_problems, &s.distill_steps,
+        &s.student_more_steps})
     scale(*n);
   s.rl.pass_problems = 0;  // the table has one reply a problem
   return s;
