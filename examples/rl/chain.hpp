@@ -52,7 +52,7 @@ class chain final : public task {
     }
     judge_form(v, reply, text, is_finished,
                [](lm::token t) { return t >= first_digit && t < first_digit + 20; });
-    v.consistency = consistency(text, language_words[p.language]);
+    v.consistency = consistency(text, language_words[static_cast<std::size_t>(p.language)]);
     return v;
   }
 
