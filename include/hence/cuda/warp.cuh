@@ -5,7 +5,7 @@
 
 #include <hence/core/check.hpp>
 
-#include <cstdint>  // uintptr_t
+#include <cstddef>  // size_t
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
 #  error "hence: kernels need sm_80 or newer (with CMake, set CMAKE_CUDA_ARCHITECTURES)"
@@ -29,7 +29,7 @@ __device__ __forceinline__ float of_ordered_bits(unsigned bits) {
 }
 
 /// The largest over the block; every thread gets it. A NaN is not passed in.
-template <int Warps>
+template <std::size_t Warps>
 __device__ __forceinline__ float block_maximum(float x, unsigned (&largest)[Warps]) {
   const unsigned mine = __reduce_max_sync(whole_warp, ordered_bits(x));
   __syncthreads();  // the last one has been read
@@ -37,7 +37,7 @@ __device__ __forceinline__ float block_maximum(float x, unsigned (&largest)[Warp
   __syncthreads();
   unsigned most = largest[0];
 #pragma unroll
-  for (int w = 1; w < Warps; ++w) most = ::max(most, largest[w]);
+  for (unsigned w = 1; w < Warps; ++w) most = ::max(most, largest[w]);
   return of_ordered_bits(most);
 }
 

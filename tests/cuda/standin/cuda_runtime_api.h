@@ -189,6 +189,7 @@ inline int __reduce_add_sync(unsigned, int x) {
 inline int __popc(unsigned x) { return std::popcount(x); }
 inline int __ffs(int x) { return x == 0 ? 0 : std::countr_zero(static_cast<unsigned>(x)) + 1; }
 inline float __uint_as_float(unsigned x) { return std::bit_cast<float>(x); }
+inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }
 template <class T> T max(T a, T b) { return a > b ? a : b; }
 template <class T> T atomicAdd(T* p, T x) { return std::exchange(*p, *p + x); }
 template <class T> T atomicOr(T* p, T x) { return std::exchange(*p, *p | x); }
