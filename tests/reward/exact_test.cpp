@@ -41,6 +41,20 @@ TEST_CASE("rationals in lowest terms") {
   CHECK(add(integer(1), bad).fault == exact_fault::division_by_zero);
 }
 
+TEST_CASE("numbers of more than 64 bits, signs, powers of zero") {
+  constexpr reward::wide word = reward::wide{1} << 64;
+  CHECK(ratio(word + 2, 3) == integer((word + 2) / 3));  // 3 divides both, and not 2
+  CHECK(ratio(3, word + 2) == ratio(1, (word + 2) / 3));
+  CHECK(ratio(word, word * 5) == ratio(1, 5));
+  constexpr reward::wide half = reward::wide{1} << 62;
+  CHECK(multiply(integer(half), integer(half)) == integer(half * half));  // 126 bits
+  CHECK(multiply(integer(half), integer(2 * half)).fault == exact_fault::overflow);
+  CHECK(negated(ratio(2, 3)) == ratio(-2, 3));
+  CHECK(negated(ratio(-2, 3)) == ratio(2, 3));
+  CHECK(power(integer(0), 1) == integer(0));
+  CHECK(power(integer(0), 0).fault == exact_fault::division_by_zero);
+}
+
 TEST_CASE("roots and pi") {
   CHECK(root_of(integer(12), 2) == surd(2, 1, 3));
   CHECK(root_of(ratio(1, 2), 2) == surd(1, 2, 2));
