@@ -465,6 +465,30 @@ void sample_long_rows() {
   report("sample, long rows", drawn);
 }
 
+/// Rows a third of which are candidates: what room is left for them depends on the registers.
+void sample_a_third() {
+  using namespace hence;
+  source s;
+  hash drawn;
+  for (std::int64_t columns = 1024; columns < 1088; ++columns)
+    for (std::int64_t more = -6; more < 8; ++more) {
+      std::vector<float> x;
+      for (std::int64_t i = 0; i < columns; ++i)
+        x.push_back(i * 7 % columns < columns / 3 + more ? s.number(-0.2f, 0.2f)
+                                                         : s.number(-7.1f, -6.9f));
+      const std::vector<float> u{uniform_of(9, {.token = static_cast<std::uint32_t>(columns)})};
+      const sample_rule rule{.temperature = 1.0, .top_p = 0.97};
+      std::vector<std::int64_t> token(1);
+      std::vector<std::uint8_t> kept(x.size());
+      std::vector<std::byte> memory(static_cast<std::size_t>(sample_bytes(columns)));
+      sample(cpu{}, rule, view<const float, 2>(x.data(), 1, columns), u,
+             {.token = token, .kept = view<std::uint8_t, 2>(kept.data(), 1, columns)}, memory);
+      drawn.value(token[0]);
+      drawn.bytes(kept.data(), kept.size());
+    }
+  report("sample, a third of the row", drawn);
+}
+
 /// Kept sets, tokens and log-probs; divergences and their gradients.
 void sample_and_distill() {
   using namespace hence;
@@ -637,5 +661,6 @@ int main() {
   more_advantages();
   prompts_and_vetoes(d);
   sample_long_rows();
+  sample_a_third();
   return failures == 0 ? 0 : 1;
 }

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include "sample_drawn.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -92,6 +93,22 @@ int fill(int kind, std::vector<float>& x, std::mt19937& random) {
       return 1;
     default:
       return -1;
+  }
+}
+
+TEST_CASE("candidates that are a third of the row, where there is hardly room to list them") {
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal(0, 1);
+  for (std::uint32_t trial = 0; trial < 1500; ++trial) {
+    const std::size_t columns = 1024 + trial % 64;
+    const std::size_t many = columns / 3 - 6 + random() % 14;
+    std::vector<float> x;
+    for (std::size_t i = 0; i < columns; ++i)
+      x.push_back(i < many ? 0.1f * normal(random) : -7 + 0.05f * normal(random));
+    std::shuffle(x.begin(), x.end(), random);
+    const sample_rule rule{.temperature = 1, .top_p = 0.9 + 0.000098 * double(random() % 1000)};
+    const float u = uniform_of(3, {.token = trial});
+    CHECK(run(cpu{}, rule, x, u) == run(reference<float>{}, rule, x, u));
   }
 }
 

@@ -199,7 +199,7 @@ template <class V, class T> struct nucleus {
       const V v = V::load(values + i);
       for (unsigned bits = bits_at_least(v, V(low)) & ~bits_at_least(v, V(high)); bits != 0;
            bits &= bits - 1) {
-        if (inside == room) return false;
+        if (inside >= room) return false;  // below 0 where the candidates are a third of the row
         // by their place among the candidates, whose order is that of the indices
         const std::int64_t j = i + __builtin_ctz(bits);
         open[inside++] = {key_of(values[j]), static_cast<std::int32_t>(j), weights[j]};
