@@ -367,6 +367,17 @@ TEST_CASE("what is refused, before anything is written") {
   refused("hence: token_rewards has 2 entries, cu_seqlens describes 5 tokens", [&] {
     token_advantages(cpu{}, rpp, whiten_none{}, b, {.rewards = rows, .token_rewards = rows}, a);
   });
+  const std::vector<float> forgotten;
+  refused("hence: rewards has 0 entries, the batch has 2 rows", [&] {
+    token_advantages(cpu{}, rpp, whiten_none{}, b, {.rewards = forgotten, .token_rewards = r}, a);
+  });
+  refused("hence: rewards is null, expected 2 rows", [&] {
+    token_advantages(cpu{}, rpp, whiten_none{}, b,
+                     {.rewards = view<const float>(nullptr, 2), .token_rewards = r}, a);
+  });
+  refused("hence: rewards and token_rewards are both given, as_given takes one", [&] {
+    token_advantages(cpu{}, as_given{}, whiten_none{}, b, {.rewards = rows, .token_rewards = r}, a);
+  });
   refused("hence: token_rewards is null, expected 5 tokens",
           [&] { token_advantages(cpu{}, rpp, whiten_none{}, b, {}, a); });
   refused("hence: rewards has 5 entries, the batch has 2 rows",

@@ -11,8 +11,9 @@
 /// any order of the rows. Dead positions are not read and get 0. Without whitening, rows do not
 /// depend on each other, so a batch may be split; whitening reads the whole batch.
 ///
-/// A NaN or infinity in a live reward or value makes its token and those before it NaN, with
-/// whitening every token, and sets `status::non_finite`. No live token: `status::empty`.
+/// A NaN or infinity in a live reward or value makes its token and, but for `as_given`, those
+/// before it NaN, with whitening every token, and sets `status::non_finite`. No live token:
+/// `status::empty`.
 #pragma once
 
 #include <hence/policy/advantage_reference.hpp>

@@ -78,10 +78,14 @@ template <class Rule, class S, class Isa = native_isa>
 void check_token_arrays(const layout& b, const token_advantage_inputs<S>& in,
                         const per_token<S>& advantages, const per_token<S>& returns) {
   check_layout(b);
-  const bool of_rows = in.rewards.present() || (!in.token_rewards.present() && b.rows == 0);
+  const bool of_rows = in.rewards.given() || (!in.token_rewards.present() && b.rows == 0);
   if (of_rows && in.rewards.extent[0] != b.rows)
     refuse(message() << "hence: rewards has " << in.rewards.extent[0] << " entries, the batch has "
                      << b.rows << " rows");
+  if (of_rows && !in.rewards.present() && b.rows > 0)
+    refuse(message() << "hence: rewards is null, expected " << b.rows << " rows");
+  if (Rule::pays_every_token && in.rewards.given() && in.token_rewards.present())
+    refuse(message() << "hence: rewards and token_rewards are both given, as_given takes one");
   if (!of_rows || in.token_rewards.present()) check_shape("token_rewards", in.token_rewards, b);
   if (Rule::reads_values) check_shape("values", in.values, b);
   check_shape("advantages", advantages, b);

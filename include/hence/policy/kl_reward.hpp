@@ -13,7 +13,7 @@ namespace hence::inline v0 {
 /// The KL that a reward has paid for, sum of v over the tokens of the KL mask: what `kl::adaptive`
 /// is updated by, since the loss has no KL term then.
 struct kl_paid {
-  double sum = 0;           ///< exact, rounded once; without the coefficient
+  double sum = 0;           ///< without the coefficient; exact and rounded once for float
   std::int64_t tokens = 0;  ///< of the KL mask
   /// Per token, verl's and OpenRLHF's; 0 without tokens.
   HENCE_FN constexpr double mean() const {
@@ -94,8 +94,8 @@ status kl_rewards(const Executor&, const Kl& kl, const Batch& batch,
   return finite ? status::ok : status::non_finite;
 }
 
-/// rewards_i <- rewards_i - coef sum_t v_t, the sum exact. TRL's RLOO, ms-swift. Runs in the
-/// caller's thread; the same bits on every executor of the arrays' scalar.
+/// rewards_i <- rewards_i - coef sum_t v_t, the sum exact for float. TRL's RLOO, ms-swift. Runs in
+/// the caller's thread; the same bits on every executor of the arrays' scalar.
 /// \param kl, batch, in as for `kl_rewards`.
 /// \param paid as for `kl_rewards`.
 /// \param rewards `[rows]`. A row whose sum is not finite becomes NaN or infinite, for the

@@ -117,7 +117,7 @@ HENCE_FN constexpr std::size_t built_size(extract::last_boxed, text answer) {
 
 /// Writes `\boxed{answer}` to `out`, which has `built_size` bytes.
 /// \return the text written; `find_answer` gives the answer back if it is trimmed, not empty, its
-/// braces balance and it holds no box.
+/// braces balance (none closes before it opens), it ends in no backslash and holds no box.
 template <class Isa = native_isa>
 constexpr text build(extract::last_boxed, text answer, char* out) {
   std::size_t n = 0;
