@@ -6,9 +6,12 @@
 /// order, which cuda/select.cuh finds without a sort and without a workspace; what is kept is then
 /// known from a logit and its index alone, and each pass decides it anew.
 ///
-/// Bytes per logit: one read for the largest, and for each of top-k 4, top-p 4, typical_p 8, and 1
-/// for the draw, at most 2 more where logits tie; out.kept one read and 1 byte written. A row of up
-/// to 2^17 logits is read again from cache. Without filters that is twice.
+/// Bytes per logit: one read for the largest, and for each of top-k 4, top-p 4, typical_p 8, and
+/// 1 + 65536/V, at most 2, for the draw, as much again where logits tie; out.kept one read and 1
+/// byte written. A row of up to 2^17 logits is read again from cache.
+///
+/// Not tuned yet: loads are scalar, and selecting by index lets the threads of a step meet in one
+/// bin of shared memory.
 ///
 /// Determinism: the bits of `cpu`, whatever the launch: weights are integers, so sums are exact.
 ///

@@ -4,7 +4,8 @@
 ///
 ///     logp = x_label/T - log sum_i e^(x_i/T),   H = -sum_i p_i log p_i over the support
 ///
-/// Grid: forward one block of 128 threads a row, striding over the rows (cuda/softmax.cuh);
+/// Grid: forward one block of 128 threads a row, striding over the rows (cuda/softmax.cuh), so a
+/// few long rows leave most of a device idle: they are not split yet, nor are vocabulary shards;
 /// backward one block a piece of a row, 8 neighbouring columns a thread and step.
 ///
 /// Bytes per logit: forward reads its storage once, 1 more of a keep mask; a row that leaves the
