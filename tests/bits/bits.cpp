@@ -474,8 +474,8 @@ void sample_a_third() {
     for (std::int64_t more = -6; more < 8; ++more) {
       std::vector<float> x;
       for (std::int64_t i = 0; i < columns; ++i)
-        x.push_back(i * 7 % columns < columns / 3 + more ? s.number(-0.2f, 0.2f)
-                                                         : s.number(-7.1f, -6.9f));
+        x.push_back(i * 7 % columns < columns / 3 + more ? 0.01f * s.number(-20, 20)
+                                                         : 0.01f * (s.number(-710, -690)));
       const std::vector<float> u{uniform_of(9, {.token = static_cast<std::uint32_t>(columns)})};
       const sample_rule rule{.temperature = 1.0, .top_p = 0.97};
       std::vector<std::int64_t> token(1);
