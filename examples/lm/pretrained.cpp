@@ -66,8 +66,18 @@ model_config config_of(const gguf_file& file, std::int64_t longest) {
     fail("keys and values of different widths are not supported");
   if (has("rope.dimension_count") && size("rope.dimension_count", wide) != c.head)
     fail("a rotation of a part of the head is not supported");
-  if (has("rope.scaling.type") && file.text("llama.rope.scaling.type") != "none")
-    fail("scaled positions are not supported");
+  // without a type the factor alone says it; 0 stands for none
+  bool is_scaled = false;
+  if (has("rope.scaling.type")) {
+    is_scaled = file.text("llama.rope.scaling.type") != "none";
+  } else {
+    for (const std::string key : {"rope.scaling.factor", "rope.scale_linear"})
+      if (has(key)) {
+        const double factor = file.real("llama." + key);
+        is_scaled = is_scaled || !(factor == 0 || factor == 1);
+      }
+  }
+  if (is_scaled) fail("scaled positions are not supported");
   if (has("expert_count") && file.integer("llama.expert_count") != 0)
     fail("the experts of this architecture are not supported");
   if (has("rope.freq_base")) c.rope_base = file.real("llama.rope.freq_base");

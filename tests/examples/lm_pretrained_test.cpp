@@ -227,6 +227,14 @@ TEST_CASE("a file that is no such model is refused") {
             [](tiny& t) { t.put("llama.attention.head_count_kv", std::uint32_t{4}); }},
            {"model: scaled positions are not supported",
             [](tiny& t) { t.put("llama.rope.scaling.type", std::string("linear")); }},
+           {"model: scaled positions are not supported",
+            [](tiny& t) { t.put("llama.rope.scaling.factor", 4.0f); }},
+           {"model: scaled positions are not supported",  // what older files call it
+            [](tiny& t) { t.put("llama.rope.scale_linear", 2.0f); }},
+           {"model: scaled positions are not supported",
+            [](tiny& t) {
+              t.put("llama.rope.scaling.factor", std::numeric_limits<float>::quiet_NaN());
+            }},
            {"model: a rotation of a part of the head",
             [](tiny& t) { t.put("llama.rope.dimension_count", std::uint32_t{4}); }},
            {"model: keys and values of different widths",
@@ -251,4 +259,17 @@ TEST_CASE("a file that is no such model is refused") {
     CAPTURE(trial.said);
     CHECK(t.refusal().starts_with(trial.said));
   }
+}
+
+TEST_CASE("positions scaled by 1, by 0 for nothing or by no type are as they are") {
+  for (const char* key : {"llama.rope.scaling.factor", "llama.rope.scale_linear"})
+    for (const float factor : {0.0f, 1.0f}) {
+      tiny t(true);
+      t.put(key, factor);
+      CHECK(t.refusal() == "");
+    }
+  tiny t(true);
+  t.put("llama.rope.scaling.type", std::string("none"));
+  t.put("llama.rope.scaling.factor", 4.0f);
+  CHECK(t.refusal() == "");
 }
