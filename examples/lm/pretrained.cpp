@@ -39,6 +39,25 @@ void separate_pairs(std::span<float> rows, std::int64_t head, std::int64_t width
   }
 }
 
+/// Each parameter with its tensor; throws unless they are one to one and of the same shapes.
+std::vector<std::pair<const parameter*, const gguf_tensor*>> matched(
+    const gguf_file& file, const model_parameters& parameters) {
+  std::unordered_map<std::string, const gguf_tensor*> unused;
+  for (const auto& t : file.tensors) unused[t.name] = &t;
+  std::vector<std::pair<const parameter*, const gguf_tensor*>> pairs;
+  for (const auto& p : parameters.layout.parameters()) {
+    const std::string name = name_of(p.name);
+    const auto it = unused.find(name);
+    if (it == unused.end()) fail("the file has no tensor " + name);
+    if (it->second->shape != p.shape)
+      fail("the file's " + name + " has another shape than " + p.name);
+    pairs.emplace_back(&p, it->second);
+    unused.erase(it);
+  }
+  if (!unused.empty()) fail("has no use for the file's tensor " + printed(unused.begin()->first));
+  return pairs;
+}
+
 }  // namespace
 
 model_config config_of(const gguf_file& file, std::int64_t longest) {
@@ -50,7 +69,8 @@ model_config config_of(const gguf_file& file, std::int64_t longest) {
       fail("llama." + key + " is " + std::to_string(n) + ", expected 1 to " + std::to_string(most));
     return n;
   };
-  constexpr std::int64_t wide = 1 << 24;
+  // A head's width is a factor of the table of rotations, which no tensor's size bounds.
+  constexpr std::int64_t wide = 1 << 24, widest_head = 4096;
   model_config c{.vocabulary = 0,
                  .width = size("embedding_length", wide),
                  .layers = size("block_count", 1 << 12),
@@ -61,7 +81,11 @@ model_config config_of(const gguf_file& file, std::int64_t longest) {
                  .longest = std::min(longest, size("context_length", wide))};
   const auto has = [&](const std::string& key) { return file.find("llama." + key) != nullptr; };
   c.kv_heads = has("attention.head_count_kv") ? size("attention.head_count_kv", wide) : c.heads;
-  c.head = has("attention.key_length") ? size("attention.key_length", wide) : c.width / c.heads;
+  c.head =
+      has("attention.key_length") ? size("attention.key_length", widest_head) : c.width / c.heads;
+  if (c.head > widest_head)
+    fail("a head is " + std::to_string(c.head) + " wide, expected at most " +
+         std::to_string(widest_head));
   if (has("attention.value_length") && size("attention.value_length", wide) != c.head)
     fail("keys and values of different widths are not supported");
   if (has("rope.dimension_count") && size("rope.dimension_count", wide) != c.head)
@@ -89,8 +113,7 @@ model_config config_of(const gguf_file& file, std::int64_t longest) {
   c.tied = std::none_of(file.tensors.begin(), file.tensors.end(),
                         [](const gguf_tensor& t) { return t.name == "output.weight"; });
   c.check();
-  // From here on no product of sizes is larger than the file: the other layers are held against it
-  // before they are loaded.
+  // From here on no product of sizes is larger than the file.
   const auto demand = [&](const char* name, std::int64_t out, std::int64_t in) {
     const auto& shape = file.tensor(name).shape;
     if (shape != std::vector<std::int64_t>{out, in})
@@ -101,25 +124,13 @@ model_config config_of(const gguf_file& file, std::int64_t longest) {
   demand("blk.0.ffn_gate.weight", c.ff, c.width);
   if (static_cast<std::size_t>(c.layers) > file.tensors.size())
     fail("llama.block_count is " + std::to_string(c.layers) + ", more than there are tensors");
+  matched(file, model_parameters(c));
   return c;
 }
 
 aligned_array<float> load_weights(const gguf_file& file, const model_config& c,
                                   const model_parameters& parameters) {
-  std::unordered_map<std::string, const gguf_tensor*> unused;
-  for (const auto& t : file.tensors) unused[t.name] = &t;
-  std::vector<std::pair<const parameter*, const gguf_tensor*>> pairs;
-  for (const auto& p : parameters.layout.parameters()) {
-    const std::string name = name_of(p.name);
-    const auto it = unused.find(name);
-    if (it == unused.end()) fail("the file has no tensor " + name);
-    if (it->second->shape != p.shape)
-      fail("the file's " + name + " has another shape than " + p.name);
-    pairs.emplace_back(&p, it->second);
-    unused.erase(it);
-  }
-  if (!unused.empty()) fail("has no use for the file's tensor " + printed(unused.begin()->first));
-
+  const auto pairs = matched(file, parameters);
   aligned_array<float> weights(parameters.layout.size());
   for (const auto& [p, t] : pairs) {
     const std::span<float> to(weights.data() + p->first, static_cast<std::size_t>(p->size));

@@ -79,7 +79,12 @@ struct tiny {
     try {
       const auto file = lm::parse_gguf(bytes);
       const auto c = lm::config_of(file, 50);
-      lm::load_weights(file, c, lm::model_parameters(c));
+      const lm::model_parameters parameters(c);
+      try {
+        lm::load_weights(file, c, parameters);
+      } catch (const std::runtime_error& e) {
+        return std::string("weights: ") + e.what();  // too late for all but the numbers
+      }
     } catch (const std::runtime_error& e) {
       return e.what();
     } catch (const std::invalid_argument& e) {
@@ -221,6 +226,15 @@ TEST_CASE("a file that is no such model is refused") {
               t.put("llama.attention.head_count", std::uint32_t{1000000});
               t.put("llama.attention.key_length", std::uint32_t{10});
             }},
+           {"model: llama.attention.key_length is 524288, expected 1 to 4096",
+            [](tiny& t) { t.put("llama.attention.key_length", std::uint32_t{1 << 19}); }},
+           {"model: a head is 8388608 wide, expected at most 4096",
+            [](tiny& t) {
+              t.metadata.erase(t.metadata.begin() + 7);  // key_length
+              t.put("llama.attention.head_count", std::uint32_t{1});
+              t.put("llama.attention.head_count_kv", std::uint32_t{1});
+              t.put("llama.embedding_length", std::uint32_t{1 << 23});
+            }},
            {"model: heads is 4, expected a multiple of kv_heads, which is 3",
             [](tiny& t) { t.put("llama.attention.head_count_kv", std::uint32_t{3}); }},
            {"model: the file's blk.0.attn_k.weight has another shape",
@@ -247,7 +261,7 @@ TEST_CASE("a file that is no such model is refused") {
             }},
            {"model: has no use for the file's tensor \"blk.0.attn_q.bias\"",
             [](tiny& t) { t.add("blk.0.attn_q.bias", {heads * head}); }},
-           {"model: the file's blk.1.ffn_up.weight has an element that is not finite",
+           {"weights: model: the file's blk.1.ffn_up.weight has an element that is not finite",
             [](tiny& t) {
               auto x = t.numbers("blk.1.ffn_up.weight");
               x[17] = std::numeric_limits<float>::infinity();
