@@ -178,6 +178,7 @@ pipeline::pairs pipeline::preferences(everyday::kind kind) const {
         .push_back(better > 0 ? preference_pair{*first, *second}
                               : preference_pair{*second, *first});
   }
+  drop_seen(all.held_out, all.training);
   return all;
 }
 
@@ -205,7 +206,7 @@ void pipeline::all_scenarios() {
     const pairs p = preferences(kind);
     judge.train(p.training, s_.model_steps, s_.model_batch, s_.model_rate);
     char text[128];
-    std::snprintf(text, sizeof text, "reward model: %s, %zu pairs, right on %.3f of %zu others",
+    std::snprintf(text, sizeof text, "reward model: %s, %zu pairs, right on %.3f of %zu new ones",
                   kind == everyday::helpful ? "helpful" : "harmless", p.training.size(),
                   judge.accuracy(p.held_out), p.held_out.size());
     tell_(text);

@@ -100,7 +100,8 @@ class pipeline {
   std::vector<document> keep_good(const trainer& from, std::int64_t problems, stage g,
                                   std::span<const document> others);
   struct pairs {
-    std::vector<preference_pair> training, held_out;  ///< labels of the first may be wrong
+    /// Labels of the first may be wrong; no pair is in both.
+    std::vector<preference_pair> training, held_out;
   };
   pairs preferences(everyday::kind kind) const;
   /// What the reward model of the question's kind is shown; none where the form hides it.

@@ -5,19 +5,12 @@
 /// 1), which is SimPO's rule without a margin on these scores.
 #pragma once
 
+#include "preference.hpp"
 #include "scenarios.hpp"
 
 #include "rl/trainer.hpp"
 
 namespace demo {
-
-/// What the model is shown of a reply: all of it or the answer alone, without padding.
-struct shown_reply {
-  std::vector<lm::token> question, part;
-};
-struct preference_pair {
-  shown_reply chosen, rejected;
-};
 
 class reward_model {
  public:
