@@ -69,17 +69,8 @@ std::vector<stage> plan(const pipeline_settings& s) {
   };
 }
 
-/// The constants of a short run: steps and samples by a factor.
-pipeline_settings scaled(pipeline_settings s, double factor) {
-  const auto scale = [&](std::int64_t& n) {
-    n = std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(n) * factor));
-  };
-  for (std::int64_t* n :
-       {&s.rl.base_steps, &s.cold_steps, &s.reasoning_steps, &s.sampled_problems, &s.tune_steps,
-        &s.preference_problems, &s.held_out, &s.model_steps, &s.last_steps, &s.preference_steps,
-        &s.student_base_steps, &s.student_rl_steps, &s.distill_problems, &s.distill_steps,
-        &s.student_more_steps})
-    scale(*n);
+pipeline_settings constants(const run_options& o) {
+  auto s = o.constants.scaled(o.steps_scale);
   s.rl.pass_problems = 0;  // the table has one reply a problem
   return s;
 }
@@ -88,7 +79,7 @@ class session {
  public:
   session(const run_options& o, const std::atomic<bool>& stop)
       : o_(o),
-        s_(scaled(o.constants, o.steps_scale)),
+        s_(constants(o)),
         stages_(plan(s_)),
         stop_(stop),
         pool_(o.threads),
