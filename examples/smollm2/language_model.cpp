@@ -2,6 +2,9 @@
 
 #include "lm/safetensors.hpp"
 
+#include <charconv>
+#include <sstream>
+
 namespace smollm2 {
 namespace {
 
@@ -14,6 +17,20 @@ lm::token end_of(const lm::gguf_file& file, std::int64_t size) {
 }
 
 }  // namespace
+
+std::vector<lm::token> token_ids(const std::string& line) {
+  std::istringstream in(line);
+  std::vector<lm::token> ids;
+  for (std::string word; in >> word;) {
+    lm::token id = 0;
+    const char* const end = word.data() + word.size();
+    if (const auto r = std::from_chars(word.data(), end, id); r.ptr != end || r.ec != std::errc{})
+      throw std::invalid_argument("token ids: " + lm::printed(word) +
+                                  " in a line, expected numbers apart by spaces");
+    ids.push_back(id);
+  }
+  return ids;
+}
 
 language_model::language_model(const std::string& path, std::int64_t longest)
     : language_model(path, lm::read_gguf(path), longest) {}
@@ -67,6 +84,7 @@ std::string language_model::text(const lm::generated& response) const {
 }
 
 std::vector<float> language_model::logits(const std::vector<lm::token>& tokens) const {
+  if (tokens.empty()) throw std::invalid_argument("logits: there are no tokens");
   const auto n = static_cast<std::int64_t>(tokens.size());
   const auto& c = network_.config();
   lm::packed_batch batch(n + 1);

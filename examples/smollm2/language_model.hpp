@@ -15,6 +15,9 @@ struct turn {
   std::string role, text;
 };
 
+/// The numbers of a line. Throws std::invalid_argument if it has anything else.
+std::vector<lm::token> token_ids(const std::string& line);
+
 /// The weights of a file, widened to fp32, and what is computed with them.
 class language_model {
  public:
@@ -40,6 +43,7 @@ class language_model {
   /// The text of a response, without the token that closed it.
   std::string text(const lm::generated& response) const;
   /// Logits behind each of the tokens, `[tokens, vocabulary]`: for comparisons with other programs.
+  /// Throws std::invalid_argument if there are none.
   std::vector<float> logits(const std::vector<lm::token>& tokens) const;
 
  private:

@@ -7,7 +7,6 @@
 #include <iostream>
 #include <iterator>
 #include <memory>
-#include <sstream>
 
 namespace smollm2 {
 namespace {
@@ -77,10 +76,7 @@ int print_tokens(const options& o) {
 /// The same: each line of standard input is a prompt, token ids apart by spaces.
 int answer_peer(hence::thread_pool& pool, const language_model& m, const options& o) {
   std::vector<std::vector<lm::token>> prompts;
-  for (std::string line; std::getline(std::cin, line);) {
-    std::istringstream ids(line);
-    prompts.emplace_back(std::istream_iterator<lm::token>(ids), std::istream_iterator<lm::token>());
-  }
+  for (std::string line; std::getline(std::cin, line);) prompts.push_back(token_ids(line));
   if (o.peer == "logits") {
     for (const auto& p : prompts) {
       const auto rows = m.logits(p);

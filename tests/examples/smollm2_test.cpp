@@ -93,6 +93,20 @@ TEST_CASE("what is said in a chat becomes no control token") {
   CHECK(m.text({.tokens = {3, 4}, .logp = {}, .is_finished = false}) == "!\"");
 }
 
+TEST_CASE("a line of token ids is numbers and nothing else") {
+  using tokens = std::vector<lm::token>;
+  CHECK(smollm2::token_ids("1 0  96\t4 ") == tokens{1, 0, 96, 4});
+  CHECK(smollm2::token_ids("") == tokens{});
+  for (const std::string word : {"x", "2,3", "4294967296", "1.5", "-"})
+    CHECK_THROWS_WITH_AS(
+        smollm2::token_ids("7 " + word + " 8"),
+        ("token ids: \"" + word + "\" in a line, expected numbers apart by spaces").c_str(),
+        std::invalid_argument);
+  const folder here;
+  const smollm2::language_model m(write_model(here), 64);
+  CHECK_THROWS_WITH_AS(m.logits({}), "logits: there are no tokens", std::invalid_argument);
+}
+
 TEST_CASE("logits are those that generation draws from, and a checkpoint replaces the weights") {
   const folder here;
   const auto path = write_model(here);
