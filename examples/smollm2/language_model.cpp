@@ -71,6 +71,19 @@ std::vector<lm::token> language_model::chat(const std::vector<turn>& turns) cons
   return out;
 }
 
+std::vector<lm::token> language_model::fitting(std::vector<turn>& turns,
+                                               std::int64_t longest) const {
+  const auto fits = [&](const std::vector<lm::token>& prompt) {
+    return static_cast<std::int64_t>(prompt.size()) + longest <= network_.config().longest;
+  };
+  if (auto prompt = chat(turns); fits(prompt)) return prompt;
+  std::vector<turn> last{turns.front(), turns.back()};
+  auto prompt = chat(last);
+  if (!fits(prompt)) return {};
+  turns = std::move(last);
+  return prompt;
+}
+
 std::vector<lm::generated> language_model::respond(
     hence::thread_pool& pool, const std::vector<std::vector<lm::token>>& prompts,
     std::int64_t per_prompt, const lm::generation_rule& rule) const {

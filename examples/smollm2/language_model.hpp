@@ -35,6 +35,10 @@ class language_model {
 
   /// The tokens that precede an answer, in ChatML. What was said never becomes a control token.
   std::vector<lm::token> chat(const std::vector<turn>& turns) const;
+  /// The same with room for an answer of `longest` tokens. Where all is too long, what was said
+  /// between the first turn, the system's, and the last is taken out of `turns`; where even these
+  /// two are, `turns` stays as it is and the result is empty.
+  std::vector<lm::token> fitting(std::vector<turn>& turns, std::int64_t longest) const;
   /// As `lm::generate`.
   std::vector<lm::generated> respond(hence::thread_pool& pool,
                                      const std::vector<std::vector<lm::token>>& prompts,

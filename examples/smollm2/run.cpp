@@ -49,12 +49,15 @@ int chat(hence::thread_pool& pool, const models& all, const options& o) {
   std::vector<turn> turns{system};
   for (std::string line; std::fputs("> ", stderr), std::getline(std::cin, line);) {
     turns.push_back({"user", line});
-    auto prompt = all.before.chat(turns);
-    if (static_cast<std::int64_t>(prompt.size()) + o.longest > o.context) {
-      std::fprintf(stderr, "(what was said before is forgotten)\n");
-      turns = {system, turns.back()};
-      prompt = all.before.chat(turns);
+    const std::size_t said = turns.size();
+    const auto prompt = all.before.fitting(turns, o.longest);
+    if (prompt.empty()) {
+      std::fprintf(stderr, "(skipped: too long, with an answer there is room for %lld tokens)\n",
+                   static_cast<long long>(all.before.network().config().longest));
+      turns.pop_back();
+      continue;
     }
+    if (turns.size() < said) std::fprintf(stderr, "(what was said before is forgotten)\n");
     turns.push_back({"assistant", show(pool, all, prompt, o)});
   }
   return 0;

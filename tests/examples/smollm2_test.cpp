@@ -93,6 +93,28 @@ TEST_CASE("what is said in a chat becomes no control token") {
   CHECK(m.text({.tokens = {3, 4}, .logp = {}, .is_finished = false}) == "!\"");
 }
 
+TEST_CASE("a chat forgets what the model has no room for") {
+  const folder here;
+  const smollm2::language_model m(write_model(here), 1024);  // the file's context is shorter: 256
+  const std::string x(90, 'x');
+  const std::vector<smollm2::turn> all{
+      {"system", "as"}, {"user", x}, {"assistant", x}, {"user", "hi"}};
+  const std::vector<smollm2::turn> last{all[0], all[3]};
+  const std::int64_t room = 256 - static_cast<std::int64_t>(m.chat(all).size());
+  REQUIRE(room > 0);
+  auto turns = all;
+  CHECK(m.fitting(turns, room) == m.chat(all));
+  CHECK(turns.size() == 4);
+  CHECK(m.fitting(turns, room + 1) == m.chat(last));
+  REQUIRE(turns.size() == 2);
+  CHECK(turns[0].text == "as");
+  CHECK(turns[1].text == "hi");
+  turns = all;
+  turns.back().text = x + x + x;
+  CHECK(m.fitting(turns, 1).empty());
+  CHECK(turns.size() == 4);  // what was said before is still there
+}
+
 TEST_CASE("a line of token ids is numbers and nothing else") {
   using tokens = std::vector<lm::token>;
   CHECK(smollm2::token_ids("1 0  96\t4 ") == tokens{1, 0, 96, 4});
