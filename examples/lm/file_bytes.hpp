@@ -24,7 +24,9 @@ inline std::string printed(std::string_view name) {
 }
 
 /// A regular file, whole. Throws std::runtime_error that names the file.
-std::vector<char> read_file(const std::string& path);
+/// \param check is given the first 64 bytes, or fewer if there are no more, before memory is taken
+/// for the file; what std::runtime_error it throws is thrown with the file's name.
+std::vector<char> read_file(const std::string& path, void (*check)(std::span<const char> start));
 
 /// Takes bytes from the front. All throw std::runtime_error that says what is missing.
 class byte_cursor {

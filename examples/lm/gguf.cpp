@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <new>
 #include <type_traits>
 #include <unordered_set>
 
@@ -256,13 +257,21 @@ const gguf_tensor& gguf_file::tensor(std::string_view name) const {
   fail("the GGUF file has no tensor " + std::string(name));
 }
 
-gguf_file parse_gguf(std::span<const char> bytes) {
-  byte_cursor in(bytes);
-  gguf_file file;
+namespace {
+
+void take_start(byte_cursor& in) {
   const auto magic = in.take(4, "the magic number");
   if (std::memcmp(magic.data(), "GGUF", 4) != 0) fail("is no GGUF file");
   const auto version = in.number<std::uint32_t>("the version");
   if (version != 3) fail("is GGUF of version " + std::to_string(version) + ", expected 3");
+}
+
+}  // namespace
+
+gguf_file parse_gguf(std::span<const char> bytes) {
+  byte_cursor in(bytes);
+  gguf_file file;
+  take_start(in);
   // a tensor takes 33 bytes of the header or more, an entry 14
   const auto tensors = in.count(in.number<std::uint64_t>("the count of tensors"), 33, "tensors");
   const auto entries = in.count(in.number<std::uint64_t>("the count of entries"), 14, "entries");
@@ -308,13 +317,18 @@ gguf_file parse_gguf(std::span<const char> bytes) {
 }
 
 gguf_file read_gguf(const std::string& path) {
-  std::vector<char> bytes = read_file(path);
+  std::vector<char> bytes = read_file(path, [](std::span<const char> start) {
+    byte_cursor in(start);
+    take_start(in);
+  });
   try {
     gguf_file file = parse_gguf(bytes);
     file.bytes = std::move(bytes);  // the elements stay where they are
     return file;
   } catch (const std::runtime_error& e) {
     throw std::runtime_error(path + ": " + e.what());
+  } catch (const std::bad_alloc&) {
+    throw std::runtime_error(path + ": there is no memory for what it holds");
   }
 }
 

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <limits>
+#include <new>
 
 namespace lm {
 namespace {
@@ -188,6 +189,15 @@ void widen(const char* from, dtype type, std::span<float> to) {
   }
 }
 
+/// The header's length.
+std::uint64_t take_length(byte_cursor& in) {
+  const auto length = in.number<std::uint64_t>("the header's length");
+  if (length > longest_header)
+    fail("claims a header of " + std::to_string(length) +
+         " bytes: it is truncated or no safetensors file");
+  return length;
+}
+
 std::int64_t size_of(const std::vector<std::int64_t>& shape) {
   std::int64_t n = 1;
   for (const std::int64_t extent : shape) n *= extent;
@@ -274,10 +284,7 @@ void write_tensors(const std::string& path, const tensor_file& file) {
 
 tensor_file parse_tensors(std::span<const char> bytes, written_by writer) {
   byte_cursor in(bytes);
-  const auto length = in.number<std::uint64_t>("the header's length");
-  if (length > longest_header)
-    fail("claims a header of " + std::to_string(length) +
-         " bytes: it is truncated or no safetensors file");
+  const std::uint64_t length = take_length(in);
   const auto part = in.take(length, "its header: it is truncated or no safetensors file");
   const std::string_view text(part.data(), part.size());
   if (!text.starts_with('{')) fail("has no JSON header: it is corrupt or no safetensors file");
@@ -319,11 +326,16 @@ tensor_file parse_tensors(std::span<const char> bytes, written_by writer) {
 }
 
 tensor_file read_tensors(const std::string& path, written_by writer) {
-  const std::vector<char> bytes = read_file(path);
+  const std::vector<char> bytes = read_file(path, [](std::span<const char> start) {
+    byte_cursor in(start);
+    take_length(in);
+  });
   try {
     return parse_tensors(bytes, writer);
   } catch (const std::runtime_error& e) {
     fail(path + ": " + e.what());
+  } catch (const std::bad_alloc&) {
+    fail(path + ": there is no memory for what it holds");
   }
 }
 

@@ -275,6 +275,9 @@ TEST_CASE("a file on disk is named") {
   std::ofstream(path, std::ios::binary) << "GG";
   CHECK_THROWS_WITH(lm::read_gguf(path),
                     (path + ": ends within the magic number: 4 bytes claimed, 2 left").c_str());
+  // No memory is taken for what is no GGUF file, however long it is.
+  std::filesystem::resize_file(path, std::uintmax_t{1} << 36);
+  CHECK_THROWS_WITH(lm::read_gguf(path), (path + ": is no GGUF file").c_str());
   CHECK_THROWS_WITH(lm::read_gguf(folder), (folder + ": is not a regular file").c_str());
   CHECK_THROWS_WITH(lm::read_gguf("/dev/zero"), "/dev/zero: is not a regular file");
   CHECK_THROWS_WITH(lm::read_gguf(folder + "/none"),

@@ -93,6 +93,10 @@ TEST_CASE("what is written is read, and what is broken is refused") {
     CAPTURE(i);
     CHECK(refusal(other, lm::written_by::hence) != "");
   }
+  // No memory is taken for what has no such header, however long it is.
+  std::ofstream(path, std::ios::binary) << "this is no checkpoint";
+  std::filesystem::resize_file(path, std::uintmax_t{1} << 36);
+  CHECK(refusal(path).starts_with(path.string() + ": claims a header of "));
   CHECK(refusal(here.path / "none") ==
         (here.path / "none").string() + ": cannot be opened: No such file or directory");
 }
