@@ -29,7 +29,8 @@ int main(int argc, char** argv) {
   app.add_option("--stages", o.stages, "which to run, by commas; the others must be in the folder")
       ->delimiter(',')
       ->check(CLI::IsMember(demo::stage_names()));
-  app.add_option("--steps-scale", o.steps_scale, "of all steps and samples, for a short run")
+  app.add_option("--steps-scale", o.steps_scale,
+                 "of all steps and samples but the cold start's documents, for a short run")
       ->check(CLI::Range(0.001, 100.0));
   app.add_option("--base-steps", s.rl.base_steps, "of pretraining, before the scale")
       ->check(CLI::Range(1, 1000000));

@@ -4,7 +4,6 @@
 
 #include "rl/run_files.hpp"
 
-#include <map>
 #include <optional>
 
 namespace demo {
@@ -137,12 +136,7 @@ class session {
     return r;
   }
   template <class... A> void say(const char* format, A... a) const {
-    if (o_.is_quiet) return;
-    if constexpr (sizeof...(A) == 0)
-      std::fputs(format, stdout);
-    else
-      std::printf(format, a...);
-    std::fflush(stdout);
+    demo::say(o_.is_quiet, format, a...);
   }
   bool is_wanted(const std::string& name) const {
     return o_.stages.empty() ||
@@ -195,7 +189,9 @@ class session {
       load(from, *teacher);
     }
     const auto started = clock::now();
-    line_file log(fs::path(o_.out) / (g.name + ".jsonl"), [](const json&) { return false; });
+    line_file log(fs::path(o_.out) / (g.name + ".jsonl"),
+                  "the next run begins with this stage, those before it are in the folder",
+                  [](const json&) { return false; });
     pipeline p(
         s_, world_, pool_, model, [this] { return stop_.load(); },
         [&](std::int64_t step, std::int64_t steps, const auto& numbers) {

@@ -15,7 +15,7 @@ struct run_options {
   std::string out = "r1_run";
   std::vector<std::string> stages;  ///< which to run; empty: all. The others must be in the folder
   int threads = 0;                  ///< 0: all
-  double steps_scale = 1;           ///< of all steps and samples, for a short run
+  double steps_scale = 1;           ///< as in pipeline_settings::scaled
   bool is_quiet = false;
   /// Of the last stage before the student: below one of them the run counts as failed.
   double at_least = 0, helpful_at_least = 0, harmless_at_least = 0;

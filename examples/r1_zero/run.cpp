@@ -61,12 +61,7 @@ class session {
  private:
   fs::path folder() const { return o_.out; }
   template <class... A> void say(const char* format, A... a) const {
-    if (o_.is_quiet) return;
-    if constexpr (sizeof...(A) == 0)
-      std::fputs(format, stdout);
-    else
-      std::printf(format, a...);
-    std::fflush(stdout);
+    demo::say(o_.is_quiet, format, a...);
   }
 
   json configuration() const {
@@ -203,7 +198,7 @@ class session {
       }
     }
     if (!is_loaded_) trainer_.initialise();
-    line_file log(folder() / "base.jsonl",
+    line_file log(folder() / "base.jsonl", full_disk_,
                   [&](const json& j) { return j.value("step", std::int64_t{-1}) < base_step_; });
     const auto started = clock::now();
     std::int64_t tokens = 0;
@@ -237,12 +232,12 @@ class session {
   void reinforce() {
     run_state& r = trainer_.state();
     const auto is_done = [&](const json& j) { return j.value("step", std::int64_t{-1}) < r.step; };
-    line_file metrics(folder() / "metrics.jsonl", [&](const json& j) {
+    line_file metrics(folder() / "metrics.jsonl", full_disk_, [&](const json& j) {
       if (!is_done(j)) return false;
       record_.steps.push_back(step_from_json(j));
       return true;
     });
-    line_file shown(folder() / "samples.jsonl", is_done);
+    line_file shown(folder() / "samples.jsonl", full_disk_, is_done);
     if (static_cast<std::int64_t>(record_.steps.size()) != r.step)
       throw std::runtime_error((folder() / "metrics.jsonl").string() + ": has " +
                                std::to_string(record_.steps.size()) + " of the " +
@@ -339,6 +334,7 @@ class session {
     say("%.0f s; report: %s\n", record_.seconds, (folder() / "report.html").c_str());
   }
 
+  static constexpr const char* full_disk_ = "--resume goes on from the last checkpoint";
   run_options o_;
   settings s_;
   const std::atomic<bool>& stop_;

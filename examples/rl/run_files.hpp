@@ -41,6 +41,16 @@ inline std::string build_text(int threads) {
          (threads == 1 ? " thread" : " threads");
 }
 
+/// printf to a user who has not asked for quiet.
+template <class... A> void say(bool is_quiet, const char* format, A... a) {
+  if (is_quiet) return;
+  if constexpr (sizeof...(A) == 0)
+    std::fputs(format, stdout);
+  else
+    std::printf(format, a...);
+  std::fflush(stdout);
+}
+
 inline void write_text(const fs::path& path, const std::string& text) {
   lm::replace_file(path, text);
 }
@@ -49,7 +59,10 @@ inline void write_text(const fs::path& path, const std::string& text) {
 class line_file {
  public:
   /// \param keep which of the lines that are there to keep: called with each that is whole.
-  template <class Keep> line_file(const fs::path& path, const Keep& keep) : path_(path) {
+  /// \param hint what a user does when the disk is full, for the error.
+  template <class Keep>
+  line_file(const fs::path& path, std::string hint, const Keep& keep)
+      : path_(path), hint_(std::move(hint)) {
     std::string kept;
     if (std::ifstream in(path); in)
       for (std::string line; std::getline(in, line) && !in.eof();)
@@ -65,13 +78,13 @@ class line_file {
   void add(const json& j) {
     const std::string line = j.dump() + "\n";
     if (std::fwrite(line.data(), 1, line.size(), file_) != line.size() || std::fflush(file_) != 0)
-      throw std::runtime_error(path_.string() +
-                               ": cannot be written (is the disk full?); --resume goes on from the "
-                               "last checkpoint");
+      throw std::runtime_error(path_.string() + ": cannot be written (is the disk full?); " +
+                               hint_);
   }
 
  private:
   fs::path path_;
+  std::string hint_;
   std::FILE* file_ = nullptr;
 };
 

@@ -24,7 +24,8 @@ int main(int argc, char** argv) {
                                     "responses of lines of token ids")
                          ->check(CLI::IsMember({"tokens", "logits", "greedy"}));
   chat->excludes(prompt), prompt->excludes(peer), peer->excludes(chat);
-  app.add_option("--samples", o.samples, "completions of the prompt")->check(CLI::Range(1, 4096));
+  app.add_option("--samples", o.samples, "completions of the prompt; one thread draws them all")
+      ->check(CLI::Range(1, 4096));
   app.add_option("--longest", o.longest, "tokens of an answer, at most")
       ->check(CLI::Range(1, 1 << 20));
   app.add_option("--context", o.context, "tokens of prompt and answer together, at most")
@@ -32,7 +33,8 @@ int main(int argc, char** argv) {
   app.add_option("--temperature", o.temperature, "0: the likeliest token")
       ->check(CLI::Range(0.0, 100.0));
   app.add_option("--seed", o.seed, "of what is drawn");
-  app.add_option("--threads", o.threads, "0: all cores")->check(CLI::Range(0, 256));
+  app.add_option("--threads", o.threads, "of several prompts (--peer greedy); 0: all cores")
+      ->check(CLI::Range(0, 256));
   CLI11_PARSE(app, argc, argv);
   try {
     if (!o.is_chat && o.peer.empty() && o.prompt.empty())
