@@ -18,51 +18,92 @@ struct stage {
   bool is_student = false;
 };
 
+/// Constants of one kind, each under its name: what a stage's numbers depend on and nothing else.
+json supervised(const pipeline_settings& s, std::int64_t steps, std::int64_t batch) {
+  return {{"steps", steps}, {"batch", batch}, {"rate", s.tune_rate}};
+}
+json pretraining(const pipeline_settings& s, std::int64_t steps) {
+  return {{"steps", steps}, {"documents", s.rl.base_documents}, {"rate", s.rl.base_rate}};
+}
+/// \param epsilon, temperature the recipe's, or what the user gave.
+json grpo(const pipeline_settings& s, std::int64_t steps, double epsilon, double temperature) {
+  return {{"steps", steps},
+          {"questions", s.rl.questions},
+          {"group", s.rl.group},
+          {"minibatches", s.rl.minibatches},
+          {"rate", s.rl.rate},
+          {"refresh_reference", s.rl.refresh_reference},
+          {"epsilon", epsilon},
+          {"temperature", temperature},
+          {"format_weight", s.rl.format_weight}};
+}
+json rejection(const pipeline_settings& s, std::int64_t problems) {
+  return {{"problems", problems},
+          {"samples_each", s.samples_each},
+          {"temperature", s.rl.temperature},
+          {"best", s.best},
+          {"other_share", s.other_share}};
+}
+
 std::vector<stage> plan(const pipeline_settings& s) {
-  const json tune = {{"rate", s.tune_rate}};
-  const json grpo = to_json(s.rl);
+  const auto epsilon = [](const auto& loss) {
+    return static_cast<double>(loss.surrogate.high) - 1;
+  };
+  const double first_epsilon = epsilon(hence::recipe::deepseek_r1_stage1());
+  const double last_epsilon = epsilon(hence::recipe::deepseek_r1_stage2());
+  const double first_temperature = hence::recipe::deepseek_r1_stage1_schedule.temperature;
   return {
       {"base",
        {},
-       {{"base", grpo.at("base")}},
+       {{"pretraining", pretraining(s, s.rl.base_steps)}},
        [](pipeline& p, const auto& c, auto) { p.pretrain(c.rl.base_steps); }},
       {"cold_start",
        {"base"},
-       {tune, s.cold_documents, s.cold_steps, s.cold_batch},
+       {{"documents", s.cold_documents}, {"supervised", supervised(s, s.cold_steps, s.cold_batch)}},
        [](pipeline& p, const auto&, auto) { p.cold_start(); }},
       {"reasoning_rl",
        {"cold_start"},
-       {grpo, s.reasoning_steps, s.language_weight},
+       {{"grpo", grpo(s, s.reasoning_steps, first_epsilon, first_temperature)},
+        {"language_weight", s.language_weight}},
        [](pipeline& p, const auto&, auto) { p.reason(); }},
       {"reject_tune",
        {"base", "reasoning_rl"},
-       {tune, s.sampled_problems, s.samples_each, s.best, s.other_share, s.tune_steps,
-        s.tune_batch},
+       {{"samples", rejection(s, s.sampled_problems)},
+        {"supervised", supervised(s, s.tune_steps, s.tune_batch)}},
        [](pipeline& p, const auto&, const trainer* from) { p.reject_and_tune(*from); }},
       {"all_scenarios",
        {"reject_tune"},
-       {grpo, s.language_weight, s.preference_problems, s.held_out, s.flipped, s.model_steps,
-        s.model_batch, s.model_rate, s.last_steps, s.preference_steps, s.last_temperature},
+       {{"reward_models",
+         {{"problems", s.preference_problems},
+          {"held_out", s.held_out},
+          {"temperature", s.rl.temperature},
+          {"flipped", s.flipped},
+          {"steps", s.model_steps},
+          {"batch", s.model_batch},
+          {"rate", s.model_rate}}},
+        {"grpo", grpo(s, s.last_steps, last_epsilon, s.last_temperature)},
+        {"preference_steps", s.preference_steps},
+        {"language_weight", s.language_weight}},
        [](pipeline& p, const auto&, auto) { p.all_scenarios(); }},
       {"student",
        {},
-       {grpo.at("base"), s.student_base_steps},
+       {{"pretraining", pretraining(s, s.student_base_steps)}},
        [](pipeline& p, const auto& c, auto) { p.pretrain(c.student_base_steps); },
        true},
       {"student_rl",
        {"student"},
-       {grpo, s.student_rl_steps},
+       {{"grpo", grpo(s, s.student_rl_steps, s.rl.epsilon, s.rl.temperature)}},
        [](pipeline& p, const auto& c, auto) { p.reinforce_student(c.student_rl_steps, 0); },
        true},
       {"distilled",
        {"student", "all_scenarios"},
-       {tune, s.distill_problems, s.samples_each, s.best, s.other_share, s.distill_steps,
-        s.tune_batch},
+       {{"samples", rejection(s, s.distill_problems)},
+        {"supervised", supervised(s, s.distill_steps, s.tune_batch)}},
        [](pipeline& p, const auto&, const trainer* from) { p.distill(*from); },
        true},
       {"distilled_rl",
        {"distilled"},
-       {grpo, s.student_more_steps},
+       {{"grpo", grpo(s, s.student_more_steps, s.rl.epsilon, s.rl.temperature)}},
        [](pipeline& p, const auto& c, auto) { p.reinforce_student(c.student_more_steps, 1); },
        true},
   };
@@ -91,6 +132,7 @@ class session {
         build_text(pool_.size()).c_str(), static_cast<long long>(teacher_.model().size()),
         static_cast<long long>(student_.model().size()),
         static_cast<unsigned long long>(s_.rl.seed), o_.out.c_str());
+    check_folder();
     std::error_code error;
     fs::create_directories(o_.out, error);
     if (error) throw std::runtime_error(o_.out + ": the folder cannot be made: " + error.message());
@@ -148,33 +190,61 @@ class session {
   }
   json configuration() const {
     json j{{"seed", s_.rl.seed}, {"steps_scale", o_.steps_scale}};
-    for (const stage& g : stages_) j["stages"][g.name] = g.constants;
+    j["optimizer"] = to_json(s_.rl).at("optimizer");
+    j["evaluation"] = evaluated();
     j["student_width"] = s_.student_width;
+    for (const stage& g : stages_) j["stages"][g.name] = g.constants;
     return j;
+  }
+
+  /// What the line of a stage depends on beside its weights.
+  json evaluated() const {
+    return {{"problems", s_.rl.test_problems},
+            {"questions", s_.test_questions},
+            {"temperature", s_.rl.temperature}};
   }
 
   fs::path path(const stage& g) const { return fs::path(o_.out) / (g.name + ".safetensors"); }
   trainer& model_of(const stage& g) { return g.is_student ? student_ : teacher_; }
 
-  /// What the weights of a stage depend on, those before it included.
+  /// What the weights and the line of a stage depend on, those before it included.
   std::string key(const stage& g) const {
-    json j{{"stage", g.name}, {"seed", s_.rl.seed}, {"constants", g.constants}};
+    json j{{"stage", g.name},
+           {"seed", s_.rl.seed},
+           {"optimizer", to_json(s_.rl).at("optimizer")},
+           {"evaluation", evaluated()},
+           {"constants", g.constants}};
     if (g.is_student) j["width"] = s_.student_width;
     std::string text = j.dump() + "(";
     for (const auto& n : g.needs) text += key(named(n));
     return text + ")";
   }
-  /// The stage's line if its checkpoint is of these settings.
+  /// Before anything is written: no result of other settings lies in the folder, and each stage
+  /// that is to run finds or follows those that it needs.
+  void check_folder() const {
+    for (const stage& g : stages_) find(g);
+    for (const stage& g : stages_) {
+      if (fs::exists(path(g)) || !is_wanted(g.name)) continue;
+      for (const auto& n : g.needs)
+        if (!fs::exists(path(named(n))) && !is_wanted(n))
+          throw std::runtime_error(path(named(n)).string() + ": is not there; add " + n +
+                                   " to --stages");
+    }
+  }
+  /// The stage's line if the folder has its checkpoint. Throws if that is of other settings.
   std::optional<row> find(const stage& g) const {
     if (!fs::exists(path(g))) return {};
     const auto file = lm::read_tensors(path(g));
-    if (file.text("key") != key(g)) return {};
+    const auto made = file.metadata.find("key");
+    if (made == file.metadata.end() || made->second != key(g))
+      throw std::runtime_error(
+          path(g).string() +
+          ": is of a run with other settings; give the same flags, or another --out. It was made "
+          "with " +
+          (made == file.metadata.end() ? "another program" : made->second));
     return row_from_json(json::parse(file.text("row")));
   }
   void load(const stage& g, trainer& to) {
-    if (!find(g))
-      throw std::runtime_error(path(g).string() + ": is not there or of other settings; add " +
-                               g.name + " to --stages");
     take(to.model(), lm::read_tensors(path(g)), "", to.state().weights);
   }
 

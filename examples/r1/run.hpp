@@ -1,6 +1,6 @@
 /// \file
 /// The pipeline from the first weight to the table. Every stage leaves a checkpoint; a run finds
-/// those of its settings in the folder and goes on behind them.
+/// those of its settings in the folder and goes on behind them; it refuses a folder with others.
 #pragma once
 
 #include "pipeline.hpp"
