@@ -46,8 +46,7 @@ template <class S, class Isa, class Rule> class token_walk {
         continue;
       }
       V r = rewards != nullptr ? V(rewards[t]) : V(0.0);
-      if (pays && in_.rewards.present())
-        r = rewards != nullptr ? r + V(in_.rewards[i]) : V(in_.rewards[i]);
+      if (pays && in_.rewards.present()) r = r + V(in_.rewards[i]);
       const V value = Rule::reads_values ? V(values[t]) : V(0.0);
       pays = Rule::pays_every_token;
       next = rule_.step(r, value, next);
