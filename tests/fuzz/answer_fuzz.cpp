@@ -15,10 +15,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto loose = reward::compare_answers(a, b, answer::math);
   const auto hard = reward::compare_answers(a, b, answer::strict);
   demand(!reward::is_match(hard) || reward::is_match(loose), "strict equality is equality");
-  demand(loose == reward::compare_answers(a, b, answer::math), "the same outcome again");
-  demand(!reward::is_match(reward::compare_answers(a, "", answer::math)), "nothing equals nothing");
-  demand(!reward::is_match(reward::compare_answers("", b, answer::math)),
-         "nothing equals something");
+  if (size % 4 == 0)  // three more comparisons, which would make a slow fuzzer of all inputs
+    demand(loose == reward::compare_answers(a, b, answer::math), "the same outcome again");
+  if (size % 4 == 1)
+    demand(!reward::is_match(reward::compare_answers(a, "", answer::math)),
+           "nothing equals nothing");
+  if (size % 4 == 2)
+    demand(!reward::is_match(reward::compare_answers("", b, answer::math)),
+           "nothing equals something");
 
   const auto last = reward::find_answer(reward::extract::last_boxed{}, s);
   const auto only = reward::find_answer(reward::extract::only_boxed{}, s);
