@@ -182,7 +182,9 @@ TEST_CASE("wrong arguments are refused") {
   };
   CHECK(call(1, 1, labels) ==
         "hence: cross_entropy_rule.smoothing is 1, expected a share from 0 to below 1");
+  CHECK(call(-0.1, 1, labels).find("hence: cross_entropy_rule.smoothing is -0.1") == 0);
   CHECK(call(0.1, 0, labels).find("hence: softmax_rule.temperature is 0") == 0);
+  CHECK(call(0.1, 1, {}) == "hence: labels is null, expected 3 rows");
   CHECK(call(0.1, 1, few) == "hence: labels has 2 entries, logits has 3 rows");
   CHECK(out == std::vector<float>(3, -7.0f));
 }

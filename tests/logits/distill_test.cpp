@@ -138,6 +138,15 @@ TEST_CASE("equal distributions are 0 apart; in place; dead tokens; bad rows") {
   const answer equal = run(cpu{}, how, x, x, 5, 1.0);
   for (const float v : equal.per_token) CHECK(v == 0);
   answer whole = run(cpu{}, how, x, y, 5, 1.0);
+  std::vector<float> slopes(x.size());
+  distill(cpu{}, how, {.temperature = 1.0}, view<const float, 2>(x.data(), 5, 40),
+          view<const float, 2>(y.data(), 5, 40), {},
+          {.gradient = view<float, 2>(slopes.data(), 5, 40)});
+  for (std::size_t i = 0; i < slopes.size(); ++i) CHECK(slopes[i] == 2 * whole.gradient[i]);
+  std::vector<float> values(5);
+  distill(cpu{}, how, {.temperature = 1.0}, view<const float, 2>(x.data(), 5, 40),
+          view<const float, 2>(y.data(), 5, 40), {}, {.per_token = values});
+  CHECK(values == whole.per_token);
   std::vector<float> place = x;
   const std::vector<float> cot(5, 0.5f);
   distill(cpu{}, how, {.temperature = 1.0}, view<float, 2>(place.data(), 5, 40),
@@ -237,6 +246,68 @@ TEST_CASE("the teacher's largest tokens") {
             1e-6);
     }
   }
+}
+
+TEST_CASE("the teacher's largest tokens: dead tokens, bad ids, outputs apart") {
+  std::mt19937 random(9);
+  std::normal_distribution<float> normal(0, 2);
+  std::vector<float> x(4 * 7);
+  for (float& v : x) v = normal(random);
+  x[3 * 7 + 2] = NAN;
+  std::vector<std::int64_t> ids{0, 6, 1, -1, 3, 7, 4, 5};
+  const std::vector<float> q{-0.5f, -1.5f, -0.4f, -2.0f, -1.0f, -1.0f, -0.7f, -0.9f};
+  std::vector<std::uint8_t> mask(4, 1);
+  const auto call = [&](const distill_results<float>& to, std::int64_t rows = 4) {
+    return distill_top_k(cpu{}, {.temperature = 0.9}, view<const float, 2>(x.data(), rows, 7),
+                         view<const std::int64_t, 2>(ids.data(), rows, 2),
+                         view<const float, 2>(q.data(), rows, 2),
+                         {.mask = view<const std::uint8_t>(mask.data(), rows)}, to);
+  };
+  std::vector<float> value(4, 9.0f), gradient(x.size(), 9.0f);
+  const distill_results<float> both{.per_token = value,
+                                    .gradient = view<float, 2>(gradient.data(), 4, 7)};
+  CHECK(call(both) == (status::label | status::non_finite));
+  CHECK(std::isfinite(value[0]));
+  for (const std::size_t t : {1u, 2u, 3u}) {
+    CHECK(std::isnan(value[t]));
+    CHECK(std::isnan(gradient[t * 7 + 4]));
+  }
+  mask = {1, 0, 0, 0};
+  CHECK(call(both) == status::ok);
+  for (const std::size_t t : {1u, 2u, 3u}) {
+    CHECK(value[t] == 0);
+    CHECK(std::count(gradient.begin() + std::ptrdiff_t(t * 7),
+                     gradient.begin() + std::ptrdiff_t(t * 7 + 7), 0.0f) == 7);
+  }
+  std::vector<float> alone(1, 9.0f), slope(7, 9.0f);
+  CHECK(call({.per_token = alone}, 1) == status::ok);
+  CHECK(alone[0] == value[0]);
+  CHECK(call({.gradient = view<float, 2>(slope.data(), 1, 7)}, 1) == status::ok);
+  CHECK(std::equal(slope.begin(), slope.end(), gradient.begin()));
+  // no row has a value without its slope, nor the slope without the value
+  mask = {1, 1, 1, 1};
+  std::fill(gradient.begin(), gradient.end(), 9.0f);
+  CHECK(call({.gradient = view<float, 2>(gradient.data(), 4, 7)}) ==
+        (status::label | status::non_finite));
+  CHECK(std::isnan(gradient[7]));
+}
+
+TEST_CASE("the rest is nothing where the k are all there is") {
+  std::vector<float> x{0.5f, -1.0f, 2.0f}, value(1), gradient(3), plain(3);
+  const std::vector<std::int64_t> ids{2, 0, 1};
+  const auto s = log_softmax({0.0L, 1.0L, 0.5L}, 1);
+  const std::vector<float> q{float(s[0]), float(s[1]), float(s[2])};
+  const auto call = [&](auto rest, std::vector<float>& to) {
+    distill_top_k(cpu{}, divergence::reverse_kl{}, rest, {.temperature = 1.0},
+                  view<const float, 2>(x.data(), 1, 3),
+                  view<const std::int64_t, 2>(ids.data(), 1, 3),
+                  view<const float, 2>(q.data(), 1, 3), {},
+                  {.per_token = value, .gradient = view<float, 2>(to.data(), 1, 3)});
+    return value[0];
+  };
+  const float with = call(tail::one_token{}, gradient), without = call(tail::ignored{}, plain);
+  CHECK(with == doctest::Approx(double(without)).epsilon(1e-5));
+  for (std::size_t i = 0; i < 3; ++i) CHECK(std::abs(gradient[i] - plain[i]) < 1e-5f);
 }
 
 /// The k given tokens, and the rest as one if `whole`.
@@ -340,6 +411,19 @@ TEST_CASE("wrong arguments are refused") {
         "hence: in.cotangent has 2 entries, logits has 3 rows");
   CHECK(call(kl, 1, b, {.gradient = b}) ==
         "hence: out.gradient overlaps teacher, expected separate arrays");
+  CHECK(call(divergence::generalized_jsd{0.0f}, 1, b, {.per_token = out})
+            .find("hence: generalized_jsd.beta is 0, expected") == 0);
+  std::vector<float> wide(20, -7.0f);
+  const view<float, 2> rows_apart(wide.data(), 3, 4, 5);
+  CHECK(refusal([&] {
+          distill(cpu{}, kl, {.temperature = 1.0}, view<float, 2>(wide.data(), 3, 4), b, {},
+                  {.gradient = rows_apart});
+        }) == "hence: out.gradient overlaps student, expected the same array or one apart from it");
+  CHECK(refusal([&] {
+          distill(cpu{}, kl, {.temperature = 1.0}, view<float, 2>(wide.data(), 3, 0),
+                  view<float, 2>(wide.data(), 3, 0), {}, {});
+        }).find("hence: student has shape [3, 0], expected [tokens, vocabulary]") == 0);
+  CHECK(std::count(wide.begin(), wide.end(), -7.0f) == 20);
   CHECK(call(divergence::generalized_jsd{1.0f}, 1, b, {.per_token = out})
             .find("hence: generalized_jsd.beta is 1, expected") == 0);
   const std::vector<std::int64_t> ids{0, 1, 4};

@@ -128,6 +128,15 @@ TEST_CASE("no history, no change; no rows are no error") {
                  counts) == status::ok);
 }
 
+TEST_CASE("a prompt's offsets without ids say that it is empty") {
+  std::vector<float> x(4, 2.0f);
+  const ints ids{1, 3, 1}, cu{0, 3}, nothing{0, 0};
+  std::vector<std::int32_t> counts(4, 0);
+  CHECK(penalize(cpu{}, {.repetition = 2, .no_repeat_ngram = 3}, view<float, 2>(x.data(), 1, 4),
+                 {.cu_prompt = nothing, .response = ids, .cu_response = cu}, counts) == status::ok);
+  CHECK(x == std::vector<float>{2, 1, 2, 1});
+}
+
 TEST_CASE("what is refused, before anything is written") {
   std::vector<float> x(8, 2.0f);
   const ints ids{0, 1, 2}, cu{0, 1, 3};
@@ -147,6 +156,7 @@ TEST_CASE("what is refused, before anything is written") {
   };
   CHECK(contains(message_of({.repetition = 0}, good, counts), "repetition is 0"));
   CHECK(contains(message_of({.repetition = -1}, good, counts), "repetition is -1"));
+  CHECK(contains(message_of({.repetition = 2e30f}, good, counts), "repetition is "));
   CHECK(contains(message_of({.presence = inf}, good, counts), "presence"));
   CHECK(contains(message_of({.no_repeat_ngram = -1}, good, counts), "no_repeat_ngram is -1"));
   CHECK(contains(message_of({}, good, too_few), "counts has 3 entries"));
@@ -157,5 +167,21 @@ TEST_CASE("what is refused, before anything is written") {
                  "history.response has 3 ids, history.cu_response describes 4"));
   CHECK(contains(message_of({}, {.prompt = ids, .response = ids, .cu_response = cu}, counts),
                  "history.cu_prompt is empty"));
+  const ints apart{0, -1, 1, -1, 2, -1};
+  view<const std::int64_t> strided(apart.data(), 3);
+  strided.stride[0] = 2;
+  CHECK(contains(message_of({}, {.response = strided, .cu_response = cu}, counts),
+                 "history.response is not contiguous"));
+  const auto of_logits = [&](view<float, 2> logits) -> std::string {
+    try {
+      penalize(cpu{}, {}, logits, good, counts);
+    } catch (const std::invalid_argument& e) {
+      return e.what();
+    }
+    return "accepted";
+  };
+  for (const view<float, 2>& wrong : {view<float, 2>(x.data(), 2, 0), view<float, 2>(nullptr, 2, 4),
+                                      view<float, 2>(x.data(), -1, 4)})
+    CHECK(contains(of_logits(wrong), "hence: logits has shape ["));
   CHECK(x == std::vector<float>(8, 2.0f));
 }

@@ -60,6 +60,9 @@ TEST_CASE("a NaN shows in its row alone, and wrong shapes are refused") {
   CHECK(message_of([&] { response_logps(cpu{}, per_response::sum{}, batch, tokens, three); }) ==
         "hence: out has 3 entries, the batch has 2 rows");
   CHECK(message_of([&] {
+          response_logps(cpu{}, per_response::sum{}, batch, tokens, view<float>(nullptr, 2));
+        }) == "hence: out has 2 entries, the batch has 2 rows");
+  CHECK(message_of([&] {
           response_gradient(cpu{}, per_response::sum{}, batch, three,
                             view<float, 2>(out.data(), 1, 2));
         }) == "hence: g has 3 entries, the batch has 2 rows");

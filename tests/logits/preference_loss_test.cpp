@@ -218,6 +218,44 @@ TEST_CASE("a NaN stays in its pair; no pairs are no error") {
   CHECK(none.metrics.mean_chosen() == 0);
 }
 
+TEST_CASE("what is absent is not written, and weighs 1") {
+  pairs p = some_pairs(8, 9, 2);
+  p.c.assign(9, 1.0);
+  const auto w = as<float>(p.w), l = as<float>(p.l), rw = as<float>(p.rw), rl = as<float>(p.rl);
+  const preference::dpo dpo{0.5f, 0.0f};
+  const auto whole = run(cpu{}, dpo, p);
+  const preference_pairs<float> in{
+      .chosen = w, .rejected = l, .ref_chosen = rw, .ref_rejected = rl};
+  std::vector<float> out(9);
+  preference_loss(cpu{}, dpo, in, {.per_pair = out});
+  CHECK(out == whole.value);
+  preference_loss(cpu{}, dpo, in, {.chosen = out});
+  CHECK(out == whole.chosen);
+  preference_loss(cpu{}, dpo, in, {.rejected = out});
+  CHECK(out == whole.rejected);
+
+  std::vector<std::uint8_t> good(9, 0);
+  good[2] = good[7] = 1;
+  const std::vector<float> ones(9, 1.0f);
+  const preference::kto kto{0.25f, 1.5f, 0.75f};
+  std::vector<float> value(9), slope(9);
+  const auto metrics = preference_loss(cpu{}, kto, 0.5f,
+                                       {.logp = w, .ref = rw, .desirable = good, .cotangent = ones},
+                                       {.per_pair = value, .chosen = slope});
+  CHECK(metrics.found == status::ok);
+  preference_loss(cpu{}, kto, 0.5f, {.logp = w, .ref = rw, .desirable = good}, {.per_pair = out});
+  CHECK(out == value);
+  preference_loss(cpu{}, kto, 0.5f, {.logp = w, .ref = rw, .desirable = good}, {.chosen = out});
+  CHECK(out == slope);
+  auto bad = w;
+  bad[4] = std::nanf("");
+  const auto found =
+      preference_loss(cpu{}, kto, 0.5f, {.logp = bad, .ref = rw, .desirable = good}, {value});
+  CHECK(found.found == status::non_finite);
+  CHECK(std::isnan(value[4]));
+  CHECK(std::isfinite(value[5]));
+}
+
 TEST_CASE("a rule of one's own") {
   pairs p;
   p.w = {-1, -1}, p.l = {-1.25, -9}, p.rw = p.rl = {0, 0}, p.c = {1, 2};
@@ -249,10 +287,15 @@ TEST_CASE("what is refused, before anything is written") {
       .chosen = w, .rejected = l, .ref_chosen = r, .ref_rejected = r};
   CHECK(contains(with(preference::dpo{0.0f, 0.0f}, good, {out}), "dpo.beta is 0"));
   CHECK(contains(with(preference::dpo{0.1f, 0.5f}, good, {out}), "dpo.flipped is 0.5"));
+  CHECK(contains(with(preference::dpo{0.1f, -0.1f}, good, {out}), "dpo.flipped is -0.1"));
   CHECK(contains(with(preference::ipo{-1.0f}, good, {out}), "ipo.beta is -1"));
+  CHECK(contains(with(preference::ipo{2e30f}, good, {out}), "ipo.beta is "));
+  CHECK(contains(with(preference::simpo{1.0f, 2e30f}, good, {out}), "simpo.margin is "));
   CHECK(contains(with(preference::simpo{1.0f, -1.0f}, good, {out}), "simpo.margin is -1"));
   CHECK(contains(with(dpo, {.chosen = w, .rejected = short_one}, {out}),
                  "in.rejected has 2 entries, expected 3"));
+  CHECK(contains(with(dpo, {.chosen = w, .rejected = view<const float>(nullptr, 3)}, {out}),
+                 "in.rejected "));
   CHECK(contains(with(dpo, {.chosen = w, .rejected = l}, {out}),
                  "in.ref_chosen has 0 entries, expected 3"));
   CHECK(contains(with(dpo, good, {short_one}), "out.per_pair has 2 entries, expected 3"));
@@ -263,6 +306,8 @@ TEST_CASE("what is refused, before anything is written") {
   const preference::kto kto{0.1f, 1.0f, 1.0f};
   CHECK(contains(message_of([&] { preference_loss(cpu{}, kto, -1.0f, singles, {out}); }),
                  "z0 is -1"));
+  CHECK(
+      contains(message_of([&] { preference_loss(cpu{}, kto, 2e30f, singles, {out}); }), "z0 is "));
   CHECK(contains(message_of([&] {
                    preference_loss(cpu{}, kto, 0.0f, singles, {.per_pair = {}, .rejected = out});
                  }),

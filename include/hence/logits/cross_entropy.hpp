@@ -54,8 +54,7 @@ template <class Executor> struct smoothed_rows : distiller<Executor> {
     const bool everywhere = how.smoothing == 0 || how.over == smoothing_over::support;
     if (!s.is_number || (!everywhere && support < columns)) return fail(status::non_finite);
     if (!(S(x[label]) > -__builtin_inf())) return fail(status::label);
-    const auto share =
-        static_cast<S>((W(how.smoothing) / W(static_cast<double>(support > 0 ? support : 1))).v);
+    const auto share = static_cast<S>((W(how.smoothing) / W(static_cast<double>(support))).v);
     const auto kept = static_cast<S>((W(1.0) - W(how.smoothing)).v);
     const auto term = [](const auto& log_s, const auto& q) { return -(log_s * q); };
     column_sum<typename base::Isa> value, slopes;
