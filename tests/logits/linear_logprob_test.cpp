@@ -2,6 +2,7 @@
 // ignored tokens leave no trace; refusals.
 #include <doctest/doctest.h>
 #include <hence/logits/linear_logprob.hpp>
+#include <hence/logits/token_logprob.hpp>
 #include <hence/threads/pool.hpp>
 #include <logits/linear_oracle.hpp>
 
@@ -152,6 +153,66 @@ TEST_CASE("threads leave no trace") {
   CHECK(told.find("(linear_logprob_bytes, linear_parts for a pool)") != std::string::npos);
 }
 
+/// A head and hidden states of whole cache lines, and their logits as an array.
+struct square_problem {
+  static constexpr std::int64_t n = 5, d = 64, v = 128;
+  std::vector<float> hidden, weight, logits;
+  square_problem() : logits(std::size_t(n * v)) {
+    std::mt19937 random(31);
+    std::normal_distribution<float> normal(0, 0.3f);
+    for (std::int64_t i = 0; i < n * d; ++i) hidden.push_back(normal(random));
+    for (std::int64_t i = 0; i < v * d; ++i) weight.push_back(normal(random));
+    std::vector<float> scratch(std::size_t(gemm::ordered::scratch_floats) + 1);
+    gemm::ordered{}(h(), transposed(w()), view<float, 2>(logits.data(), n, v), update::overwrite,
+                    scratch.data());
+  }
+  view<const float, 2> h() const { return {hidden.data(), n, d}; }
+  view<const float, 2> w() const { return {weight.data(), v, d}; }
+};
+
+TEST_CASE("widths of whole pages; negative labels that are not ignored") {
+  const square_problem p;
+  constexpr std::int64_t n = square_problem::n, d = square_problem::d, v = square_problem::v;
+  const softmax_rule strict{.temperature = 0.8, .negative = negative_labels::out_of_range};
+  const std::vector<std::int64_t> labels{3, -1, 127, 0, 64};
+  std::vector<float> logp(n), want(n), gradient(std::size_t(n * v)), cot(n, 0.5f);
+  token_logprob_and_gradient(cpu{}, strict, view<const float, 2>(p.logits.data(), n, v), labels,
+                             {.logp = cot}, {.logp = want}, view<float, 2>(gradient.data(), n, v));
+  std::vector<std::byte> memory(
+      std::size_t(linear_logprob_bytes<gemm::ordered>(2, d, v, linear_parts)));
+  std::vector<float> d_bias(std::size_t(v), NAN), d_hidden(std::size_t(n * d), NAN);
+  const linear_head<const float> head{.weight = p.w()};
+  // each gradient may be asked for alone
+  CHECK(linear_logprob_and_gradient(cpu{}, gemm::ordered{}, strict, p.h(), head, labels,
+                                    {.logp = cot}, {.logp = logp}, {.bias = d_bias},
+                                    memory) == status::label);
+  for (std::size_t t = 0; t < n; ++t) CHECK(std::memcmp(&logp[t], &want[t], 4) == 0);
+  CHECK(std::isnan(logp[1]));
+  for (std::size_t c = 0; c < std::size_t(v); ++c) {
+    float sum = 0;
+    for (std::size_t t = 0; t < n; ++t) sum += gradient[t * std::size_t(v) + c];
+    CHECK(std::memcmp(&d_bias[c], &sum, 4) == 0);
+  }
+  // a pool, and fewer columns than one part has
+  thread_pool pool(2);
+  CHECK(linear_logprob_and_gradient(
+            cpu{pool}, gemm::ordered{}, strict, p.h(), head, labels, {.logp = cot}, {},
+            {.hidden = view<float, 2>(d_hidden.data(), n, d)}, memory) == status::label);
+  for (std::size_t t = 0; t < n; ++t)
+    for (std::size_t i = 0; i < std::size_t(d); ++i) {
+      double sum = 0;
+      for (std::size_t c = 0; c < std::size_t(v); ++c)
+        sum += double(gradient[t * std::size_t(v) + c]) * double(p.weight[c * std::size_t(d) + i]);
+      if (t == 1) CHECK(std::isnan(d_hidden[t * std::size_t(d) + i]));
+      if (t != 1) CHECK(std::abs(double(d_hidden[t * std::size_t(d) + i]) - sum) <= 1e-6);
+    }
+  // no tokens at all: nothing to do, but the head's gradient is that of nothing
+  const std::vector<std::int64_t> none;
+  CHECK(linear_logprob_gradient(cpu{}, gemm::ordered{}, strict, view<const float, 2>(nullptr, 0, d),
+                                head, none, {}, {}, {.bias = d_bias}, memory) == status::ok);
+  CHECK(std::count(d_bias.begin(), d_bias.end(), 0.0f) == v);
+}
+
 TEST_CASE("bf16 weights have the bits of their values") {
   problem p;
   std::vector<bf16> narrow;
@@ -165,6 +226,23 @@ TEST_CASE("no live token gives zeros, or leaves what is there") {
   const answer a = run(p, p.weight, 4, true);
   for (const auto* v : {&a.logp, &a.entropy, &a.hidden, &a.weight, &a.bias})
     CHECK(std::count(v->begin(), v->end(), 0.0f) == static_cast<std::int64_t>(v->size()));
+  std::vector<std::byte> memory(
+      static_cast<std::size_t>(linear_logprob_bytes<gemm::ordered>(4, width, vocabulary)));
+  std::vector<float> bias(p.bias.size(), 3.0f), weight(p.weight.size(), 3.0f);
+  const auto call = [&](const linear_gradients<>& to) {
+    return linear_logprob_and_gradient(
+        cpu{}, gemm::ordered{}, rule(), view<const float, 2>(p.hidden.data(), tokens, width),
+        linear_head<const float>{.weight =
+                                     view<const float, 2>(p.weight.data(), vocabulary, width)},
+        p.labels, {}, {}, to, memory);
+  };
+  CHECK(call({.weight = view<float, 2>(weight.data(), vocabulary, width),
+              .bias = bias,
+              .of_head = update::accumulate}) == status::ok);
+  CHECK(std::count(bias.begin(), bias.end(), 3.0f) == vocabulary);
+  CHECK(std::count(weight.begin(), weight.end(), 3.0f) == vocabulary * width);
+  CHECK(call({.weight = view<float, 2>(weight.data(), vocabulary, width)}) == status::ok);
+  CHECK(std::count(weight.begin(), weight.end(), 0.0f) == vocabulary * width);
 }
 
 TEST_CASE("a bad row tells and spoils no other log-prob") {
@@ -210,6 +288,18 @@ TEST_CASE("wrong arguments are refused before anything is written") {
   CHECK(forward(hidden, {.weight = view<const float, 2>(p.weight.data(), width, vocabulary)},
                 p.labels, out, memory)
             .find("hence: head.weight has shape [37, 1111]") == 0);
+  CHECK(forward(view<const float, 2>(p.hidden.data(), tokens, 0), {.weight = weight}, p.labels, out,
+                memory)
+            .find("hence: head.weight has shape [1111, 37] and hidden [23, 0]") == 0);
+  CHECK(forward(hidden, {.weight = view<const float, 2>(p.weight.data(), 0, width)}, p.labels, out,
+                memory)
+            .find("hence: head.weight has shape [0, 37] and hidden [23, 37]") == 0);
+  CHECK(forward(hidden, {.weight = weight}, {}, out, memory) ==
+        "hence: labels is null, expected 23 tokens");
+  CHECK(forward(hidden, {.weight = weight}, p.labels, out, {}).find("hence: memory has 0 bytes") ==
+        0);
+  CHECK(forward(hidden, {.weight = weight}, p.labels, out, view<std::byte>(memory.data() + 1, 9))
+            .find("hence: memory has 9 bytes") == 0);
   CHECK(forward(hidden, {.weight = weight, .bias = few}, p.labels, out, memory) ==
         "hence: head.bias has 3 entries, head.weight has 1111 rows");
   CHECK(forward(hidden, {.weight = weight}, {1, 2}, out, memory) ==
@@ -233,6 +323,14 @@ TEST_CASE("wrong arguments are refused before anything is written") {
         "hence: gradients.hidden has shape [37, 23], expected [23, 37]");
   CHECK(backward(states, {}, {.hidden = view<float, 2>(p.hidden.data(), tokens, width)})
             .find("hence: a gradient overlaps hidden or head.weight") == 0);
+  CHECK(backward(states, {}, {.weight = view<float, 2>(p.hidden.data(), vocabulary, width)})
+            .find("hence: a gradient overlaps hidden or head.weight") == 0);
+  std::vector<float> d_weight(p.weight.size(), -7.0f);
+  CHECK(backward(states, {},
+                 {.hidden = view<float, 2>(d_weight.data() + 5, tokens, width),
+                  .weight = view<float, 2>(d_weight.data(), vocabulary, width)}) ==
+        "hence: gradients.hidden overlaps gradients.weight, expected separate arrays");
+  CHECK(std::count(d_weight.begin(), d_weight.end(), -7.0f) == vocabulary * width);
   CHECK(backward(states, {}, {.bias = few}) ==
         "hence: gradients.bias has 3 entries, head.weight has 1111 rows");
   CHECK(std::count(logp.begin(), logp.end(), -7.0f) == tokens);

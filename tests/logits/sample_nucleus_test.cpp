@@ -136,6 +136,35 @@ TEST_CASE("the kept set and the draw are those of the full search") {
   CHECK(compared == 3 * 22 * 6);
 }
 
+TEST_CASE("rows to be refused, and a boundary on the last bits of the whole") {
+  std::vector<float> x(2048, -inf);
+  const sample_rule rule{.temperature = 1.0, .top_p = 0.9};
+  CHECK(run(cpu{}, rule, x, 0.5f).found == status::non_finite);
+  CHECK(run(cpu{}, rule, x, 0.5f) == run(reference<float>{}, rule, x, 0.5f));
+  for (const float bad : {inf, std::nanf("")}) {
+    x.assign(2048, 1.0f);
+    x[1999] = bad;
+    CHECK(run(cpu{}, rule, x, 0.5f).found == status::non_finite);
+    CHECK(run(cpu{}, rule, x, 0.5f) == run(reference<float>{}, rule, x, 0.5f));
+  }
+  // eight of sixteen equal tokens are the share, to the last bits of what lies far below them
+  for (std::size_t i = 0; i < 2048; ++i)
+    x[i] = i % 128 == 5 ? 0.0f : -21.0f - 0.001f * static_cast<float>(i % 100);
+  const double scale = 1.4426950408889634;
+  std::uint64_t one = std::uint64_t{1} << 56;
+  long double all = 0;
+  for (const float v : x) all += detail::sample_weight<native_isa>(v, 0, scale);
+  const double half = static_cast<double>(8.0L * static_cast<long double>(one) / all);
+  for (int k = -40; k <= 40; ++k) {
+    const sample_rule close{.temperature = 1.0, .top_p = half * (1 + k * 0x1p-48)};
+    const drawn fast = run(cpu{}, close, x, 0.7f);
+    CHECK(fast == run(reference<float>{}, close, x, 0.7f));
+    const auto kept = std::count(fast.kept.begin(), fast.kept.end(), 1);
+    if (k < -2) CHECK(kept == 8);
+    if (k > 2) CHECK(kept == 9);
+  }
+}
+
 TEST_CASE("bf16, with a boundary in a tie, and top-k of ties") {
   std::mt19937 random(5);
   std::normal_distribution<float> normal(0, 2);

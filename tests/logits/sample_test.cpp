@@ -233,6 +233,48 @@ TEST_CASE("greedy, ties and a single token") {
   CHECK(run(cpu{}, {.temperature = 1.0}, narrow, 0.5f).token == 1);
 }
 
+TEST_CASE("what is not asked for changes nothing; a uniform outside [0, 1) draws nothing") {
+  std::mt19937 random(21);
+  std::normal_distribution<float> normal(0, 2);
+  std::vector<float> x(2000);
+  for (float& v : x) v = normal(random);
+  const view<const float, 2> logits(x.data(), 1, 2000);
+  std::vector<std::byte> memory(static_cast<std::size_t>(sample_bytes(2000)));
+  const sample_rule rules[] = {{.temperature = 0},
+                               {.temperature = 1.0},
+                               {.temperature = 1.0, .top_k = 40},
+                               {.temperature = 1.0, .top_p = 0.9},
+                               {.temperature = 1.0, .top_p = 0.9, .min_p = 0.01},
+                               {.temperature = 1e-4, .top_p = 0.9},
+                               {.temperature = 1e4, .top_p = 0.9}};
+  for (const sample_rule& rule : rules) {
+    const float u = 0.3f;
+    const drawn whole = run(cpu{}, rule, x, u);
+    CHECK(whole == run(reference<float>{}, rule, x, u));
+    const auto only = [&](const sample_results& out) {
+      CHECK(sample(cpu{}, rule, logits, view<const float>(&u, 1), out, memory) == status::ok);
+    };
+    std::int64_t token = -7;
+    float logp = -7, full = -7;
+    std::vector<std::uint8_t> kept(2000, 77);
+    only({.token = view<std::int64_t>(&token, 1)});
+    only({.logp = view<float>(&logp, 1)});
+    only({.logp_full = view<float>(&full, 1)});
+    only({.kept = view<std::uint8_t, 2>(kept.data(), 1, 2000)});
+    CHECK(token == whole.token);
+    CHECK(logp == whole.logp);
+    CHECK(full == whole.full);
+    CHECK(kept == whole.kept);
+    for (const float outside : {-0.5f, 1.0f, NAN}) {
+      const drawn none = run(cpu{}, rule, x, outside);
+      CHECK(none == run(reference<float>{}, rule, x, outside));
+      CHECK(none.found == status::non_finite);
+      CHECK(none.token == -1);
+      CHECK(std::count(none.kept.begin(), none.kept.end(), 0) == 2000);
+    }
+  }
+}
+
 TEST_CASE("wide integers round and divide as the compiler's own") {
   using detail::wide_integer;
   std::mt19937_64 random(9);
@@ -309,6 +351,30 @@ TEST_CASE("bad rows tell and spoil no other; wrong arguments are refused") {
   const sample_results out{.token = token};
   CHECK(refusal({.temperature = -1.0}, u, out, memory) ==
         "hence: sample_rule.temperature is -1, expected 0 (greedy) or a number above 0");
+  for (const double t : {1e-30, 2e20, std::nan("")})
+    CHECK(refusal({.temperature = t}, u, out, memory).find("hence: sample_rule.temperature is ") ==
+          0);
+  CHECK(refusal({.temperature = 1.0, .top_p = 1.5}, u, out, memory)
+            .find("hence: sample_rule.top_p is 1.5") == 0);
+  CHECK(refusal({.temperature = 1.0, .min_p = -0.5}, u, out, memory)
+            .find("hence: sample_rule.min_p is -0.5") == 0);
+  CHECK(refusal({.temperature = 1.0, .typical_p = 1.5}, u, out, memory)
+            .find("hence: sample_rule.typical_p is 1.5") == 0);
+  CHECK(refusal({.temperature = 1.0}, {}, out, memory) ==
+        "hence: uniforms is null, expected 5 rows");
+  const auto of_logits = [&](view<const float, 2> of) {
+    try {
+      sample(cpu{}, {.temperature = 1.0}, of, u, out, memory);
+    } catch (const std::invalid_argument& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  const view<const float, 2> negative(x.data(), -1, 3), empty(x.data(), 5, 0),
+      wide(x.data(), 5, std::int64_t{1} << 24);
+  CHECK(of_logits(negative).find("hence: logits has shape [-1, 3]") == 0);
+  CHECK(of_logits(empty).find("hence: logits has shape [5, 0]") == 0);
+  CHECK(of_logits(wide).find("hence: logits has shape [5, 16777216]") == 0);
   CHECK(refusal({.temperature = 1.0, .top_k = -2}, u, out, memory) ==
         "hence: sample_rule.top_k is -2, expected 0 (off) or more");
   CHECK(refusal({.temperature = 1.0, .top_p = 0.0}, u, out, memory)

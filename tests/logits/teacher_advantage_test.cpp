@@ -26,6 +26,9 @@ TEST_CASE("known numbers, masks, limit and accumulation") {
   CHECK(teacher_advantages(cpu{}, {.coef = 0.5f, .limit = 4.0f}, batch, teacher, student, out) ==
         status::ok);
   CHECK(out == std::vector<float>{0.5f, 0, -2, -2});
+  CHECK(teacher_advantages(cpu{}, {.coef = 0.5f, .limit = 0.75f}, batch, teacher, student, out) ==
+        status::ok);
+  CHECK(out == std::vector<float>{0.375f, 0, -0.375f, -0.375f});
   out = {10, 11, 12, 13};
   teacher_advantages(reference<float>{}, {.coef = 0.5f, .limit = 4.0f}, batch, teacher, student,
                      out, update::accumulate);

@@ -191,6 +191,53 @@ TEST_CASE("float64 on reference<double>, against the definition") {
   }
 }
 
+TEST_CASE("float64 on reference<double>: masks, caps and rows without numbers") {
+  const double none = -std::numeric_limits<double>::infinity();
+  const std::vector<double> x{0.5, -1.0, 2.0, 0.25, 1.5}, masked{0.5, none, 2.0, none, 1.5};
+  const auto as_minus_inf = run<double>(reference<double>{}, rule(0.7, 3), masked, 1, {2});
+  CHECK(same(run<double>(reference<double>{}, rule(0.7, 3), x, 1, {2}, 0.75, -0.5, {1, 0, 1, 0, 1}),
+             as_minus_inf));
+  CHECK(as_minus_inf.gradient[1] == 0);
+  CHECK(as_minus_inf.gradient[0] != 0);
+  const auto certain =
+      run<double>(reference<double>{}, rule(), std::vector<double>{none, 4.0, none}, 1, {1});
+  CHECK(certain.logp[0] == 0);
+  CHECK(certain.entropy[0] == 0);
+  CHECK(certain.anchor[0] + certain.log_sum[0] == doctest::Approx(4.0).epsilon(1e-15));
+  for (const double bad : {none, -none, std::nan("")}) {
+    const auto a = run<double>(
+        reference<double>{}, rule(),
+        bad == none ? std::vector<double>{bad, bad, bad} : std::vector<double>{1, bad, 2}, 1, {0});
+    CHECK(a.found == status::non_finite);
+    CHECK(std::isnan(a.logp[0]));
+    CHECK(std::isnan(a.gradient[2]));
+  }
+}
+
+TEST_CASE("labels of 32 bits, and cotangents that are absent") {
+  const std::vector<float> x = rows::make(0, 900, 5, 2);
+  const view<const float, 2> logits(x.data(), 1, 900);
+  const std::vector<std::int32_t> narrow{5};
+  const view<const std::int32_t> narrow_view(narrow);
+  const auto want = run<float>(cpu{}, rule(), x, 1, {5}, 0.75f, 0.0f);
+  std::vector<float> logp(1), gradient(900);
+  std::vector<softmax_state> states(1);
+  CHECK(token_logprob(cpu{}, rule(), logits, narrow_view, {.logp = logp, .states = states}) ==
+        status::ok);
+  CHECK(same(logp, want.logp));
+  const std::vector<float> g{0.75f}, h{-0.5f};
+  token_logprob_gradient(cpu{}, rule(), logits, narrow, states, {.logp = g},
+                         view<float, 2>(gradient.data(), 1, 900));
+  CHECK(same(gradient, want.gradient));
+  const auto of_entropy = run<float>(cpu{}, rule(), x, 1, {5}, 0.0f, -0.5f);
+  token_logprob_gradient(cpu{}, rule(), logits, narrow, states, {.entropy = h},
+                         view<float, 2>(gradient.data(), 1, 900));
+  CHECK(same(gradient, of_entropy.gradient));
+  token_logprob_gradient(cpu{}, rule(), logits, narrow, states, {},
+                         view<float, 2>(gradient.data(), 1, 900));
+  CHECK(std::count(gradient.begin(), gradient.end(), 0.0f) == 900);
+}
+
 TEST_CASE("the gradient is the slope of the values") {
   for (const double cap : {0.0, 20.0}) {
     std::vector<float> as_float = rows::make(0, 40, 7, 3);
@@ -408,6 +455,7 @@ template <class F> std::string refusal(F&& f) {
 TEST_CASE("wrong arguments are refused before anything is written") {
   std::vector<float> x(20, 1.0f), logp(4, -77.0f), gradient(20, -77.0f), five(5, -77.0f);
   const std::vector<std::int64_t> labels{0, 1, 2, 3}, few{1};
+  const std::vector<std::int64_t> labels_of_two{0, 1};
   const view<float, 2> logits(x.data(), 4, 5), grad(gradient.data(), 4, 5);
   std::vector<softmax_state> states(4);
   const auto forward = [&](const softmax_rule& r, view<float, 2> l, const auto& ids,
@@ -419,6 +467,7 @@ TEST_CASE("wrong arguments are refused before anything is written") {
     CHECK(forward(rule(t), logits, labels, out).find("hence: softmax_rule.temperature is ") == 0);
   CHECK(forward(rule(1, -1), logits, labels, out) ==
         "hence: softmax_rule.soft_cap is -1, expected a number above 0, or 0 for none");
+  CHECK(forward(rule(1, 2e20), logits, labels, out).find("hence: softmax_rule.soft_cap is ") == 0);
   CHECK(forward({.temperature = 1.0, .negative = {}}, logits, labels, out)
             .find("hence: softmax_rule.negative is unstated") == 0);
   CHECK(forward(rule(), logits, few, out) == "hence: labels has 1 entries, logits has 4 rows");
@@ -463,6 +512,22 @@ TEST_CASE("wrong arguments are refused before anything is written") {
         "hence: gradient has row stride 4, expected at least its 5 columns");
   CHECK(backward(states, {.logp = logp}, view<float, 2>(x.data() + 1, 4, 5, 5))
             .find("hence: gradient overlaps logits") == 0);
+  CHECK(backward(states, {.logp = logp}, view<float, 2>(gradient.data(), 4, 4, 5)) ==
+        "hence: gradient has shape [4, 4], expected [4, 5]");
+  CHECK(backward(states, {.logp = logp}, view<float, 2>(gradient.data() + 16, 4, 5, -4)) ==
+        "hence: gradient has row stride -4, expected at least its 5 columns");
+  // the same array, its rows elsewhere
+  CHECK(refusal([&] {
+          token_logprob_gradient(cpu{}, rule(), view<float, 2>(x.data(), 2, 5), labels_of_two,
+                                 view<const softmax_state>(states.data(), 2), {},
+                                 view<float, 2>(x.data(), 2, 5, 6));
+        }).find("hence: gradient overlaps logits") == 0);
+  CHECK(refusal([&] {
+          token_logprob_gradient(cpu{}, rule(), logits, labels, states, {},
+                                 view<float, 2>(reinterpret_cast<float*>(x.data()), 4, 5),
+                                 view<const std::uint8_t, 2>(
+                                     reinterpret_cast<const std::uint8_t*>(x.data()) + 60, 4, 5));
+        }) == "hence: gradient overlaps keep, expected separate arrays");
   for (const float v : logp) CHECK(v == -77);
   for (const float v : gradient) CHECK(v == -77);
   // no rows at all

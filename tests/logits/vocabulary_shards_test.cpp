@@ -184,7 +184,13 @@ TEST_CASE("NaN, no support, bad and ignored labels") {
   CHECK(std::isnan(with_nan.gradient[0]));
   CHECK(std::isnan(with_nan.gradient[299]));
   CHECK(with_nan.logp[1] == doctest::Approx(-std::log(300.0)).epsilon(1e-6));
-  x[150] = 0.5f;
+  x[150] = 0.5f, x[3] = std::nanf("");
+  const auto first = run<float>(cpu{}, strict, x, 2, {150, 4}, cuts);
+  CHECK(first.found == status::non_finite);
+  CHECK(std::isnan(first.logp[0]));
+  CHECK(std::isnan(first.gradient[299]));
+  CHECK(first.logp[1] == with_nan.logp[1]);
+  x[3] = 0.5f;
   for (std::size_t i = 0; i < 300; ++i) x[i] = -inf;
   const auto nothing = run<float>(cpu{}, strict, x, 2, {3, 4}, cuts);
   CHECK(nothing.found == status::non_finite);
@@ -240,4 +246,25 @@ TEST_CASE("what is refused") {
                "hence: vocabulary is 0"));
   CHECK(starts(message_of([&] { merge_shards(cpu{}, rule, gathered, too_few, 8, {.logp = logp}); }),
                "hence: labels has 1 entries"));
+  CHECK(starts(message_of([&] {
+                 merge_shards(cpu{}, rule, view<const softmax_state, 2>(nullptr, 2, 2), labels, 8,
+                              {.logp = logp});
+               }),
+               "hence: states has shape [2, 2]"));
+  CHECK(starts(message_of([&] {
+                 merge_shards(cpu{}, rule, view<const softmax_state, 2>(states.data(), 2, -1), {},
+                              8, {.logp = logp});
+               }),
+               "hence: states has shape [2, -1]"));
+  CHECK(starts(message_of([&] {
+                 shard_gradient(cpu{}, rule, logits, labels, -1, two, {},
+                                view<float, 2>(x.data(), 2, 4));
+               }),
+               "hence: first_column is -1"));
+  // no rows are no error
+  const ints none_given;
+  CHECK(shard_states(cpu{}, rule, view<const float, 2>(x.data(), 0, 4), none_given, 0,
+                     view<softmax_state>()) == status::ok);
+  CHECK(merge_shards(cpu{}, rule, view<const softmax_state, 2>(nullptr, 2, 0), none_given, 8, {}) ==
+        status::ok);
 }

@@ -92,7 +92,7 @@ template <class F> HENCE_FN void for_each_banned(const seen_tokens& seen, std::i
   for (std::int64_t begin = 0; begin < tail; ++begin) {
     bool alike = true;
     for (std::int64_t i = 0; alike && i < n - 1; ++i) alike = seen[begin + i] == seen[tail + i];
-    if (alike && begin + n - 1 < seen.size()) f(seen[begin + n - 1]);
+    if (alike) f(seen[begin + n - 1]);
   }
 }
 

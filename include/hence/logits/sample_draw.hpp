@@ -95,14 +95,17 @@ template <class Executor, class T> struct sampler {
   }
 
   row_top largest(const T* x) const {
-    if constexpr (lane_count<V> > 1) return top_of<V>(x, columns);
-    row_top all{-__builtin_inff(), true};
-    for (std::int64_t i = 0; i < columns; ++i) {
-      const auto v = static_cast<float>(x[i]);
-      all.is_number &= v < __builtin_inff();
-      if (v > all.top) all.top = v;
+    if constexpr (lane_count<V> > 1) {
+      return top_of<V>(x, columns);
+    } else {
+      row_top all{-__builtin_inff(), true};
+      for (std::int64_t i = 0; i < columns; ++i) {
+        const auto v = static_cast<float>(x[i]);
+        all.is_number &= v < __builtin_inff();
+        if (v > all.top) all.top = v;
+      }
+      return all;
     }
-    return all;
   }
   /// Puts what top-k and top-p leave, weighed, to the front of the memory.
   choice keep(const T* x, float top) const {

@@ -148,9 +148,7 @@ status shard_gradient(const Executor& executor, const softmax_rule& rule, view<T
     using row = detail::token_row<Executor>;
     using S = typename Executor::scalar;
     detail::check_token_gradient(rule, logits, labels, states, cot, gradient, keep);
-    if (first_column < 0)
-      detail::refuse(detail::message()
-                     << "hence: first_column is " << first_column << ", expected 0 or more");
+    detail::check_first_column(first_column);
     const auto n = detail::numbers_of<S>(rule);
     return detail::for_token_rows(
         executor, logits, [&](std::int64_t i) __attribute__((always_inline)) {
