@@ -49,6 +49,9 @@ TEST_CASE("a NaN shows in its row alone, and wrong shapes are refused") {
         status::non_finite);
   CHECK(out[0] == -3.0f);
   CHECK(std::isnan(out[1]));
+  // no rows are no error
+  CHECK(response_logps(cpu{}, per_response::sum{}, padded{0, 2, {}},
+                       view<const float, 2>(nullptr, 0, 2), view<float>()) == status::ok);
   const auto message_of = [](const auto& call) -> std::string {
     try {
       call();
