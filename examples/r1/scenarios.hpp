@@ -9,7 +9,7 @@
 
 namespace demo {
 
-class scenarios final : public task {
+class scenarios final : public word_task {
  public:
   scenarios() : reasoning_(more_words()), everyday_(chain().words().size()) {
     label_ = words().size() - 2;

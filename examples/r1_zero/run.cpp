@@ -338,7 +338,7 @@ class session {
   run_options o_;
   settings s_;
   const std::atomic<bool>& stop_;
-  std::unique_ptr<task> task_;
+  std::unique_ptr<word_task> task_;
   hence::thread_pool pool_;
   trainer trainer_;
   objective goal_ = r1_zero_objective(s_);

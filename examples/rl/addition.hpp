@@ -13,7 +13,7 @@
 
 namespace demo {
 
-class addition final : public task {
+class addition final : public word_task {
  public:
   static constexpr std::int64_t columns = 4;
 

@@ -15,7 +15,7 @@
 
 namespace demo {
 
-class chain final : public task {
+class chain final : public word_task {
  public:
   static constexpr std::int64_t least = 3, most = 7;  // operations
 

@@ -15,7 +15,7 @@
 
 namespace demo {
 
-class countdown final : public task {
+class countdown final : public word_task {
  public:
   static constexpr int attempts = 4;  // of a document, at most
   static constexpr std::int64_t largest = 99;

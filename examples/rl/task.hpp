@@ -93,7 +93,10 @@ class task {
  public:
   virtual ~task() = default;
   virtual const char* name() const = 0;
-  virtual const vocabulary& words() const = 0;
+  /// The text of tokens, as it is judged and shown.
+  virtual std::string text(std::span<const lm::token> tokens) const = 0;
+  /// Closes a reply and belongs to it.
+  virtual lm::token end() const = 0;
   virtual std::int64_t longest_prompt() const = 0;
   virtual std::int64_t longest_reply() const = 0;
   virtual problem make_problem(std::uint64_t seed, std::uint64_t index) const = 0;
@@ -101,6 +104,16 @@ class task {
   /// \param is_finished whether the reply ended by itself.
   virtual verdict judge(const problem& p, std::span<const lm::token> reply,
                         bool is_finished) const = 0;
+};
+
+/// A task of the miniatures, which have words of their own.
+class word_task : public task {
+ public:
+  virtual const vocabulary& words() const = 0;
+  std::string text(std::span<const lm::token> tokens) const override {
+    return words().text(tokens);
+  }
+  lm::token end() const override { return vocabulary::end; }
 };
 
 /// Draws for one problem or document, one after the other.
@@ -133,6 +146,6 @@ class dice {
 };
 
 /// Throws std::invalid_argument for a name that is no task's.
-std::unique_ptr<task> make_task(const std::string& name);
+std::unique_ptr<word_task> make_task(const std::string& name);
 
 }  // namespace demo

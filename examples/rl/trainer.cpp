@@ -17,7 +17,7 @@
 
 namespace demo {
 
-std::unique_ptr<task> make_task(const std::string& name) {
+std::unique_ptr<word_task> make_task(const std::string& name) {
   if (name == "chain") return std::make_unique<chain>();
   if (name == "countdown") return std::make_unique<countdown>();
   if (name == "addition") return std::make_unique<addition>();
@@ -40,11 +40,12 @@ struct spread {
 
 }  // namespace
 
-trainer::trainer(const settings& s, const task& t, hence::thread_pool& pool)
-    : s_(s),
-      task_(t),
-      pool_(pool),
-      model_(s.model(t.words().size(), t.longest_prompt() + t.longest_reply())) {
+trainer::trainer(const settings& s, const word_task& t, hence::thread_pool& pool)
+    : trainer(s, t, s.model(t.words().size(), t.longest_prompt() + t.longest_reply()), pool) {}
+
+trainer::trainer(const settings& s, const task& t, const lm::model_config& c,
+                 hence::thread_pool& pool)
+    : s_(s), task_(t), pool_(pool), model_(c) {
   gradient_.resize(static_cast<std::size_t>(model_.gradient_size()));
 }
 
@@ -52,6 +53,11 @@ void trainer::initialise() {
   state_.weights.resize(static_cast<std::size_t>(model_.size()));
   lm::initialise(model_.config(), model_.parameters(), seed_of(s_.seed, purpose::weights),
                  state_.weights.data());
+  state_.optimizer = lm::adamw_state(model_.size());
+}
+
+void trainer::begin_from(std::span<const float> weights) {
+  state_.weights.assign(weights.begin(), weights.end());
   state_.optimizer = lm::adamw_state(model_.size());
 }
 
@@ -99,9 +105,10 @@ base_metrics trainer::base_step(std::int64_t step) {
 base_metrics trainer::supervised_step(std::span<const document> documents, double rate,
                                       std::int64_t step) {
   base_metrics m;
-  std::vector<lm::packed_batch> batches(1);
+  std::vector<lm::packed_batch> batches;
+  batches.emplace_back(s_.tile_tokens);
   for (const document& doc : documents) {
-    if (batches.back().size() >= s_.micro_tokens) batches.emplace_back();
+    if (batches.back().size() >= s_.micro_tokens) batches.emplace_back(s_.tile_tokens);
     batches.back().begin_group(doc.prompt);
     batches.back().add_response(doc.reply);
     m.tokens += static_cast<std::int64_t>(doc.reply.size());
@@ -170,7 +177,7 @@ std::vector<lm::generated> trainer::answer(std::span<const problem> asked, std::
   for (const problem& p : asked) prompts.push_back(p.prompt);
   return lm::generate(pool_, model_, state_.weights.data(), prompts, each,
                       {.sample = {.temperature = temperature},
-                       .end = vocabulary::end,
+                       .end = task_.end(),
                        .longest = task_.longest_reply(),
                        .seed = seed,
                        .step = part});
@@ -224,7 +231,7 @@ step_metrics trainer::reinforce(const objective& goal, sample_group* shown) {
     const auto end = order.begin() + (k + 1) * rows / s_.minibatches;
     std::vector<std::size_t> mine(begin, end);
     std::sort(mine.begin(), mine.end());
-    lm::packed_batch batch;
+    lm::packed_batch batch(s_.tile_tokens);
     std::vector<float> old, row_advantages;
     auto group = static_cast<std::size_t>(-1);
     for (const std::size_t i : mine) {
@@ -314,9 +321,9 @@ step_metrics trainer::reinforce(const objective& goal, sample_group* shown) {
   m.tokens = state_.tokens += tokens;
 
   if (shown != nullptr) {
-    *shown = {task_.words().text(asked[0].prompt), asked[0].reference, {}};
+    *shown = {task_.text(asked[0].prompt), asked[0].reference, {}};
     for (std::size_t i = 0; i < static_cast<std::size_t>(s_.group); ++i)
-      shown->rows.push_back({task_.words().text(replies[i].tokens), static_cast<double>(rewards[i]),
+      shown->rows.push_back({task_.text(replies[i].tokens), static_cast<double>(rewards[i]),
                              static_cast<double>(advantages[i]), judged[i]});
   }
   return m;
@@ -378,11 +385,11 @@ evaluation trainer::evaluate(std::uint64_t use) const {
 
 sample_group trainer::show(std::uint64_t index, std::int64_t replies) const {
   const problem p = task_.make_problem(seed_of(s_.seed, purpose::tests) + 99, index);
-  sample_group g{task_.words().text(p.prompt), p.reference, {}};
+  sample_group g{task_.text(p.prompt), p.reference, {}};
   for (const auto& r :
        answer({&p, 1}, replies, s_.temperature, seed_of(s_.seed, purpose::tests) + 98, 0)) {
     sample_row row;
-    row.text = task_.words().text(r.tokens);
+    row.text = task_.text(r.tokens);
     row.judged = task_.judge(p, r.tokens, r.is_finished);
     row.reward = hence::recipe::deepseek_r1_zero_reward(row.judged.accuracy,
                                                         s_.format_weight * row.judged.format);

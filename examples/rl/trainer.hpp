@@ -97,7 +97,10 @@ struct run_state {
 
 class trainer {
  public:
-  trainer(const settings& s, const task& t, hence::thread_pool& pool);
+  /// Of the miniature.
+  trainer(const settings& s, const word_task& t, hence::thread_pool& pool);
+  /// Of any model.
+  trainer(const settings& s, const task& t, const lm::model_config& c, hence::thread_pool& pool);
 
   const lm::transformer<float>& model() const { return model_; }
   run_state& state() { return state_; }
@@ -105,6 +108,8 @@ class trainer {
 
   /// New weights.
   void initialise();
+  /// Weights that somebody else made.
+  void begin_from(std::span<const float> weights);
   /// One step on documents of the corpus.
   base_metrics base_step(std::int64_t step);
   /// One step on these documents; the loss is the mean over their replies' tokens.

@@ -11,7 +11,7 @@ namespace {
 
 using demo::vocabulary;
 
-demo::verdict judge(const demo::task& task, const demo::problem& p, const std::string& text) {
+demo::verdict judge(const demo::word_task& task, const demo::problem& p, const std::string& text) {
   std::vector<lm::token> tokens;
   std::istringstream in(text);
   for (std::string word; in >> word;)
@@ -24,7 +24,7 @@ demo::verdict judge(const demo::task& task, const demo::problem& p, const std::s
 /// How many of the documents are right in the form, right without it, and without tags.
 struct census {
   int strict = 0, right = 0, raw = 0;
-  census(const demo::task& task, int n) {
+  census(const demo::word_task& task, int n) {
     for (int i = 0; i < n; ++i) {
       const auto index = static_cast<std::uint64_t>(i);
       const auto d = task.make_document(5, index);
