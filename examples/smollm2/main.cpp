@@ -1,13 +1,27 @@
 // A pretrained language model on the code that hence's miniatures train. See --help.
+#include "grpo.hpp"
 #include "run.hpp"
 
 #include <CLI/CLI.hpp>
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 
+namespace {
+
+std::atomic<bool> stop = false;
+extern "C" void on_interrupt(int) {
+  if (stop) std::_Exit(130);  // the second time at once
+  stop = true;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   smollm2::options o;
+  smollm2::grpo_options g;
+  auto& s = g.constants;
   CLI::App app{
       "A pretrained model of the Llama architecture: completes, chats, shows a training's "
       "effect."};
@@ -23,7 +37,10 @@ int main(int argc, char** argv) {
                                     "for comparisons: token ids of a text; logits or greedy "
                                     "responses of lines of token ids")
                          ->check(CLI::IsMember({"tokens", "logits", "greedy"}));
+  auto* const grpo =
+      app.add_option("--grpo", s.task, "train on a task")->check(CLI::IsMember({"sums"}));
   chat->excludes(prompt), prompt->excludes(peer), peer->excludes(chat);
+  for (auto* other : {chat, prompt, peer}) grpo->excludes(other);
   app.add_option("--samples", o.samples, "completions of the prompt; one thread draws them all")
       ->check(CLI::Range(1, 4096));
   app.add_option("--longest", o.longest, "tokens of an answer, at most")
@@ -35,10 +52,33 @@ int main(int argc, char** argv) {
   app.add_option("--seed", o.seed, "of what is drawn");
   app.add_option("--threads", o.threads, "of several prompts (--peer greedy); 0: all cores")
       ->check(CLI::Range(0, 256));
+  app.add_option("--out", g.out, "folder of a training")->needs(grpo);
+  app.add_option("--steps", s.steps, "of GRPO")->check(CLI::Range(0, 399))->needs(grpo);
+  app.add_option("--questions", s.questions, "of a step")->check(CLI::Range(1, 4096))->needs(grpo);
+  app.add_option("--group", s.group, "replies to a question")
+      ->check(CLI::Range(2, 4096))
+      ->needs(grpo);
+  app.add_option("--rate", s.rate, "learning rate")->check(CLI::PositiveNumber)->needs(grpo);
+  app.add_option("--test-samples", s.test_samples, "replies to each sum that is held out")
+      ->check(CLI::Range(1, 4096))
+      ->needs(grpo);
+  app.add_option("--show-every", g.show_every, "steps between printed groups; 0: none")
+      ->needs(grpo);
+  app.add_option("--checkpoint-every", g.checkpoint_every, "steps; 12 bytes a weight each")
+      ->check(CLI::Range(1, 1000000))
+      ->needs(grpo);
+  app.add_flag("--resume", g.resumes, "go on from the folder's checkpoint")->needs(grpo);
+  app.add_flag("--quiet", g.is_quiet, "print nothing but errors")->needs(grpo);
   CLI11_PARSE(app, argc, argv);
   try {
+    if (*grpo) {
+      std::signal(SIGINT, on_interrupt);
+      std::signal(SIGTERM, on_interrupt);
+      g.model = o.model, g.threads = o.threads, s.seed = o.seed;
+      return smollm2::train(g, stop);
+    }
     if (!o.is_chat && o.peer.empty() && o.prompt.empty())
-      throw std::invalid_argument("one of --chat and --prompt is needed");
+      throw std::invalid_argument("one of --chat, --prompt and --grpo is needed");
     return smollm2::run(o);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "smollm2: %s\n", e.what());

@@ -1,0 +1,206 @@
+// GRPO of a tiny pretrained model: an update makes what was rewarded likelier, a run's files have
+// the same bits for one thread and two and after a resumption, what is held out is never trained.
+#include "smollm2/grpo.hpp"
+
+#include "lm/pretrained.hpp"
+#include "rl/trainer.hpp"
+#include "smollm2/sums.hpp"
+#include "tiny_llama.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <doctest/doctest.h>
+
+#include <set>
+
+namespace {
+
+using tiny_llama::folder, tiny_llama::write_model;
+
+std::string bytes_of(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  REQUIRE(in.good());
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+smollm2::grpo_options short_run(const folder& f, const std::string& name, int threads) {
+  smollm2::grpo_options o;
+  o.model = f.path + "/tiny.gguf", o.out = f.path + "/" + name;
+  o.threads = threads, o.is_quiet = true;
+  o.constants.steps = 2, o.constants.rate = 5e-3, o.constants.test_samples = 2;
+  return o;
+}
+
+}  // namespace
+
+TEST_CASE("sums that are held out, their mirror images and the worked ones are not trained") {
+  const folder here;
+  const auto file = lm::read_gguf(write_model(here));
+  const lm::tokenizer tokenizer(file);
+  std::set<std::set<std::int64_t>> first;
+  for (const std::uint64_t seed : {0u, 1u}) {
+    const smollm2::sums task(tokenizer, seed);
+    using pairs = std::set<std::pair<std::int64_t, std::int64_t>>;
+    const auto pairs_of = [&](const std::vector<demo::problem>& problems) {
+      pairs all;
+      for (const auto& p : problems) {
+        const auto a = p.numbers[0], b = p.numbers[1];
+        CHECK((a >= 1 && a <= 9 && b >= 1 && b <= 9));
+        CHECK(p.reference == std::to_string(a + b));
+        CHECK(task.text(p.prompt) ==
+              "3+4=7\n8+6=14\n2+9=11\n" + std::to_string(a) + "+" + std::to_string(b) + "=");
+        CHECK(all.insert({a, b}).second);
+      }
+      return all;
+    };
+    const pairs training = pairs_of(task.training()), held_out = pairs_of(task.held_out());
+    CHECK(training.size() + held_out.size() == 75);  // 81 less three and their mirror images
+    for (const auto& [a, b] : held_out) CHECK(!training.contains({b, a}));
+    for (const auto& [a, b] : pairs{{3, 4}, {4, 3}, {8, 6}, {6, 8}, {2, 9}, {9, 2}})
+      CHECK((!training.contains({a, b}) && !held_out.contains({a, b})));
+    // one epoch has each once, in an order that the next does not have
+    std::vector<pairs::value_type> order[2];
+    for (std::uint64_t i = 0; i < 2 * training.size(); ++i) {
+      const auto p = task.make_problem(7, i);
+      order[i / training.size()].emplace_back(p.numbers[0], p.numbers[1]);
+    }
+    for (const auto& o : order) CHECK(pairs(o.begin(), o.end()) == training);
+    CHECK(order[0] != order[1]);
+    for (const auto& [a, b] : held_out)
+      if (seed == 0) first.insert({a, b});
+    if (seed == 1)
+      CHECK(!std::ranges::all_of(held_out,
+                                 [&](auto p) { return first.contains({p.first, p.second}); }));
+  }
+}
+
+TEST_CASE("a sum's reply is one closed line of digits") {
+  const folder here;
+  const auto file = lm::read_gguf(write_model(here));
+  const lm::tokenizer tokenizer(file);
+  const smollm2::sums task(tokenizer, 0);
+  demo::problem p;
+  p.reference = "13";
+  struct expected {
+    const char* reply;
+    double accuracy, format;
+  };
+  for (const expected& e : {expected{"13\n", 1, 1},
+                            {"13\n\n", 1, 1},  // what follows the line does not count
+                            {"13\n5", 1, 1},
+                            {"12\n", 0, 1},
+                            {"3\n", 0, 1},
+                            {"131\n", 0, 1},
+                            {"13", 0, 0},  // not closed: it may become 131
+                            {"\n13\n", 0, 0},
+                            {"", 0, 0},
+                            {"+13\n", 0, 0},
+                            {"13.\n", 0, 0},
+                            {"x\n", 0, 0}}) {
+    CAPTURE(e.reply);
+    const auto tokens =
+        tokenizer.encode(e.reply, {lm::control_text::plain, lm::lost_byte::refused});
+    const auto v = task.judge(p, tokens, false);
+    CHECK(v.accuracy == e.accuracy);
+    CHECK(v.format == e.format);
+    CHECK(v.strict == e.accuracy);
+  }
+  const auto right = task.make_document(3, 4);
+  p = task.make_problem(3, 4);
+  CHECK((right.prompt == p.prompt && task.judge(p, right.reply, true).strict == 1));
+  CHECK(right.reply.back() == task.end());
+}
+
+TEST_CASE("an update makes the replies with the larger rewards likelier") {
+  const folder here;
+  const auto file = lm::read_gguf(write_model(here, "digits"));
+  const lm::tokenizer tokenizer(file);
+  const smollm2::sums task(tokenizer, 0);
+  const auto config = lm::config_of(file, 64);
+  hence::thread_pool pool(2);
+  demo::settings s;
+  s.questions = 4, s.group = 8, s.minibatches = 1, s.rate = 1e-3, s.format_weight = 0.2;
+  demo::trainer t(s, task, config, pool);
+  const auto weights = lm::load_weights(file, config, t.model().parameters());
+  t.begin_from({weights.data(), static_cast<std::size_t>(weights.size())});
+  t.begin_reinforcement();
+
+  auto goal = demo::r1_zero_objective(s);
+  std::vector<demo::problem> asked;
+  std::vector<lm::generated> replies;
+  std::vector<float> rewards;
+  goal.rewards = [&, judge = goal.rewards](const demo::judged_rollout& r, std::span<float> out) {
+    judge(r, out);
+    asked.assign(r.asked.begin(), r.asked.end());
+    replies.assign(r.replies.begin(), r.replies.end());
+    rewards.assign(out.begin(), out.end());
+  };
+  /// sum over rows of (reward - its group's mean) times the mean log-prob of the row's tokens
+  const auto weighted = [&] {
+    double sum = 0;
+    for (std::size_t q = 0; q < asked.size(); ++q) {
+      lm::packed_batch b;
+      b.begin_group(asked[q].prompt);
+      double mean = 0;
+      for (std::size_t i = 8 * q; i < 8 * q + 8; ++i) {
+        b.add_response(replies[i].tokens);
+        mean += static_cast<double>(rewards[i]) / 8;
+      }
+      b.close();
+      const auto logp = t.logprobs(b, 1.0);
+      for (std::size_t i = 0; i < 8; ++i) {
+        const auto begin = b.cu_responses()[i], end = b.cu_responses()[i + 1];
+        double row = 0;
+        for (auto k = begin; k < end; ++k)
+          row += static_cast<double>(logp[static_cast<std::size_t>(k)]);
+        sum += (static_cast<double>(rewards[8 * q + i]) - mean) * row /
+               static_cast<double>(end - begin);
+      }
+    }
+    return sum;
+  };
+  const auto first = t.reinforce(goal, nullptr);
+  REQUIRE(first.reward_std > 0);
+  CHECK(first.kl == 0);  // the rollout's log-probs have the bits of the reference's
+  CHECK(first.clip_region == 0);
+  const double after = weighted();
+  const auto trained = t.state().weights;
+  t.state().weights.assign(weights.data(), weights.data() + weights.size());
+  CHECK(after > weighted());
+  t.state().weights = trained;
+  CHECK(t.reinforce(goal, nullptr).kl > 0);
+}
+
+TEST_CASE("two updates have the same bits for one thread and two, and after a resumption") {
+  const folder here;
+  write_model(here, "digits");
+  const std::atomic<bool> go = false;
+  CHECK(smollm2::train(short_run(here, "one", 1), go) == 0);
+  CHECK(smollm2::train(short_run(here, "two", 2), go) == 0);
+  auto o = short_run(here, "resumed", 1);
+  o.constants.steps = 1;
+  CHECK(smollm2::train(o, go) == 0);
+  o.constants.steps = 2, o.resumes = true;
+  CHECK(smollm2::train(o, go) == 0);
+  for (const std::string name :
+       {"metrics.jsonl", "samples.jsonl", "evaluation.json", "checkpoint.safetensors"}) {
+    CAPTURE(name);
+    const auto whole = bytes_of(here.path + "/one/" + name);
+    CHECK(whole.size() > 100);
+    CHECK(bytes_of(here.path + "/two/" + name) == whole);
+    CHECK(bytes_of(here.path + "/resumed/" + name) == whole);
+  }
+  std::istringstream lines(bytes_of(here.path + "/one/metrics.jsonl"));
+  int steps = 0;
+  for (std::string line; std::getline(lines, line); ++steps) {
+    const auto j = nlohmann::json::parse(line);
+    CHECK(j.at("step") == steps);
+    CHECK(j.at("reward_std") > 0.0);
+    CHECK(j.at("grad_norm") > 0.0);
+  }
+  CHECK(steps == 2);
+
+  o.constants.seed = 1;
+  CHECK_THROWS_WITH_AS(smollm2::train(o, go), doctest::Contains("is of a run with other settings"),
+                       std::runtime_error);
+}
