@@ -1,8 +1,8 @@
 #include "run.hpp"
 
-#include "report.hpp"
 #include "tensorboard.hpp"
 
+#include "rl/report.hpp"
 #include "rl/run_files.hpp"
 
 #include "lm/safetensors.hpp"
@@ -15,6 +15,37 @@
 
 namespace demo {
 namespace {
+
+constexpr const char* story =
+    "A base model, trained on worked steps and on a template that it half keeps, is rewarded for a "
+    "right answer and for the form, and for nothing else. It learns to think for as long as the "
+    "problem needs.";
+
+/// What the report says of the two evaluations.
+void put_figures(run_record& r) {
+  const auto add = [&](std::vector<figure>& to, const char* name, int digits, const auto& value) {
+    figure f{name, digits, {}, {}};
+    if (r.has_before) f.before = value(r.before);
+    if (r.has_after) f.after = value(r.after);
+    to.push_back(f);
+  };
+  using e = evaluation;
+  r.large.clear(), r.judged.clear();
+  add(r.large, "strict accuracy, %", 1, [](const e& x) { return 100 * x.strict; });
+  add(r.large, "thinking steps", 1, [](const e& x) { return x.thinking; });
+  add(r.large, "cons@64, %", 1, [](const e& x) { return 100 * x.consensus; });
+  add(r.judged, "strict accuracy, one reply each", 3, [](const e& x) { return x.strict; });
+  add(r.judged, "format", 3, [](const e& x) { return x.format; });
+  add(r.judged, "thinking steps", 2, [](const e& x) { return x.thinking; });
+  add(r.judged, "tokens of a reply", 2, [](const e& x) { return x.length; });
+  add(r.judged, "pass@1", 3, [](const e& x) { return x.pass_1; });
+  add(r.judged, "pass@1, lower end of 95%", 3, [](const e& x) { return x.pass_1_low; });
+  add(r.judged, "pass@1, upper end of 95%", 3, [](const e& x) { return x.pass_1_high; });
+  add(r.judged, "pass@4", 3, [](const e& x) { return x.pass_k[0]; });
+  add(r.judged, "pass@16", 3, [](const e& x) { return x.pass_k[1]; });
+  add(r.judged, "pass@64", 3, [](const e& x) { return x.pass_k[2]; });
+  add(r.judged, "cons@64", 3, [](const e& x) { return x.consensus; });
+}
 
 class session {
  public:
@@ -316,6 +347,8 @@ class session {
 
   void finish() {
     record_.seconds = seconds_since(started_);
+    record_.story = story;
+    put_figures(record_);
     write_text(folder() / "report.html", report(record_));
     if (o_.has_tensorboard) write_events();
     if (stop_) {

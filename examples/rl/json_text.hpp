@@ -67,8 +67,8 @@ inline step_metrics step_from_json(const json& j) {
   m.mean_length = j.at("completions/mean_length"), m.shortest = j.at("completions/min_length");
   m.longest = j.at("completions/max_length"), m.cut_share = j.at("completions/clipped_ratio");
   m.mean_finished_length = j.at("completions/mean_terminated_length");
-  m.strict = j.at("strict_accuracy"), m.thinking = j.at("thinking_steps");
-  m.has_think = j.at("has_think");
+  m.strict = j.at("strict_accuracy"), m.thinking = j.value("thinking_steps", 0.0);
+  m.has_think = j.value("has_think", 0.0);
   if (j.contains("moe/load")) {
     m.max_violation = j.at("moe/max_violation").get<std::vector<double>>();
     m.load = j.at("moe/load").get<std::vector<std::int64_t>>();

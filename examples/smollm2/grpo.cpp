@@ -3,6 +3,7 @@
 #include "sums.hpp"
 
 #include "lm/pretrained.hpp"
+#include "rl/report.hpp"
 #include "rl/run_files.hpp"
 
 #include <algorithm>
@@ -73,6 +74,7 @@ class session {
     }
     reinforce();
     if (stop_) {
+      write_report({}, {});
       say("\nstopped; --resume goes on\n");
       return 130;
     }
@@ -86,8 +88,10 @@ class session {
         before_->sampled, after.sampled, static_cast<long long>(after.problems),
         static_cast<long long>(after.samples), before_->format, after.format, before_->greedy,
         after.greedy);
+    const auto shown_after = show();
     print("before", shown_before_);
-    print("after", show());
+    print("after", shown_after);
+    write_report(after, shown_after);
     say("%.0f s; %s\n", demo::seconds_since(started_), o_.out.c_str());
     return 0;
   }
@@ -192,7 +196,11 @@ class session {
     const auto goal = demo::r1_zero_objective(trainer_settings(s_));
     const auto is_done = [&](const json& j) { return j.value("step", std::int64_t{-1}) < r.step; };
     const std::string hint = "--resume goes on from the last checkpoint";
-    demo::line_file metrics(folder() / "metrics.jsonl", hint, is_done);
+    demo::line_file metrics(folder() / "metrics.jsonl", hint, [&](const json& j) {
+      if (!is_done(j)) return false;
+      steps_.push_back(demo::step_from_json(j));
+      return true;
+    });
     demo::line_file shown(folder() / "samples.jsonl", hint, is_done);
     say(" step  reward  strict  format      KL  entropy  length    dead    norm   tok/s  "
         "seconds\n");
@@ -205,6 +213,7 @@ class session {
       json line = demo::to_json(m);
       for (const char* not_ours : {"thinking_steps", "has_think"}) line.erase(not_ours);
       metrics.add(line);
+      steps_.push_back(m);
       if (shows) {
         json j{{"step", m.step}};
         j.update(demo::to_json(group));
@@ -251,6 +260,37 @@ class session {
     r.greedy /= static_cast<double>(r.problems);
     return r;
   }
+  void write_report(const std::optional<held_out_result>& after,
+                    const demo::sample_group& shown_after) const {
+    demo::run_record r;
+    r.title = "GRPO on " + demo::fs::path(o_.model).stem().string() + ": " + s_.task + ", seed " +
+              std::to_string(s_.seed);
+    r.configuration = configuration().dump(2);
+    r.build = demo::build_text(pool_.size());
+    r.story =
+        "A pretrained model completes sums of two digits behind three worked ones. It is rewarded "
+        "for the right number and, a little, for a line of digits; the evaluation is on sums that "
+        "it was never asked in training.";
+    r.has_thought = false;
+    r.is_finished = after.has_value();
+    r.seconds = demo::seconds_since(started_);
+    r.steps = steps_;
+    r.has_before = true, r.shown_before = shown_before_;
+    r.has_after = after.has_value(), r.shown_after = shown_after;
+    const auto add = [&](std::vector<demo::figure>& to, const char* name, int digits,
+                         const auto& value) {
+      to.push_back({name, digits, value(*before_), {}});
+      if (after) to.back().after = value(*after);
+    };
+    using result = held_out_result;
+    add(r.large, "accuracy on held-out sums, %", 1,
+        [](const result& x) { return 100 * x.sampled; });
+    add(r.large, "the same, likeliest reply, %", 1, [](const result& x) { return 100 * x.greedy; });
+    add(r.judged, "accuracy, temperature 1", 3, [](const result& x) { return x.sampled; });
+    add(r.judged, "format, temperature 1", 3, [](const result& x) { return x.format; });
+    add(r.judged, "accuracy, greedy", 3, [](const result& x) { return x.greedy; });
+    demo::write_text(folder() / "report.html", demo::report(r));
+  }
   /// Replies to the first sum that is held out.
   demo::sample_group show() const {
     const demo::problem& p = task_.held_out()[0];
@@ -275,6 +315,7 @@ class session {
   demo::trainer trainer_;
   std::optional<held_out_result> before_;
   demo::sample_group shown_before_;
+  std::vector<demo::step_metrics> steps_;
   demo::clock::time_point started_ = demo::clock::now();
 };
 

@@ -178,10 +178,17 @@ TEST_CASE("two updates have the same bits for one thread and two, and after a re
   CHECK(smollm2::train(short_run(here, "one", 1), go) == 0);
   CHECK(smollm2::train(short_run(here, "two", 2), go) == 0);
   auto o = short_run(here, "resumed", 1);
+  o.resumes = true;
+  const std::atomic<bool> stop = true;
+  CHECK(smollm2::train(o, stop) == 130);  // before the first step
+  CHECK(bytes_of(o.out + "/report.html").find("The run was interrupted") != std::string::npos);
   o.constants.steps = 1;
   CHECK(smollm2::train(o, go) == 0);
-  o.constants.steps = 2, o.resumes = true;
+  o.constants.steps = 2;
   CHECK(smollm2::train(o, go) == 0);
+  const auto page = bytes_of(o.out + "/report.html");
+  CHECK(page.find("The run was interrupted") == std::string::npos);
+  CHECK(page.find("accuracy on held-out sums") != std::string::npos);
   for (const std::string name :
        {"metrics.jsonl", "samples.jsonl", "evaluation.json", "checkpoint.safetensors"}) {
     CAPTURE(name);

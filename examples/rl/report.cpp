@@ -128,13 +128,8 @@ series line(const std::string& name, const std::vector<step_metrics>& steps, F f
   return s;
 }
 
-template <class F>
-std::string table_row(const char* name, const run_record& r, const F& value, int digits) {
-  const auto cell = [&](bool has, const evaluation& e) {
-    return "<td>" + (has ? number(value(e), digits) : std::string("–")) + "</td>";
-  };
-  return std::string("<tr><th>") + name + "</th>" + cell(r.has_before, r.before) +
-         cell(r.has_after, r.after) + "</tr>\n";
+std::string text_of(const std::optional<double>& x, int digits) {
+  return x ? number(*x, digits) : std::string("–");
 }
 
 std::string samples(const char* title, const sample_group& g) {
@@ -187,19 +182,12 @@ std::string report(const run_record& r) {
   if (!r.is_finished)
     s += "<p class=\"alarm\">The run was interrupted; <code>--resume</code> continues it.</p>\n";
   for (const auto& a : r.alarms) s += "<p class=\"alarm\">" + escaped(a) + "</p>\n";
-  const auto headline = [&](const char* name, double before, double after, int digits) {
-    s += "<div><b>" + (r.has_before ? number(before, digits) : std::string("–")) + " → " +
-         (r.has_after ? number(after, digits) : std::string("–")) + "</b>" + name + "</div>";
-  };
   s += "<div class=\"big\">";
-  headline("strict accuracy, %", 100 * r.before.strict, 100 * r.after.strict, 1);
-  headline("thinking steps", r.before.thinking, r.after.thinking, 1);
-  headline("cons@64, %", 100 * r.before.consensus, 100 * r.after.consensus, 1);
+  for (const figure& f : r.large)
+    s += "<div><b>" + text_of(f.before, f.digits) + " → " + text_of(f.after, f.digits) + "</b>" +
+         escaped(f.name) + "</div>";
   s += "<div><b>" + number(r.seconds, 0) + " s</b>wall time</div></div>\n";
-  s += "<p>A base model, trained on worked steps and on a template that it half keeps, is rewarded "
-       "for a right answer and for the form, and for nothing else. It learns to think for as long "
-       "as "
-       "the problem needs.</p>\n";
+  s += "<p>" + escaped(r.story) + "</p>\n";
 
   const auto& m = r.steps;
   s += "<h2>Reinforcement</h2><div class=\"grid-of\">\n";
@@ -210,10 +198,11 @@ std::string report(const run_record& r) {
              1);
   s += chart("Reward", "mean over rollouts",
              {line("reward", m, [](const sm& x) { return x.reward; })}, 1.5);
-  s += chart("Length", "tokens of a reply, and of its thought",
-             {line("reply", m, [](const sm& x) { return x.mean_length; }),
-              line("thought", m, [](const sm& x) { return x.thinking; })},
-             4);
+  std::vector<series> length{line("reply", m, [](const sm& x) { return x.mean_length; })};
+  if (r.has_thought) length.push_back(line("thought", m, [](const sm& x) { return x.thinking; }));
+  s +=
+      chart("Length", r.has_thought ? "tokens of a reply, and of its thought" : "tokens of a reply",
+            length, 4);
   s += chart("KL", "to the base model, per token",
              {line("k3", m, [](const sm& x) { return x.kl; })}, 0.01);
   s += chart("Entropy", "nats a token", {line("H", m, [](const sm& x) { return x.entropy; })}, 0.1);
@@ -239,20 +228,9 @@ std::string report(const run_record& r) {
          chart("Pretraining loss", "nats a token, by 10 steps", {loss}, 1) + "</div>\n";
   }
   s += "<h2>Evaluation</h2><table><tr><th></th><th>base</th><th>after</th></tr>\n";
-  s += table_row(
-      "strict accuracy, one reply each", r, [](const evaluation& e) { return e.strict; }, 3);
-  s += table_row("format", r, [](const evaluation& e) { return e.format; }, 3);
-  s += table_row("thinking steps", r, [](const evaluation& e) { return e.thinking; }, 2);
-  s += table_row("tokens of a reply", r, [](const evaluation& e) { return e.length; }, 2);
-  s += table_row("pass@1", r, [](const evaluation& e) { return e.pass_1; }, 3);
-  s +=
-      table_row("pass@1, lower end of 95%", r, [](const evaluation& e) { return e.pass_1_low; }, 3);
-  s += table_row(
-      "pass@1, upper end of 95%", r, [](const evaluation& e) { return e.pass_1_high; }, 3);
-  const auto pass = [](int slot) { return [slot](const evaluation& e) { return e.pass_k[slot]; }; };
-  s += table_row("pass@4", r, pass(0), 3) + table_row("pass@16", r, pass(1), 3);
-  s += table_row("pass@64", r, pass(2), 3);
-  s += table_row("cons@64", r, [](const evaluation& e) { return e.consensus; }, 3);
+  for (const figure& f : r.judged)
+    s += "<tr><th>" + escaped(f.name) + "</th><td>" + text_of(f.before, f.digits) + "</td><td>" +
+         text_of(f.after, f.digits) + "</td></tr>\n";
   s += "</table>\n<h2>Replies to one problem</h2><div class=\"grid-of\">\n";
   if (r.has_before) s += samples("Before", r.shown_before);
   if (r.has_after) s += samples("After", r.shown_after);
