@@ -7,8 +7,8 @@ judged by the tests that mirror its header.
   scripts/mutation.py --per 10 kl clip    of the headers whose names contain kl or clip
   scripts/mutation.py --list              what there would be, without building anything
 
-A mutant is killed if a test fails, a static_assert in it too, ends badly or runs for more than a
-minute. One that does not compile otherwise does not count. Survivors that docs/mutation.md proves equivalent do not count either; any
+A mutant is killed if a test fails, a static_assert in it too, ends badly or takes the processor for
+longer than 3 s and five times what the test takes as it is (a minute, where it is compiled alone). One that does not compile otherwise does not count. Survivors that docs/mutation.md proves equivalent do not count either; any
 other survivor is printed, and the exit status is 1. Needs g++ (or CXX) and doctest. Runs niced, one
 compiler at a time, in a folder of its own under the system's temporary one. mutation_switch.py puts
 all mutants of a header into one program; what does not fit there is compiled and judged alone.
@@ -253,14 +253,18 @@ def proofs():
     return set(entry.findall(PROOFS.read_text())) if PROOFS.exists() else set()
 
 
-def limit_memory():
-    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))  # a mutant may not take all there is
+def limits(seconds, memory):
+    """What a mutant may not exceed: of the processor's time, so that a busy machine kills none, and of memory."""
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    if memory:
+        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 
 
 class Judge:
     def __init__(self, work):
         self.work = pathlib.Path(work)
         self.compiler = os.environ.get("CXX", "g++")
+        self.seconds = {}  # of a test's program: what its mutants may take
         self.main = self.work / "main.o"
         subprocess.run([self.compiler, "-std=c++20", "-c", ROOT / "tests" / "main.cpp", "-o",
                         self.main], check=True)
@@ -293,6 +297,8 @@ class Judge:
             programs = self.build_together(header, overlay, edits, chosen, place,
                                            ["-include", prelude, "-fsanitize=address,undefined",
                                             "-fno-sanitize-recover=all"])
+            if not all(self.passes(p, -1, False) for p in programs):
+                sys.exit(f"the tests of {header} do not pass under the sanitizers")
             alive = {i for i in alive if all(self.passes(p, i, False) for p in programs)}
         for i, mutant in enumerate(mutants):
             if i in chosen and i not in alive:
@@ -323,12 +329,18 @@ class Judge:
         return programs
 
     def passes(self, program, mutant, limited=True):
+        seconds = self.seconds.get(program, 60)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         try:
-            return not subprocess.run([program, "--abort-after=1"], capture_output=True, timeout=60,
-                                      preexec_fn=limit_memory if limited else None,
-                                      env={**os.environ, "HENCE_MUTANT": str(mutant)}).returncode
+            passed = not subprocess.run([program, "--abort-after=1"], capture_output=True, timeout=1200,
+                                        preexec_fn=lambda: limits(seconds, limited),
+                                        env={**os.environ, "HENCE_MUTANT": str(mutant)}).returncode
         except subprocess.TimeoutExpired:
             return False
+        if mutant < 0 and passed:
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            self.seconds[program] = int(3 + 5 * (after.ru_utime - before.ru_utime))
+        return passed
 
     def command(self, overlay, test, program, more=()):
         command = [self.compiler, "-std=c++20", "-O0", "-w", "-pthread", *more]

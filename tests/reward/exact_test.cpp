@@ -141,6 +141,19 @@ TEST_CASE("faults come through every operation") {
   CHECK(reward::detail::gcd<isa>(reward::unsigned_wide{6}, reward::unsigned_wide{0}) == 6);
 }
 
+TEST_CASE("a sum of 127 bits has a root still") {
+  // each term below 2^126, their sum (2^63 + 1)^2 above it
+  const reward::wide p = 3037000499, v = p * p, side = (reward::wide{1} << 63) + 1;
+  const reward::wide whole = (reward::wide{1} << 63) - 1;
+  const auto rest = static_cast<reward::wide>(static_cast<reward::unsigned_wide>(side) *
+                                                  static_cast<reward::unsigned_wide>(side) -
+                                              static_cast<reward::unsigned_wide>(whole * v));
+  const exact x = add(integer(whole), ratio(rest, v));
+  CHECK(x == exact{side * side, v, 1, 0, exact_fault::none});
+  CHECK(root_of(x, 2) == ratio(side, p));
+  CHECK(root_of(negated(x), 2).fault == exact_fault::not_exact);
+}
+
 TEST_CASE("integer roots from below and above") {
   for (int k = 2; k <= 126; ++k)
     for (reward::unsigned_wide r = 1; r < 50; ++r) {

@@ -63,7 +63,7 @@ template <class Isa> constexpr unsigned_wide common(unsigned_wide a, unsigned_wi
   return gcd<Isa>(a, b);
 }
 
-/// The largest r with r^k <= n, n < 2^126, k >= 2.
+/// The largest r with r^k <= n, n < 2^127 (a sum of two numbers of 126 bits), k >= 2.
 template <class Isa> constexpr unsigned_wide integer_root(unsigned_wide n, int k) {
   unsigned_wide root = 0;
   for (int bit = (bit_width(n) + k - 1) / k; bit >= 0; --bit) {
