@@ -46,7 +46,9 @@ TEST_CASE("what is wrong, each with its reason") {
               {9223372036854775807, 9223372036854775807, 9223372036854775807},
               1) == countdown_fault::overflow);
   std::string many = "0";
-  for (int i = 0; i < 64; ++i) many += "+0";
+  for (int i = 1; i < 64; ++i) many += "+0";
+  CHECK(judge(many, std::vector<std::int64_t>(64, 0), 0) == countdown_fault::none);
+  many += "+0";
   CHECK(judge(many, std::vector<std::int64_t>(64, 0), 0) == countdown_fault::too_long);
 }
 

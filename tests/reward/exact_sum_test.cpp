@@ -93,6 +93,18 @@ TEST_CASE("products, conjugates, powers, roots") {
   CHECK(root_of(power(x, 2), 2).fault == exact_fault::not_exact);
 }
 
+TEST_CASE("a sum that keeps all its terms leaves nothing to compute") {
+  using reward::detail::keeps_terms;
+  const exact_sum one = number(1), root = surd(2), both = add(one, root);
+  CHECK(keeps_terms(one, root, both));
+  CHECK(keeps_terms(both, surd(3), add(both, surd(3))));
+  CHECK_FALSE(keeps_terms(one, one, number(2)));
+  CHECK_FALSE(keeps_terms(both, one, add(both, one)));
+  CHECK_FALSE(keeps_terms(both, negated(root), one));
+  const exact x{1, 1, 1, 0, exact_fault::none};
+  CHECK_FALSE(keeps_terms(x, x, x));  // of one term, nothing stays
+}
+
 TEST_CASE("eight terms, not nine") {
   // as constant expressions, which the compiler lets read nothing behind the eighth
   constexpr auto eight = [] {

@@ -36,6 +36,11 @@ TEST_CASE("what is stepped over") {
     c.skip();
     CHECK(c.at == 4);
   }
+  for (const bool answer : {false, true}) {
+    cursor end{text("   ", 2), answer};  // white space behind the text is not looked at
+    end.skip();
+    CHECK(end.at == 2);
+  }
   cursor plain{"~5", false}, rich{"\\left~\\, 5", true};
   plain.skip(), rich.skip();
   CHECK(plain.at == 0);
