@@ -8,8 +8,9 @@ judged by the tests that mirror its header.
   scripts/mutation.py --list              what there would be, without building anything
 
 A mutant is killed if a test fails, a static_assert in it too, ends badly or takes the processor for
-longer than 3 s and five times what the test takes as it is (a minute, where it is compiled alone). One that does not compile otherwise does not count. Survivors that docs/mutation.md proves equivalent do not count either; any
-other survivor is printed, and the exit status is 1. Needs g++ (or CXX) and doctest. Runs niced, one
+longer than 3 s and five times what the test takes as it is (a minute
+where that is not known). One that does not compile otherwise does not count. Survivors that
+docs/mutation.md proves equivalent do not count either; any other is printed, and the exit status is 1. Needs g++ (or CXX) and doctest. Runs niced, one
 compiler at a time, in a folder of its own under the system's temporary one. mutation_switch.py puts
 all mutants of a header into one program; what does not fit there is compiled and judged alone.
 What survives is judged again under the address and undefined behaviour sanitizers, as CI runs them.
@@ -276,7 +277,7 @@ class Judge:
             built = subprocess.run(self.command(overlay, test, program), capture_output=True, text=True)
             if built.returncode:
                 return "killed" if BY_ASSERTION.search(built.stderr) else "does not compile"
-            if not self.passes(program, -1):
+            if not self.passes(program, test, -1):
                 return "killed"
         return "alive"
 
@@ -290,16 +291,16 @@ class Judge:
         prelude = self.work / "prelude.hpp"
         prelude.write_text(mutation_switch.PRELUDE)
         programs = self.build_together(header, overlay, edits, chosen, place, ["-include", prelude])
-        if chosen and not all(self.passes(p, -1) for p in programs):
+        if chosen and not all(self.passes_timed(*p) for p in programs):
             sys.exit(f"the tests of {header} do not pass as they are")
-        alive = {i for i in chosen if all(self.passes(p, i) for p in programs)}
+        alive = {i for i in chosen if all(self.passes(*p, i) for p in programs)}
         if alive:  # what has no defined behaviour is for the sanitizers
             programs = self.build_together(header, overlay, edits, chosen, place,
                                            ["-include", prelude, "-fsanitize=address,undefined",
                                             "-fno-sanitize-recover=all"])
-            if not all(self.passes(p, -1, False) for p in programs):
+            if not all(self.passes_timed(*p, False) for p in programs):
                 sys.exit(f"the tests of {header} do not pass under the sanitizers")
-            alive = {i for i in alive if all(self.passes(p, i, False) for p in programs)}
+            alive = {i for i in alive if all(self.passes(*p, i, False) for p in programs)}
         for i, mutant in enumerate(mutants):
             if i in chosen and i not in alive:
                 yield "killed"
@@ -319,7 +320,7 @@ class Judge:
                 built = subprocess.run(self.command(overlay, test, program, flags),
                                        capture_output=True, text=True)
                 if not built.returncode:
-                    programs.append(program)
+                    programs.append((program, test))
                     break
                 lines = {int(n) for n in re.findall(rf"{header}:(\d+):", built.stderr)}
                 refused = {i for i in chosen if fit[i] in lines}
@@ -328,19 +329,23 @@ class Judge:
                 chosen -= refused or set(chosen)
         return programs
 
-    def passes(self, program, mutant, limited=True):
-        seconds = self.seconds.get(program, 60)
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    def passes_timed(self, program, test, limited=True):
+        """Whether the test passes as it is; how long its mutants may take is reckoned from that."""
+        self.seconds[test] = 600
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        passed = self.passes(program, test, -1, limited)
+        taken = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+        self.seconds[test] = int(3 + 5 * taken)
+        return passed
+
+    def passes(self, program, test, mutant, limited=True):
+        seconds = self.seconds.get(test, 60)
         try:
-            passed = not subprocess.run([program, "--abort-after=1"], capture_output=True, timeout=1200,
-                                        preexec_fn=lambda: limits(seconds, limited),
-                                        env={**os.environ, "HENCE_MUTANT": str(mutant)}).returncode
+            return not subprocess.run([program, "--abort-after=1"], capture_output=True, timeout=1200,
+                                      preexec_fn=lambda: limits(seconds, limited),
+                                      env={**os.environ, "HENCE_MUTANT": str(mutant)}).returncode
         except subprocess.TimeoutExpired:
             return False
-        if mutant < 0 and passed:
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            self.seconds[program] = int(3 + 5 * (after.ru_utime - before.ru_utime))
-        return passed
 
     def command(self, overlay, test, program, more=()):
         command = [self.compiler, "-std=c++20", "-O0", "-w", "-pthread", *more]
