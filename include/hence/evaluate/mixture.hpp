@@ -16,13 +16,13 @@ void spread(view<const std::int64_t> sizes, std::int64_t total, view<std::int64_
   __extension__ typedef __int128 wide;
   for (std::int64_t s = 0; s < sizes.extent[0]; ++s) taken[s] = 0;
   for (std::int64_t i = 0; i < total; ++i) {
-    std::int64_t next = -1;
+    std::int64_t next = 0;
     wide most = 0;
     for (std::int64_t s = 0; s < sizes.extent[0]; ++s) {
-      if (taken[s] == sizes[s]) continue;
-      // how far the source lags behind its share of the first i + 1
+      // How far the source lags behind its share of the first i + 1. All lags sum to the total, and
+      // a source that has given everything has none: one with something left lags by more than 0.
       const wide lag = static_cast<wide>(sizes[s]) * (i + 1) - static_cast<wide>(taken[s]) * total;
-      if (next < 0 || lag > most) next = s, most = lag;
+      if (lag > most) next = s, most = lag;
     }
     source[i] = next;
     ++taken[next];

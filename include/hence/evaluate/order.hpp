@@ -9,7 +9,8 @@
 
 namespace hence::inline v0::evaluate::detail {
 
-/// Sorts [0, size) ascending. \param less callable (i, j) -> bool. \param swap callable (i, j).
+/// Sorts [0, size) ascending. \param less callable (i, j) -> bool. \param swap callable (i, j), i
+/// and j never the same.
 template <class Isa, class Less, class Swap>
 constexpr void heap_sort(std::int64_t size, const Less& less, const Swap& swap) {
   const auto sift = [&](std::int64_t root, std::int64_t end) {
