@@ -25,6 +25,12 @@ constexpr bool chosen(int n) { return !std::is_constant_evaluated() && active ==
 OPEN, CLOSE = "([{", ")]}"
 
 
+def masked(text):
+    """The text with nothing in its comments and literals that looks like code; every place stays where it is."""
+    blank = lambda m: " " * len(m[0]) if m[0][0] == "/" else m[0][0] + "_" * (len(m[0]) - 2) + m[0][0]
+    return re.sub(r"""//[^\n]*|"(?:\\.|[^"\\\n])*"|(?<!\w)'(?:\\.|[^'\\\n])*'""", blank, text)
+
+
 def is_block(text, at):
     """Whether the brace at `at` opens statements and not a list of initial values."""
     before = text[:at].rstrip()
@@ -57,7 +63,7 @@ def piece(text, at):
     if end < 0:
         return None
     while True:  # skip conditions in front of the statement
-        m = re.match(r"(?:\s*//[^\n]*\n)+|\s*(?:if constexpr|if|while|for) (?=\()|\s*else\b|\s*(?:public|private):", text[begin:end])
+        m = re.match(r"\s*(?:if constexpr|if|while|for) (?=\()|\s*else\b|\s*(?:public|private):", text[begin:end])
         if not m:
             break
         begin += m.end()
@@ -117,10 +123,10 @@ def assignment(statement):
 def switched(text, mutants, wanted):
     """The text with those of the wanted mutants [(begin, end, replacement)] that fit, and the line that each
     of them, by its index, has in it."""
-    groups = {}
+    groups, code = {}, masked(text)
     for index in sorted(wanted):
         at, stop, replacement = mutants[index]
-        found = piece(text, at)
+        found = piece(code, at)
         if found and stop <= found[1]:
             groups.setdefault(found, []).append((index, at, stop, replacement))
     pieces, used = sorted(groups), {}
@@ -129,7 +135,7 @@ def switched(text, mutants, wanted):
             pieces[i] = pieces[i - 1]
     for begin, end, is_condition in sorted(set(pieces), reverse=True):
         old = text[begin:end]
-        right = 0 if is_condition else assignment(old)
+        right = 0 if is_condition else assignment(code[begin:end])
         if right < 0 or not is_condition and re.match(r"(static |inline )*constexpr |using |template|struct ", old):
             continue
         changed = []

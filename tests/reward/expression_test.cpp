@@ -41,6 +41,10 @@ TEST_CASE("numbers") {
   CHECK(is("0e99999", make(0)));
   CHECK(is("1,234", make(1234)));
   CHECK(is("1,234,567.5", make(2469135, 2)));
+  CHECK(is("12,345", make(12345)));
+  CHECK(is("123,456", make(123456)));
+  CHECK(is("(10{,}000)", make(10000)));
+  CHECK(fault("(1,234)") == exact_fault::syntax);  // a pair
   CHECK(is("10{,}000", make(10000)));
   CHECK(is("10,\\!000", make(10000)));
   CHECK(is("10,\\! 000", make(10000)));
@@ -66,6 +70,11 @@ TEST_CASE("numbers") {
   CHECK(is("3\\frac{0}{2}", make(0)));
   CHECK(is("3\\frac{2}{2}", make(3)));
   CHECK(fault("3 0/2") == exact_fault::syntax);
+  CHECK(is("3 /2", make(3, 2)));
+  CHECK(fault("3 1/") == exact_fault::syntax);
+  CHECK(fault("3\\frac{}{2}") == exact_fault::syntax);
+  CHECK(fault("3.5 1/2") == exact_fault::syntax);  // no decimal is part of a mixed number
+  CHECK(is("3.5\\frac{1}{2}", make(7, 4)));
   CHECK(is("3\\frac{3}{2}", make(9, 2)));  // not a proper fraction: a product
 }
 
@@ -203,6 +212,27 @@ TEST_CASE("the grammar of countdown has four operators") {
     CHECK_MESSAGE(fault(s, grammar::arithmetic) == exact_fault::syntax, s);
 }
 
+TEST_CASE("where the longest expression at the front ends, and the numbers in it") {
+  using reader_type = reward::detail::expression_reader<hence::native_isa>;
+  const auto read = [](std::string_view s) {
+    reader_type reader(s, grammar::answer);
+    const exact x = reader.read();
+    CHECK(x.ok());
+    return std::pair(static_cast<int>(x.num), reader.end());
+  };
+  CHECK(read("1,2345") == std::pair(1, std::size_t{1}));  // a group has three digits, not four
+  CHECK(read("1,234,5") == std::pair(1234, std::size_t{5}));
+  CHECK(read("3 x") == std::pair(3, std::size_t{1}));
+  std::vector<reward::wide> found(reward::detail::most_literals);  // the sanitizers see its end
+  std::string s = "1";
+  for (int i = 2; i <= 66; ++i) s += "+" + std::to_string(i);
+  reader_type reader(s, grammar::arithmetic, found.data());
+  CHECK(reader.read() == make(66 * 67 / 2));
+  CHECK(reader.literals() == 66);
+  for (std::size_t i = 0; i < found.size(); ++i)
+    CHECK((found[i] == static_cast<reward::wide>(i) + 1));
+}
+
 TEST_CASE("what is left to compute is counted") {
   const auto operations = [](std::string_view s) {
     reward::detail::expression_reader<hence::native_isa> reader(s, grammar::answer);
@@ -277,6 +307,13 @@ TEST_CASE("texts without a byte behind them, as constant expressions") {
   const auto of = [](const auto& s) constexpr {
     return evaluate_exactly(std::string_view(s, sizeof(s)), grammar::answer).fault;
   };
+  static constexpr char group[] = {'1', ',', '2', '3', '4'},
+                        groups[] = {'1', '2', ',', '3', '4', '5'}, dot[] = {'.'},
+                        tied[] = {'3', '~'};
+  static_assert(of(group) == exact_fault::none);
+  static_assert(of(groups) == exact_fault::none);
+  static_assert(of(dot) == exact_fault::syntax);
+  static_assert(of(tied) == exact_fault::syntax);
   static_assert(of(number) == exact_fault::none);
   static_assert(of(comma) == exact_fault::syntax);
   static_assert(of(power) == exact_fault::syntax);

@@ -38,7 +38,7 @@ constexpr Value expression_reader<Isa, Value>::literal_value(bool extended) {
     is_decimal = true;
     ++in_.at;
     if (!in_.digits(value, places)) return refuse(exact_fault::overflow);
-    has_digits |= places > 0;
+    has_digits = true;  // before the point or behind it
     if (places > 37) return refuse(exact_fault::overflow);
     wide scale = 1;
     for (int i = 0; i < places; ++i) scale *= 10;
@@ -77,8 +77,8 @@ constexpr Value expression_reader<Isa, Value>::fraction_part(exact whole) {
   std::size_t size = 0;
   wide num = 0, den = 0;
   int places = 0;
-  const auto number = [&](wide& n) {
-    return in_.digits(n, places) && places > 0 && bit_width(magnitude(n)) < 62;
+  const auto number = [&](wide& n) {  // 0 where there is none
+    return in_.digits(n, places) && bit_width(magnitude(n)) < 62;
   };
   bool found = false;
   if (symbol_at<Isa>(in_.s, in_.at, size) == symbol::fraction) {
