@@ -8,7 +8,7 @@ judged by the tests that mirror its header.
   scripts/mutation.py --list              what there would be, without building anything
 
 A mutant is killed if a test fails, a static_assert in it too, ends badly or takes the processor for
-longer than 3 s and five times what the test takes as it is (a minute
+longer than 2 s and three times what the test takes as it is (a minute
 where that is not known). One that does not compile otherwise does not count. Survivors that
 docs/mutation.md proves equivalent do not count either; any other is printed, and the exit status is 1. Needs g++ (or CXX) and doctest. Runs niced, one
 compiler at a time, in a folder of its own under the system's temporary one. mutation_switch.py puts
@@ -335,7 +335,7 @@ class Judge:
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         passed = self.passes(program, test, -1, limited)
         taken = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
-        self.seconds[test] = int(3 + 5 * taken)
+        self.seconds[test] = int(2 + 3 * taken)
         return passed
 
     def passes(self, program, test, mutant, limited=True):

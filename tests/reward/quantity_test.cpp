@@ -41,7 +41,7 @@ TEST_CASE("halves of wrappers stay") {
     return reward::detail::cleaned<hence::native_isa>(s, name);
   };
   for (const char* s : {"\\(5", "\\[5", "5..", "\\text5}", "\\text{5}{6}", "**5", "$5", "\"5",
-                        "5\\\\,", "5\\\\;", "5 5", "5.5"})
+                        "5\\\\,", "5\\\\;", "5 5", "5.5", "$$", "$$$", "****", "\"\""})
     CHECK_MESSAGE(clean(s) == s, s);
   CHECK(clean("x\\,") == "x");
   CHECK(clean("x\\;") == "x");
@@ -75,6 +75,8 @@ TEST_CASE("a formula's dollars are no money") {
   CHECK(of("$-5$ cm").value.num == -5);
   CHECK_FALSE(of("\u20AC5 cm").ok());
   CHECK(of("\u20AC5").unit == of("5 euros").unit);
+  CHECK(of("5 \\$").unit == of("5 dollars").unit);
+  CHECK(of("5 \u20AC").unit == of("5 euros").unit);
 }
 
 TEST_CASE("a letter right behind the number may be a variable") {

@@ -30,6 +30,12 @@ TEST_CASE("one code for each unit, however it is written") {
   CHECK(code("cm^1") == code("cm"));
   CHECK(code("{cm}") == code("cm"));
   CHECK(code("m/s^2") == code("m s^{-2}"));
+  CHECK(code("cm\u00B9") == code("cm"));
+  CHECK(code("lbs") == code("lb"));
+  CHECK(code("hrs") == code("hours"));
+  CHECK(code("kms") == code("km"));
+  CHECK(code("ms") == code("milliseconds"));  // no plural of m
+  CHECK(code("ms") != code("m"));
   for (const char* s :
        {"m/s", "meters per second", "m / s", "\\text{m}/\\text{s}", "m s^{-1}", "m \\cdot s^{-1}"})
     CHECK_MESSAGE(code(s) == code("m/s"), s);
@@ -39,10 +45,11 @@ TEST_CASE("one code for each unit, however it is written") {
 
 TEST_CASE("what is no unit") {
   for (const char* s :
-       {"or 6",   "gizmo",  "5",        "cm 5", "^2",        "cm^",       "cm^5",
-        "cm^2^2", "per",    "square",   "/",    "cm/",       "m m m m m", "+",
-        "\\cm",   "\u00B2", "c\u200Bm", "()",   "cm^0",      "cm^4",      "cm^{-2}^2",
-        "cm^x",   "}cm{",   "cm}",      "{cm",  "\\text{cm", "m/s^2^2"})
+       {"or 6",          "gizmo",  "5",        "cm 5", "^2",        "cm^",       "cm^5",
+        "cm^2^2",        "per",    "square",   "/",    "cm/",       "m m m m m", "+",
+        "\\cm",          "\u00B2", "c\u200Bm", "()",   "cm^0",      "cm^4",      "cm^{-2}^2",
+        "cm^x",          "grams2", "gramo",    "gs",   "\\cdot m",  "* m",       "m\u2070",
+        "m\u00B9\u00B2", "}cm{",   "cm}",      "{cm",  "\\text{cm", "m/s^2^2"})
     CHECK_MESSAGE(code(s) == -1, s);
   CHECK(code(std::string(65, ' ')) == -1);
 }

@@ -51,7 +51,7 @@ inline constexpr unit_name unit_names[] = {
 /// The id of a word, its plural too; 0 if it is no unit.
 template <class Isa> constexpr std::uint64_t unit_id(text word) {
   const text singular =
-      word.size() > 3 && word.back() == 's' ? slice(word, 0, word.size() - 1) : word;
+      word.size() > 2 && word.back() == 's' ? slice(word, 0, word.size() - 1) : word;
   for (const unit_name& u : unit_names)
     if (equal(word, u.name) || equal(singular, u.name)) return u.id;
   return 0;
