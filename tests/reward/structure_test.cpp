@@ -28,6 +28,10 @@ TEST_CASE("parts are cut where no bracket encloses") {
   CHECK(parts("1 or 2 and 3") == list{"1", "2", "3"});
   CHECK(parts("1\\text{ or }2") == list{"1", "2"});
   CHECK(parts("1,,2,") == list{"1", "2"});
+  CHECK(parts("(),1") == list{"()", "1"});
+  CHECK(parts("[()],1") == list{"[()]", "1"});
+  CHECK(parts("\\{\\},1") == list{"\\{\\}", "1"});
+  CHECK(parts("1\\") == list{"1\\"});
   CHECK(parts("") == list{});
   CHECK(parts(",") == list{});
   CHECK(parts("a\\;b") == list{"a\\;b"});

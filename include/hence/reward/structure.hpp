@@ -44,7 +44,7 @@ template <class Isa> class part_reader {
   constexpr part_reader(text s, bool at_unions) : s_(s), unions_(at_unions) {}
   /// The next part that is not blank; false at the end.
   constexpr bool next(text& part) {
-    while (at_ <= s_.size()) {
+    while (at_ < s_.size()) {
       const std::size_t begin = at_;
       std::size_t skip = 0;
       std::int64_t depth = 0;
@@ -63,8 +63,8 @@ template <class Isa> class part_reader {
           ++at_;
         }
       }
-      part = trimmed(slice(s_, begin, at_ < s_.size() ? at_ : s_.size()));
-      at_ = skip != 0 ? at_ + skip : s_.size() + 1;
+      part = trimmed(slice(s_, begin, at_));
+      at_ += skip;
       if (!part.empty()) return true;
     }
     return false;
