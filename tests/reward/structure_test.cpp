@@ -48,7 +48,9 @@ TEST_CASE("shapes") {
   CHECK(form("(1,2)") == shape::ordered);
   CHECK(form("[1,2)") == shape::ordered);
   CHECK(form("\\left(1,2\\right)") == shape::ordered);
+  CHECK(form("((1,2),(3,4))") == shape::ordered);
   CHECK(form("\\{1\\}") == shape::unordered);
+  CHECK(form("\\{\\{1,2\\},3\\}") == shape::unordered);
   CHECK(form("1,2") == shape::unordered);
   CHECK(form("(1,2),(3,4)") == shape::unordered);
   CHECK(form("(1,2) \\cup (3,4)") == shape::union_of);
