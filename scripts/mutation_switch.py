@@ -63,7 +63,7 @@ def piece(text, at):
     if end < 0:
         return None
     while True:  # skip conditions in front of the statement
-        m = re.match(r"\s*(?:if constexpr|if|while|for) (?=\()|\s*else\b|\s*(?:public|private):", text[begin:end])
+        m = re.match(r"(?:\s*#[^\n]*\n)+|\s*(?:if constexpr|if|while|for) (?=\()|\s*else\b|\s*(?:public|private):", text[begin:end])
         if not m:
             break
         begin += m.end()
@@ -73,7 +73,7 @@ def piece(text, at):
             return None
     begin += len(text[begin:at]) - len(text[begin:at].lstrip())
     inner = text[begin:end]
-    if inner.count("(") != inner.count(")") or inner.count("{") != inner.count("}"):
+    if "\n#" in inner or inner.count("(") != inner.count(")") or inner.count("{") != inner.count("}"):
         return None
     return begin, end, False
 

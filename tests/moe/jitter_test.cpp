@@ -48,6 +48,22 @@ TEST_CASE("the place decides: rows of another call or rank, step, seed") {
   CHECK(run(ones, 7, 0.2, {.seed = 1, .first_row = 100, .step = 1}) != whole);
 }
 
+TEST_CASE("word d % 4 of the block at (d / 4, step, row), times the element") {
+  const std::int64_t tokens = 3, width = 11;
+  std::vector<float> x;
+  for (int i = 0; i < tokens * width; ++i) x.push_back(static_cast<float>(i) - 7.5f);
+  const moe::jitter_place place{.seed = 5, .first_row = 1ull << 40, .step = 12};
+  const auto got = run(x, width, 0.25, place);
+  for (std::int64_t t = 0; t < tokens; ++t)
+    for (std::int64_t d = 0; d < width; ++d) {
+      const auto i = static_cast<std::size_t>(t * width + d);
+      const auto words = hence::philox(
+          5, {static_cast<std::uint32_t>(d / 4), 12, (1ull << 40) + std::uint64_t(t)});
+      const double u = double(hence::uniform(words.word[d % 4]));
+      CHECK(double(got[i]) == doctest::Approx(x[i] * (0.75 + 0.5 * u)).epsilon(2e-7));
+    }
+}
+
 template <class X> void rounded_once() {
   const std::vector<X> x(16, X(3.0f));
   const auto f = run(std::vector<float>(16, 3.0f), 16, 0.3, {.seed = 9});

@@ -40,6 +40,15 @@ TEST_CASE("as a stable sort") {
     }
 }
 
+TEST_CASE("of all numbers, NaN too, none or each is kept") {
+  const float x[] = {1.0f, __builtin_nanf(""), -1.0f};
+  const auto key = [&](std::int64_t i) { return hence::detail::order_key(x[i]); };
+  for (const std::int64_t n : {-1, 0, 3, 4}) {
+    hence::detail::keep_largest<float> keeps(3, n, key);
+    for (std::int64_t i = 0; i < 3; ++i) CHECK(keeps(key(i)) == (n > 0));
+  }
+}
+
 TEST_CASE("the order of all numbers") {
   constexpr float big = std::numeric_limits<float>::infinity();
   const float up[] = {-big, -1e30f, -1.0f, -1e-40f, 0.0f, 1e-40f, 2.0f, big};

@@ -17,6 +17,7 @@ TEST_CASE("balance, one expert for all, dead experts") {
   CHECK(even.max_violation() == 0);
   CHECK(even.entropy == doctest::Approx(std::log(4.0)).epsilon(1e-6));
   CHECK(even.normalized_entropy() == doctest::Approx(1.0).epsilon(1e-6));
+  CHECK(even.least == 7);
   CHECK(even.dead == 0);
   const auto one = measure({0, 12, 0, 0});
   CHECK(one.max_violation() == 3);
@@ -29,6 +30,7 @@ TEST_CASE("balance, one expert for all, dead experts") {
   CHECK(some.max_violation() == 1);
   CHECK(some.entropy ==
         doctest::Approx(std::log(6.0) - (2 * std::log(2.0) + 3 * std::log(3.0)) / 6).epsilon(1e-6));
+  CHECK(some.normalized_entropy() == doctest::Approx(some.entropy / std::log(4.0)).epsilon(1e-6));
 }
 
 TEST_CASE("no slot, no expert") {

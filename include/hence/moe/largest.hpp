@@ -25,9 +25,12 @@ template <class S> class keep_largest {
   using key_type = decltype(order_key(S(0)));
   /// \param key the key of i < count, as `order_key` gives it.
   template <class Key> HENCE_FN keep_largest(std::int64_t count, std::int64_t n, Key key) {
-    if (n <= 0 || n >= count) {
-      least_ = n <= 0 ? static_cast<key_type>(-1) : 0;
-      equal_ = n <= 0 ? 0 : count;
+    if (n >= count) {  // all, without a search
+      equal_ = count;
+      return;
+    }
+    if (n <= 0) {  // none
+      least_ = static_cast<key_type>(-1);
       return;
     }
     for (key_type bit = key_type{1} << (8 * sizeof(key_type) - 1); bit != 0; bit >>= 1) {
