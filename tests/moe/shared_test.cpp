@@ -158,6 +158,7 @@ TEST_CASE("what is refused") {
   CHECK(refusal(0, 1) == "hence: experts is 0 and shared 1, expected 1 or more and 0 or more");
   CHECK(refusal(3, -1) == "hence: experts is 3 and shared -1, expected 1 or more and 0 or more");
   CHECK(refusal(4, 2) == "hence: all_ids has shape [2, 3], expected [2, 4]");
+  CHECK(refusal(1, 0) == "hence: all_ids has shape [2, 3], expected [2, 2]");
   CHECK(refusal(4, 1).empty());
 }
 
