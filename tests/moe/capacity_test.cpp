@@ -23,6 +23,9 @@ TEST_CASE("three roundings of one factor") {
   CHECK(moe::capacity_ceil{1.0}(8, 2, 8) == 2);
   CHECK(moe::capacity_ceil{1.0}(0, 2, 8) == 0);
   CHECK(moe::capacity_of_tokens{0.5}(9, 3, 4) == 3);  // 3 floor(0.5 3)
+  CHECK(moe::capacity_of_tokens{1.0}(8, 2, 4) == 4);  // 2 ceil(8/4)
+  CHECK(moe::capacity_ceil{16777216}(1, 1, 1) == 16777216);
+  CHECK(moe::capacity_ceil{0}(10, 2, 8) == 0);
   // megablocks divides first: int(factor * (top_k * tokens / num_experts))
   CHECK(moe::capacity_floor{1.2}(155, 1, 6) == 30);
 }

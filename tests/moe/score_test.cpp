@@ -1,5 +1,7 @@
 // The scores of one logit, against long double, and the order of selection values.
 
+#include "core/math_oracle.hpp"
+
 #include <hence/moe/score.hpp>
 
 #include <doctest/doctest.h>
@@ -26,6 +28,20 @@ TEST_CASE("sqrt_softplus and its slope") {
   }
   CHECK(worst < 2 * 5.97e-8);
   CHECK(worst_slope < 4 * 5.97e-8);
+}
+
+TEST_CASE("at its seam, and in quadruple precision, whose seam is lower") {
+  CHECK(hence::sqrt_softplus(num<float>(-17.0f)).v == 0x1.aab43ep-13f);  // the root's bits still
+  using wide = num<oracle::quad>;
+  const auto far = [](oracle::quad x, oracle::quad from) {
+    return std::abs(static_cast<double>(x / from - 1));
+  };
+  for (const double x : {-200.0, -90.5, -89.5, -60.0, -41.0, -39.0, -1.0, 0.0, 3.0, 80.0}) {
+    const oracle::quad z = x, power = oracle::exp(z), squared = oracle::log1p(power);
+    const auto s = hence::sqrt_softplus(hence::dual<wide, hence::one, hence::zero>{z, {}, {}});
+    CHECK(far(s.value.v * s.value.v, squared) < 1e-30);
+    CHECK(far(s.pooled.v * 2 * s.value.v * (1 + power), power) < 1e-30);
+  }
 }
 
 TEST_CASE("its slope is finite for every finite logit") {

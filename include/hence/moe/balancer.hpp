@@ -105,7 +105,7 @@ template <class Step, class S = float, class Isa = native_isa> class balancer {
     double mean = 0;
     if constexpr (is_centred<Step>) {
       for (std::int64_t e = 0; e < experts; ++e) mean += step_(load_[e], total, experts);
-      mean = experts > 0 ? mean / static_cast<double>(experts) : 0.0;
+      mean /= static_cast<double>(experts);  // without an expert nothing reads it
     }
     for (std::int64_t e = 0; e < experts; ++e)
       bias_[e] =
