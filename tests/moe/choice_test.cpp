@@ -1,5 +1,6 @@
 // Expert choice and token rounding against sorting in double, and what follows from their ids.
 
+#include "meeting.hpp"
 #include "oracle.hpp"
 
 #include <hence/moe/choice.hpp>
@@ -25,6 +26,7 @@ struct batch {
   std::int64_t tokens, experts;
   std::vector<float> z;
   std::vector<std::uint8_t> valid;
+  std::int64_t kept_groups = 0, group_size = 1;  // 0: all
   batch(std::int64_t t, std::int64_t e, unsigned seed)
       : tokens(t), experts(e), z(oracle::logits(at(t * e), seed, 2, 4)), valid(at(t), 1) {}
   moe::choice_inputs<float> inputs() const {
@@ -34,10 +36,23 @@ struct batch {
     return in;
   }
   float score(std::int64_t t, std::int64_t e) const { return z[at(t * experts + e)]; }
+  float best(std::int64_t t, std::int64_t group) const {
+    float most = nothing;
+    for (std::int64_t e = group * group_size; e < (group + 1) * group_size; ++e)
+      most = std::max(most, score(t, e));  // most, where score is NaN
+    return most;
+  }
+  /// Groups rank by their largest score, ties to the first.
+  bool keeps(std::int64_t t, std::int64_t group) const {
+    std::int64_t before = 0;
+    for (std::int64_t g = 0; kept_groups > 0 && g < experts / group_size; ++g)
+      before += best(t, g) > best(t, group) || (g < group && best(t, g) == best(t, group));
+    return kept_groups == 0 || before < kept_groups;
+  }
   bool eligible(std::int64_t t, std::int64_t e) const {
     for (std::int64_t i = 0; i < experts; ++i)
       if (score(t, i) > 1e38f) return false;
-    return valid[at(t)] != 0 && score(t, e) > nothing;
+    return valid[at(t)] != 0 && score(t, e) > nothing && keeps(t, e / group_size);
   }
 };
 
@@ -113,60 +128,86 @@ TEST_CASE("expert choice: every expert's best tokens, every token's experts best
     }
 }
 
+/// Rounds from the best two of each token's experts, and from pairs that cannot be taken.
+template <class Gate, class Rounding>
+void check_rounding(const batch& b, const Gate& gate, Rounding rounding, std::int64_t tile) {
+  const std::int64_t had_slots = std::min<std::int64_t>(b.experts, 2) + 1;
+  std::vector<std::int32_t> given(at(b.tokens * had_slots), -1);
+  for (std::int64_t t = 0; t < b.tokens; ++t) {
+    std::vector<std::int32_t> mine;
+    for (std::int32_t e = 0; e < b.experts; ++e)
+      if (b.eligible(t, e)) mine.push_back(e);
+    std::stable_sort(mine.begin(), mine.end(),
+                     [&](std::int32_t x, std::int32_t y) { return b.score(t, x) > b.score(t, y); });
+    for (std::int64_t j = 0; j + 1 < had_slots && at(j) < mine.size(); ++j)
+      given[at(t * had_slots + j)] = mine[at(j)];
+    for (std::int32_t e = 0; e < b.experts; ++e)
+      if (!b.eligible(t, e)) given[at(t * had_slots + had_slots - 1)] = e;
+  }
+  const std::int64_t slots = b.experts;
+  std::vector<std::int32_t> ids(at(b.tokens * slots), 77), again = ids;
+  const auto run = [&](const auto& executor, std::vector<std::int32_t>& to) {
+    return moe::round_tokens(executor, gate, b.inputs(),
+                             view<const std::int32_t, 2>(given.data(), b.tokens, had_slots), tile,
+                             rounding, view<std::int32_t, 2>(to.data(), b.tokens, slots));
+  };
+  const auto counts = run(hence::cpu{}, ids), others = run(hence::reference<float>{}, again);
+  CHECK(again == ids);
+  CHECK(others.added == counts.added);
+  CHECK(others.removed == counts.removed);
+  pairs want(at(b.tokens));
+  std::int64_t added = 0, removed = 0;
+  for (std::int64_t e = 0; e < b.experts; ++e) {
+    const auto has = [&](std::int64_t t) {
+      const auto* row = &given[at(t * had_slots)];
+      return std::count(row, row + had_slots, static_cast<std::int32_t>(e)) > 0;
+    };
+    auto mine = ranked(b, e, has);
+    const auto rest = ranked(b, e, [&](std::int64_t t) { return !has(t); });
+    const auto had = static_cast<std::int64_t>(mine.size());
+    const auto eligible = had + static_cast<std::int64_t>(rest.size());
+    std::int64_t n = 0;  // written from the definition: try all multiples
+    for (std::int64_t m = 0; m <= had + tile; m += tile) {
+      if (m > eligible) break;
+      if constexpr (std::is_same_v<Rounding, moe::round_down>) {
+        if (m <= had) n = m;
+      } else if constexpr (std::is_same_v<Rounding, moe::round_up>) {
+        if (n < had) n = m;
+      } else if (std::abs(2 * m - 2 * had) <= std::abs(2 * n - 2 * had)) {
+        n = m;
+      }
+    }
+    for (std::int64_t i = had; i < n; ++i) mine.push_back(rest[at(i - had)]), ++added;
+    removed += std::max<std::int64_t>(had - n, 0);
+    mine.resize(at(n));
+    for (const auto t : mine) want[at(t)].push_back(e);
+  }
+  order_experts(b, want, at(slots));
+  demand(want, ids, slots);
+  CHECK(counts.added == added);
+  CHECK(counts.removed == removed);
+  CHECK(counts.dropped == 0);
+}
+template <class Gate> void check_roundings(const batch& b, const Gate& gate, std::int64_t tile) {
+  check_rounding(b, gate, moe::round_down{}, tile);
+  check_rounding(b, gate, moe::round_up{}, tile);
+  check_rounding(b, gate, moe::round_nearest{}, tile);
+}
+
 TEST_CASE("rounding: every count a multiple of the tile, by the lowest or the next") {
   const batch b = hard_batch();
-  auto top2 = plain;
-  top2.k = 2;
-  std::vector<std::int32_t> given(at(b.tokens * 2)), ids(at(b.tokens * 6), 77);
-  std::vector<float> w(given.size());
-  moe::gate_inputs<float> in;
-  in.logits = b.inputs().logits;
-  in.valid = b.valid;
-  moe::gate_outputs<float> out;
-  out.ids = view<std::int32_t, 2>(given.data(), b.tokens, 2);
-  out.weights = view<float, 2>(w.data(), b.tokens, 2);
-  moe::route(hence::cpu{}, top2, in, out);
-  const auto check = [&](auto rounding, std::int64_t tile) {
-    const auto counts = moe::round_tokens(
-        hence::cpu{}, plain, b.inputs(), view<const std::int32_t, 2>(given.data(), b.tokens, 2),
-        tile, rounding, view<std::int32_t, 2>(ids.data(), b.tokens, 6));
-    pairs want(at(b.tokens));
-    std::int64_t added = 0, removed = 0;
-    for (std::int64_t e = 0; e < b.experts; ++e) {
-      const auto has = [&](std::int64_t t) {
-        return given[at(2 * t)] == e || given[at(2 * t + 1)] == e;
-      };
-      auto mine = ranked(b, e, has);
-      const auto others = ranked(b, e, [&](std::int64_t t) { return !has(t); });
-      const auto had = static_cast<std::int64_t>(mine.size());
-      const auto eligible = had + static_cast<std::int64_t>(others.size());
-      std::int64_t n = 0;  // written from the definition: try all multiples
-      for (std::int64_t m = 0; m <= had + tile; m += tile) {
-        if (m > eligible) break;
-        if constexpr (std::is_same_v<decltype(rounding), moe::round_down>) {
-          if (m <= had) n = m;
-        } else if constexpr (std::is_same_v<decltype(rounding), moe::round_up>) {
-          if (n < had) n = m;
-        } else if (std::abs(2 * m - 2 * had + 0) <= std::abs(2 * n - 2 * had)) {
-          n = m;
-        }
-      }
-      for (std::int64_t i = had; i < n; ++i) mine.push_back(others[at(i - had)]), ++added;
-      removed += std::max<std::int64_t>(had - n, 0);
-      mine.resize(at(n));
-      for (const auto t : mine) want[at(t)].push_back(e);
-    }
-    order_experts(b, want, 6);
-    demand(want, ids, 6);
-    CHECK(counts.added == added);
-    CHECK(counts.removed == removed);
-    CHECK(counts.dropped == 0);
-  };
-  for (const std::int64_t tile : {1, 4, 16, 100}) {
-    check(moe::round_down{}, tile);
-    check(moe::round_up{}, tile);
-    check(moe::round_nearest{}, tile);
+  for (const std::int64_t tile : {1, 4, 16, 69, 100}) check_roundings(b, plain, tile);
+  auto gate = plain;
+  for (const std::int64_t experts : {1, 2, 40}) {
+    gate.k = experts;
+    check_roundings(batch(75, experts, 4), gate, 8);
   }
+  batch grouped = hard_batch(150);
+  grouped.kept_groups = 2, grouped.group_size = 2;
+  check_roundings(
+      grouped,
+      moe::gate{moe::score::sigmoid{}, 6, moe::grouped{3, 2, moe::max_score{}}, moe::raw{}, 1.0},
+      8);
 }
 
 TEST_CASE("groups: a token is taken by experts of its kept groups alone") {
@@ -204,6 +245,9 @@ TEST_CASE("the same ids for every executor, pool and memory; none and one token"
   }
   const auto bytes = moe::choice_workspace_bytes(hence::cpu{}, plain, b.tokens, 6);
   std::vector<std::byte> memory(at(bytes + 64), std::byte{255});
+  // a value and a flag for each token and expert, and what routing takes
+  CHECK(bytes <= 5 * (b.tokens + 31) * 6 + 16 * 6 + 3 * 63 +
+                     moe::route_workspace_bytes(hence::cpu{}, plain, b.tokens, 6));
   const auto past = reinterpret_cast<std::uintptr_t>(memory.data()) % 64;
   CHECK(run(hence::cpu{}, view<std::byte>(memory.data() + (64 - past) % 64, bytes)) == want);
   const batch none(0, 6, 1), one(1, 6, 1);
@@ -214,6 +258,28 @@ TEST_CASE("the same ids for every executor, pool and memory; none and one token"
   CHECK(moe::choose_tokens(hence::cpu{}, plain, one.inputs(), 3,
                            view<std::int32_t, 2>(ids.data(), 1, 6))
             .taken == 6);
+}
+
+TEST_CASE("parts have memory of their own, up to 64 of them") {
+  const batch b = hard_batch(300);  // two parts
+  const auto run = [&](const auto& executor) {
+    std::vector<std::int32_t> ids(at(b.tokens * 6), 77);
+    moe::choose_tokens(executor,
+                       moe::gate{meeting::sigmoid{}, 6, moe::all_experts{}, moe::raw{}, 1.0},
+                       b.inputs(), 90, view<std::int32_t, 2>(ids.data(), b.tokens, 6));
+    return ids;
+  };
+  meeting::pool pool;
+  CHECK(run(hence::cpu(pool)) == run(hence::cpu{}));
+  const batch many(64 * 128, 1, 5);
+  auto one = plain;
+  one.k = 1;
+  hence::thread_pool two(2);
+  std::vector<std::int32_t> ids(at(many.tokens));
+  const auto counts = moe::choose_tokens(hence::cpu(two), one, many.inputs(), 5000,
+                                         view<std::int32_t, 2>(ids.data(), many.tokens, 1));
+  CHECK(counts.rows == many.tokens);
+  CHECK(counts.taken == 5000);
 }
 
 TEST_CASE("weights and gradients: route and route_backward of the chosen ids") {

@@ -57,7 +57,7 @@ HENCE_FN void spread_values(const Gate& gate, const grouping& groups,
       to.value[e * to.padded + tile.row[l]] =
           infinite[l] > 0 ? -static_cast<T>(__builtin_inff()) : out[l];
   };
-  const auto all = V(T(0)) <= V(T(0));
+  const auto all = V(T(0)) == V(T(0));
   if (groups.kept == groups.count) {
     for (std::int64_t e = 0; e < experts; ++e) spread(e, all);
   } else {
@@ -85,11 +85,11 @@ HENCE_FN void take_tokens(S* value, const std::uint8_t* given, std::int64_t toke
     had += given != nullptr && given[t] != 0 && value[t] > none;
   }
   const std::int64_t n = size(had, eligible);
-  // the given ones go before the others, each in the one order; key 0: not eligible
+  // the given ones go before the others, each in the one order; n leaves no place for -inf
   const auto key_if = [&](bool is_given) {
     return [=](std::int64_t t) {
       const bool counts_here = given == nullptr || (given[t] != 0) == is_given;
-      return counts_here && value[t] > none ? order_key(value[t]) : decltype(order_key(none)){0};
+      return counts_here ? order_key(value[t]) : decltype(order_key(none)){0};
     };
   };
   const std::int64_t of_given = given == nullptr ? 0 : (n < had ? n : had);
@@ -98,8 +98,7 @@ HENCE_FN void take_tokens(S* value, const std::uint8_t* given, std::int64_t toke
   keep_largest<S> others(tokens, n - of_given, other_key);
   for (std::int64_t t = 0; t < tokens; ++t) {
     const bool is_given = given != nullptr && given[t] != 0;
-    const auto key = is_given ? first_key(t) : other_key(t);
-    if (key == 0 || !(is_given ? first(key) : others(key))) value[t] = none;
+    if (!(is_given ? first(first_key(t)) : others(other_key(t)))) value[t] = none;
   }
   change[0] = n - of_given, change[1] = had - of_given;
 }
@@ -154,17 +153,20 @@ moe::choice_counts choose(const Executor& executor, const Gate& gate,
   for (std::int64_t i = 0; i < experts * chosen.padded; ++i)
     chosen.value[i] = -static_cast<S>(__builtin_inff());
   for (std::int64_t i = 0; given.present() && i < experts * chosen.padded; ++i) chosen.given[i] = 0;
-  const std::int64_t parts = row_parts<Executor>(rows),
-                     per_part = (bytes - c.used()) / parts / 64 * 64;
+  const std::int64_t parts = row_parts<Executor>(rows);
+  const std::int64_t per_part = moe::route_workspace_bytes(executor, gate, rows, experts) / parts;
   std::byte* const rest = memory.part(0, bytes) + c.used();
+  const auto tile_memory_of = [&](std::int64_t part) {
+    carver own(rest + part * per_part);
+    return tile_memory<V>(own, experts, gate.k, groups);
+  };
   moe::choice_counts counts[64], total;
   for_row_parts(executor, rows, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
-    carver own(rest + part * per_part);
-    tile_memory<V> tile_memory(own, experts, gate.k, groups);
+    tile_memory<V> memory_of_tile = tile_memory_of(part);
     for_tiles<V>(
         valid, begin, end, [](std::int64_t) {},
         [&](const tile_rows<V>& tile) {
-          spread_values<V>(gate, groups, logits, tile, tile_memory, chosen, counts[part]);
+          spread_values<V>(gate, groups, logits, tile, memory_of_tile, chosen, counts[part]);
           for (int l = 0; given.present() && l < tile.count; ++l)
             for (std::int64_t j = 0; j < given.extent[1]; ++j) {
               const auto e = static_cast<std::int64_t>(given(tile.row[l], j));
@@ -178,9 +180,8 @@ moe::choice_counts choose(const Executor& executor, const Gate& gate,
                 chosen.change + 2 * e);
   });
   for_row_parts(executor, rows, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
-    carver own(rest + part * per_part);
-    tile_memory<V> tile_memory(own, experts, gate.k, groups);
-    write_choice<V>(chosen, experts, begin, end, ids, valid, tile_memory.selection, counts[part]);
+    write_choice<V>(chosen, experts, begin, end, ids, valid, tile_memory_of(part).selection,
+                    counts[part]);
   });
   for (std::int64_t p = 0; p < parts; ++p) total += counts[p];
   for (std::int64_t e = 0; given.present() && e < experts; ++e)
