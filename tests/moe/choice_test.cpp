@@ -144,7 +144,7 @@ void check_rounding(const batch& b, const Gate& gate, Rounding rounding, std::in
     for (std::int32_t e = 0; e < b.experts; ++e)
       if (!b.eligible(t, e)) given[at(t * had_slots + had_slots - 1)] = e;
   }
-  const std::int64_t slots = b.experts;
+  const std::int64_t slots = gate.k;
   std::vector<std::int32_t> ids(at(b.tokens * slots), 77), again = ids;
   const auto run = [&](const auto& executor, std::vector<std::int32_t>& to) {
     return moe::round_tokens(executor, gate, b.inputs(),
@@ -182,11 +182,14 @@ void check_rounding(const batch& b, const Gate& gate, Rounding rounding, std::in
     mine.resize(at(n));
     for (const auto t : mine) want[at(t)].push_back(e);
   }
+  std::int64_t dropped = 0;
+  for (const auto& experts : want)
+    dropped += std::max<std::int64_t>(static_cast<std::int64_t>(experts.size()) - slots, 0);
   order_experts(b, want, at(slots));
   demand(want, ids, slots);
   CHECK(counts.added == added);
   CHECK(counts.removed == removed);
-  CHECK(counts.dropped == 0);
+  CHECK(counts.dropped == dropped);
 }
 template <class Gate> void check_roundings(const batch& b, const Gate& gate, std::int64_t tile) {
   check_rounding(b, gate, moe::round_down{}, tile);
@@ -202,6 +205,8 @@ TEST_CASE("rounding: every count a multiple of the tile, by the lowest or the ne
     gate.k = experts;
     check_roundings(batch(75, experts, 4), gate, 8);
   }
+  gate.k = 2;
+  check_roundings(batch(75, 64, 4), gate, 8);
   batch grouped = hard_batch(150);
   grouped.kept_groups = 2, grouped.group_size = 2;
   check_roundings(
