@@ -80,7 +80,8 @@ TEST_CASE("as sorting by (expert, slot)") {
   check<std::int32_t>(50, 3, 7, 1);
   check<std::int8_t>(50, 3, 127, 8);
   check<std::int64_t>(301, 8, 64, 128);
-  check<std::int16_t>(40, 4, 1000, 16);  // most experts have no token
+  check<std::int32_t>(9, 3, 2, std::int64_t{1} << 32);  // the most that there may be
+  check<std::int16_t>(40, 4, 1000, 16);                 // most experts have no token
 }
 
 TEST_CASE("vLLM's layout of blocks") {
@@ -115,6 +116,9 @@ TEST_CASE("a layout of blocks that permute did not write is refused") {
   aligned[3] = 4;  // expert 2 has three rows
   changed.aligned_offsets = aligned;
   CHECK(refusal(changed, 2) == "hence: aligned_offsets[3] is 4, expected at least 5");
+  aligned = s.aligned_offsets;
+  aligned[4] = 4;  // the end of all
+  CHECK(refusal(changed, 2) == "hence: aligned_offsets[4] is 4, expected at least 6");
   changed = s.out;
   changed.order.extent[0] = 4;
   CHECK(refusal(changed, 2) == "hence: order has 4 entries, expected at least 5");
@@ -130,6 +134,10 @@ TEST_CASE("a layout of blocks that permute did not write is refused") {
   const auto with_blocks = slots;
   moe::aligned_slots(s.out, 2, 6, slots);  // without block_expert
   CHECK(slots == with_blocks);
+  s.run(ids, 1);
+  slots.resize(5);
+  moe::aligned_slots(s.out, 1, 6, slots);
+  CHECK(std::equal(slots.begin(), slots.end(), s.order.begin()));
 }
 
 TEST_CASE("what is refused, before anything is written") {
@@ -150,6 +158,9 @@ TEST_CASE("what is refused, before anything is written") {
   CHECK(refusal({0, 1, 2, 3}, 4, 1, nothing).empty());
   CHECK(refusal({0, 1, 4, 3}, 4, 1, nothing) == "hence: ids[1, 0] is 4, expected -1 to 3");
   CHECK(refusal({0, -2, 1, 3}, 4, 1, nothing) == "hence: ids[0, 1] is -2, expected -1 to 3");
+  CHECK(refusal({-2, -2, 1, 3}, 4, 1, nothing) == "hence: ids[0, 0] is -2, expected -1 to 3");
+  CHECK(refusal({0, 1, 9, 9}, 4, 1, nothing) == "hence: ids[1, 0] is 9, expected -1 to 3");
+  CHECK(refusal({-1, 4, 2, 3}, 4, 1, nothing) == "hence: ids[0, 1] is 4, expected -1 to 3");
   CHECK(refusal({0, 1, 2, 3}, 4, INT64_MAX, nothing) ==
         "hence: align is 9223372036854775807, expected at most 4294967296");
   CHECK(refusal({0, 1, 2, 3}, 0, 1, nothing) == "hence: experts is 0, expected 1 or more");

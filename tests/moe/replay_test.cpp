@@ -18,7 +18,10 @@ using hence::view;
 static_assert(std::is_same_v<moe::id_for<128>, std::int8_t>);
 static_assert(std::is_same_v<moe::id_for<129>, std::int16_t>);
 static_assert(std::is_same_v<moe::id_for<256>, std::int16_t>);
+static_assert(std::is_same_v<moe::id_for<32768>, std::int16_t>);
 static_assert(std::is_same_v<moe::id_for<32769>, std::int32_t>);
+static_assert(std::is_same_v<moe::id_for<2147483648>, std::int32_t>);
+static_assert(std::is_same_v<moe::id_for<2147483649>, std::int64_t>);
 
 template <class F> std::string refusal(F f) {
   try {
@@ -108,6 +111,20 @@ TEST_CASE("stale rows, range, repeats and empty rows in one pass") {
   CHECK(bad.repeated_rows == 1);
 }
 
+TEST_CASE("expert 0 twice, one expert, and each fault alone") {
+  storage<std::int16_t> s(1, 2, 1);
+  const std::vector<std::int32_t> ids{0, -1};
+  moe::record_routing(s.record, matrix(ids, 1, 2), 0, 9);
+  CHECK(moe::check_record(s.record, 1, 1, 2, 9).is_sound());
+  s.ids[1] = 0;
+  CHECK(moe::check_record(s.record, 1, 1, 2, 9).repeated_rows == 1);
+  for (int i = 0; i < 8; ++i) {
+    moe::record_counts c;
+    c.stale_rows = i & 1, c.range_rows = i >> 1 & 1, c.repeated_rows = i >> 2 & 1;
+    CHECK(c.is_sound() == (i == 0));
+  }
+}
+
 TEST_CASE("shapes and types are refused") {
   storage<std::int8_t> s(4, 2, 8);
   const std::vector<std::int32_t> ids{0, 1, 2, 3, 4, 5, 6, 8};
@@ -153,6 +170,10 @@ TEST_CASE("how two routings differ") {
   CHECK(sum.slots_apart == 0);
   sum += d;
   CHECK(sum.rows == 7);
+  CHECK(sum.slots == 12);
+  CHECK(sum.rows_apart == 3);
+  CHECK(sum.slots_apart == 1);
+  CHECK(sum.first_apart == 2);
   CHECK(moe::disagreement{}.share_of_slots() == 0);
   CHECK(moe::disagreement{}.share_of_rows() == 0);
   CHECK(d.share_of_rows() == 0.5);
@@ -161,6 +182,9 @@ TEST_CASE("how two routings differ") {
   const auto back = moe::compare_routing(matrix(b, 4, 2), matrix(a, 4, 2));
   CHECK(back.slots_apart == 2);
   CHECK(back.rows_apart == 2);
+  const std::vector<std::int32_t> zero{0, 1}, other{2, 1};
+  CHECK(moe::compare_routing(matrix(zero, 1, 2), matrix(other, 1, 2)).slots_apart == 1);
+  CHECK(moe::compare_routing(matrix({-1, 1}, 1, 2), matrix({0, 1}, 1, 2)).rows_apart == 1);
   CHECK(moe::compare_routing(matrix(a, 4, 0), matrix(b, 4, 0)).first_apart == 0);
 }
 

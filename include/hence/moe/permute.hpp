@@ -163,14 +163,13 @@ std::int64_t permute(view<const Id, 2> ids, std::int64_t experts, std::int64_t a
       if (row[j] >= 0) ++next[static_cast<std::int64_t>(row[j])];
   }
   std::int64_t total = 0, aligned = 0;
-  for (std::int64_t e = 0; e < experts; ++e) {
+  for (std::int64_t e = 0; e <= experts; ++e) {  // none has the expert behind the last
     const std::int64_t count = next[e];
     if (out.aligned_offsets.present()) out.aligned_offsets.data[e] = aligned;
     aligned += (count + align - 1) / align * align;
     next[e] = total;
     total += count;
   }
-  if (out.aligned_offsets.present()) out.aligned_offsets.data[experts] = aligned;
   for (std::int64_t t = 0; t < tokens; ++t) {
     const Id* row = ids.data + t * ids.stride[0];
     for (std::int64_t j = 0; j < k; ++j) {

@@ -138,18 +138,19 @@ record_counts check_record(const routing_record<Id>& record, std::int64_t tokens
   for (std::int64_t t = 0; t < tokens; ++t) {
     if (valid.present() && valid[t] == 0) continue;
     const auto* row = record.ids.data + t * record.ids.stride[0];
-    std::int64_t filled = 0, out = 0, repeated = 0;
+    std::int64_t out = 0, repeated = 0;
+    bool is_empty = true;
     for (std::int64_t j = 0; j < k; ++j) {
       const auto e = static_cast<std::int64_t>(row[j]);
       out += e < -1 || e >= experts;
-      filled += e >= 0;
+      is_empty &= e < 0;
       repeated += e >= 0 && detail::holds(row, j, e);
     }
     ++counts.rows;
     counts.stale_rows += record.batch[t] != batch;
     counts.range_rows += out > 0;
     counts.repeated_rows += repeated > 0;
-    counts.empty_rows += filled == 0;
+    counts.empty_rows += is_empty;
   }
   return counts;
 }
