@@ -41,6 +41,7 @@ route_counts route(const Executor& executor, const Gate& gate,
     const std::int64_t rows = in.logits.extent[0], experts = in.logits.extent[1];
     const std::int64_t bytes = route_workspace_bytes(executor, gate, rows, experts);
     detail::check_gate_arrays(in, out, gate.k);
+    detail::check_bias(in.bias);
     detail::check_workspace(workspace, bytes);
     const std::int64_t parts = detail::row_parts<Executor>(rows);
     const detail::call_memory memory(workspace, bytes);

@@ -52,18 +52,18 @@ HENCE_FN void read_slots(const moe::gate_backward_inputs<typename V::scalar, Z, 
   }
 }
 
-/// A row whose slots hold scores of a logit, or logits for `softmax_after`: zero but at the slots.
-template <class V, class Gate>
-HENCE_FN void sparse_backward(const Gate& gate, const tile_rows<V>& tile,
-                              const tile_memory<V>& memory, std::int64_t experts,
-                              const view<typename V::scalar, 2>& grad_logits) {
+/// Rows whose slots hold scores of a logit, or logits for `softmax_after`: the gradient of the
+/// slots' logits into `memory.selection`; the others' is 0.
+template <class V, class Gate, class Team = alone>
+HENCE_FN void sparse_gradient(const Gate& gate, const row_memory<V>& memory,
+                              const Team& team = {}) {
   using T = typename V::scalar;
   using score_t = std::remove_cvref_t<decltype(gate.score)>;
   constexpr int L = lane_count<V>;
   const selected_scores<V> s{memory.numbers};
   const slot_table<V> cotangent{memory.results}, slope{memory.selection};
   if constexpr (!std::same_as<score_t, moe::score::softmax_after>) {
-    for (std::int64_t j = 0; j < gate.k; ++j) {
+    for (std::int64_t j = team.first(); j < gate.k; j += Team::size) {
       const V z = s[j].v;
       const auto scored = is_scored(z);
       const auto score = gate.score(dual<V, one, zero>{select(scored, z, V(T(0))), {}, {}});
@@ -71,15 +71,25 @@ HENCE_FN void sparse_backward(const Gate& gate, const tile_rows<V>& tile,
       slope.set(j, select(scored, as_number<V>(pooled_of(score)), V(T(0))));
     }
   } else {
-    for (std::int64_t j = 0; j < gate.k; ++j) {
+    for (std::int64_t j = team.first(); j < gate.k; j += Team::size) {
       const V z = s[j].v;
       store_as(memory.numbers + j * L, select(is_scored(z), z, minus_infinity<V>()));
       slope.set(j, select(is_scored(z), V(T(1)), V(T(0))));
     }
   }
-  weigh_backward<V>(gate.score, gate.weights, s, cotangent, gate.k, V(static_cast<T>(gate.scale)),
-                    [&](std::int64_t j, V g)
-                        __attribute__((always_inline)) { slope.set(j, slope[j] * g); });
+  team.meet();
+  weigh_backward<V>(
+      gate.score, gate.weights, s, cotangent, gate.k, V(static_cast<T>(gate.scale)),
+      [&](std::int64_t j, V g) __attribute__((always_inline)) { slope.set(j, slope[j] * g); },
+      team);
+}
+template <class V, class Gate>
+HENCE_FN void sparse_backward(const Gate& gate, const tile_rows<V>& tile,
+                              const tile_memory<V>& memory, std::int64_t experts,
+                              const view<typename V::scalar, 2>& grad_logits) {
+  using T = typename V::scalar;
+  sparse_gradient<V>(gate, memory);
+  const slot_table<V> slope{memory.selection};
   for (int l = 0; l < tile.count; ++l) {
     T* const to = grad_logits.data + tile.row[l] * grad_logits.stride[0];
     for (std::int64_t e = 0; e < experts; ++e) to[e] = T(0);
@@ -90,37 +100,48 @@ HENCE_FN void sparse_backward(const Gate& gate, const tile_rows<V>& tile,
   }
 }
 
-/// A row of softmax scores: every scored expert takes part.
+/// Rows of softmax scores, where every scored expert takes part: the logits' gradient in their
+/// place, but for the slots', which is in `memory.selection`.
+template <class V, class Gate, class Team = alone>
+HENCE_FN void softmax_gradient(const Gate& gate, const row_memory<V>& memory, std::int64_t experts,
+                               const Team& team = {}) {
+  using T = typename V::scalar;
+  constexpr int L = lane_count<V>;
+  const score_table<V>& s = memory.scores;
+  const auto row = softmax_row<V>(
+      memory.logits, experts,
+      [&](std::int64_t e, V y) __attribute__((always_inline)) { s.set(e, {y}); }, team);
+  const V share = select(row.sum > V(T(0)), V(T(1)) / row.sum, V(T(0)));
+  for (std::int64_t e = team.first(); e < experts; e += Team::size) s.set(e, {s[e].v * share});
+  team.meet();
+  const selected_scores<V> selected{memory.numbers};
+  gather_scores<V>(gate.score, s, memory.slots, gate.k, selected, team);
+  team.meet();
+  const slot_table<V> cotangent{memory.results}, passed{memory.selection};
+  const V dot = weigh_backward<V>(
+      gate.score, gate.weights, selected, cotangent, gate.k, V(static_cast<T>(gate.scale)),
+      [&](std::int64_t j, V g) __attribute__((always_inline)) { passed.set(j, (g)); }, team);
+  for (std::int64_t j = team.first(); j < gate.k; j += Team::size)
+    passed.set(j, selected[j].v * (passed[j] - dot));
+  for (std::int64_t e = team.first(); e < experts; e += Team::size)
+    store_as(memory.logits + e * L, select(s[e].v > V(T(0)), -(s[e].v * dot), V(T(0))));
+}
 template <class V, class Gate, class Z>
 HENCE_FN void softmax_backward(const Gate& gate, const view<const Z, 2>& logits,
                                const tile_rows<V>& tile, const tile_memory<V>& memory,
                                const view<typename V::scalar, 2>& grad_logits) {
   using T = typename V::scalar;
-  constexpr int L = lane_count<V>;
   const std::int64_t experts = logits.extent[1];
   per_lane<V, const Z*> rows;
   per_lane<V, T*> to;
-  for (int l = 0; l < L; ++l) {
+  for (int l = 0; l < lane_count<V>; ++l) {
     rows[l] = logits.data + tile.row[l] * logits.stride[0];
     to[l] = grad_logits.data + tile.row[l] * grad_logits.stride[0];
   }
   rows_to_lanes<V>(rows, experts, memory.logits);
-  const score_table<V>& s = memory.scores;
-  const auto row =
-      softmax_row<V>(memory.logits, experts,
-                     [&](std::int64_t e, V y) __attribute__((always_inline)) { s.set(e, {y}); });
-  const V share = select(row.sum > V(T(0)), V(T(1)) / row.sum, V(T(0)));
-  for (std::int64_t e = 0; e < experts; ++e) s.set(e, {s[e].v * share});
-  const selected_scores<V> selected{memory.numbers};
-  gather_scores<V>(gate.score, s, memory.slots, gate.k, selected);
-  const slot_table<V> cotangent{memory.results}, passed{memory.selection};
-  const V dot = weigh_backward<V>(
-      gate.score, gate.weights, selected, cotangent, gate.k, V(static_cast<T>(gate.scale)),
-      [&](std::int64_t j, V g) __attribute__((always_inline)) { passed.set(j, (g)); });
-  for (std::int64_t j = 0; j < gate.k; ++j) passed.set(j, selected[j].v * (passed[j] - dot));
-  for (std::int64_t e = 0; e < experts; ++e)
-    store_as(memory.logits + e * L, select(s[e].v > V(T(0)), -(s[e].v * dot), V(T(0))));
+  softmax_gradient<V>(gate, memory, experts);
   lanes_to_rows<V>(memory.logits, experts, tile.count, to);
+  const slot_table<V> passed{memory.selection};
   for (int l = 0; l < tile.count; ++l)
     for (std::int64_t j = 0; j < gate.k; ++j) {
       const std::int64_t e = memory.slots.expert(j, l);

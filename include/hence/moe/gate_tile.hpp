@@ -7,26 +7,34 @@
 
 namespace hence::inline v0::detail {
 
-/// The memory of one tile. Selection values take the place of the logits that they are made of.
-template <class V> struct tile_memory {
+/// The memory of the rows of one register. Selection values take the place of the logits that they
+/// are made of.
+template <class V> struct row_memory {
   using T = typename V::scalar;
   T* logits;              // [experts lanes]
   score_table<V> scores;  // [experts lanes]
   slot_table<V> slots;    // [k lanes]
   T* numbers;             // [k lanes], scores of the slots, then cotangents
   T* results;             // [k lanes]
-  T* selection;
-  std::uint8_t* seen;  // [experts], all 0 between rows
-  std::int64_t* load;  // [experts]
+  T* selection;           // [selected lanes]
 
-  HENCE_FN tile_memory(carver& c, std::int64_t experts, std::int64_t k, const grouping& g) {
+  HENCE_FN row_memory(carver& c, std::int64_t experts, std::int64_t k, std::int64_t selected) {
     constexpr std::int64_t L = lane_count<V>;
     logits = c.take<T>(experts * L);
     scores = {c.take<T>(experts * L)};
     slots = {c.take<T>(k * L)};
     numbers = c.take<T>(k * L);
     results = c.take<T>(k * L);
-    selection = c.take<T>(selection_memory(g, k) * L);
+    selection = c.take<T>(selected * L);
+  }
+};
+/// And of all tiles of a part.
+template <class V> struct tile_memory : row_memory<V> {
+  std::uint8_t* seen;  // [experts], all 0 between rows
+  std::int64_t* load;  // [experts]
+
+  HENCE_FN tile_memory(carver& c, std::int64_t experts, std::int64_t k, const grouping& g)
+      : row_memory<V>(c, experts, k, selection_memory(g, k)) {
     seen = c.take<std::uint8_t>(experts);
     load = c.take<std::int64_t>(experts);
   }

@@ -1,8 +1,9 @@
 /// \file
 /// The formulas of routing, each lane its own row: scores, group scores, selection, weights.
 ///
-/// `reference<S>` calls this text with scalars, `cpu` with packs of `lanes` rows; sums run in index
-/// order in four chains, so that both have the same bits.
+/// `reference<S>` calls this text with scalars, `cpu` with packs of `lanes` rows, a CUDA warp with
+/// scalars and 32 threads a row; sums run in index order in four chains, so that all have the same
+/// bits.
 #pragma once
 
 #include <hence/moe/gate_rule.hpp>
@@ -42,40 +43,65 @@ HENCE_FN moe::selection_value<V> eligible(mask_of<V> scored, moe::score_value<V>
   return {select(is, c.v, minus_infinity<V>())};
 }
 
+/// Who works on a row: one thread. Others take every `size`-th element from `first()` on
+/// (cuda/gate.cuh).
+struct alone {
+  static constexpr std::int64_t size = 1;
+  HENCE_FN std::int64_t first() const { return 0; }
+  /// What each has written is seen by all.
+  HENCE_FN void meet() const {}
+  /// The largest of what the threads have.
+  template <class V> HENCE_FN V greatest(V x) const { return x; }
+  /// term(0) + ... + term(n - 1) in four chains.
+  template <class V, class Term> HENCE_FN V sum_in_chains(std::int64_t n, Term term) const {
+    using T = typename V::scalar;
+    V sum[4] = {V(T(0)), V(T(0)), V(T(0)), V(T(0))};
+    std::int64_t e = 0;
+    for (; e + 4 <= n; e += 4) {
+      sum[0] = sum[0] + term(e);
+      sum[1] = sum[1] + term(e + 1);
+      sum[2] = sum[2] + term(e + 2);
+      sum[3] = sum[3] + term(e + 3);
+    }
+    for (; e < n; ++e) sum[0] = sum[0] + term(e);
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  }
+};
+
 /// Maximum of the scored logits, 0 if there are none, and the sum of e^(z - maximum).
 template <class V> struct softmax_of_row {
   V top, sum;
 };
 /// \param z logits at z[e lanes]. \param keep called with (e, e^(z_e - top)), 0 if unscored.
-template <class V, class Keep>
-HENCE_FN softmax_of_row<V> softmax_row(const typename V::scalar* z, std::int64_t n, Keep keep) {
+template <class V, class Keep, class Team = alone>
+HENCE_FN softmax_of_row<V> softmax_row(const typename V::scalar* z, std::int64_t n, Keep keep,
+                                       const Team& team = {}) {
   using T = typename V::scalar;
   constexpr int L = lane_count<V>;
   V top = minus_infinity<V>();
-  for (std::int64_t e = 0; e < n; ++e) {
+  for (std::int64_t e = team.first(); e < n; e += Team::size) {
     const V x = load_as<V>(z + e * L);
     top = select(is_scored(x), greater(x, top), top);
   }
+  top = team.greatest(top);
   top = select(top > minus_infinity<V>(), top, V(T(0)));
-  V sum[4] = {V(T(0)), V(T(0)), V(T(0)), V(T(0))};
-  const auto term = [&](std::int64_t e, V& part) __attribute__((always_inline)) {
-    const V x = load_as<V>(z + e * L);
-    const V y = select(is_scored(x), exp(x - top), V(T(0)));
-    keep(e, y);
-    part = part + y;
-  };
-  std::int64_t e = 0;
-  for (; e + 4 <= n; e += 4)
-    term(e, sum[0]), term(e + 1, sum[1]), term(e + 2, sum[2]), term(e + 3, sum[3]);
-  for (; e < n; ++e) term(e, sum[0]);
-  return {top, (sum[0] + sum[1]) + (sum[2] + sum[3])};
+  const V sum =
+      team.template sum_in_chains<V>(n, [&](std::int64_t e) __attribute__((always_inline)) {
+        const V x = load_as<V>(z + e * L);
+        const V y = select(is_scored(x), exp(x - top), V(T(0)));
+        keep(e, y);
+        return y;
+      });
+  return {top, sum};
 }
 
 /// Scores and selection values of n experts. \param bias [n] or null.
-template <class V, class Score, class Precision>
-row_faults<V> score_rows(const Score& score, const Precision& rounded, const typename V::scalar* z,
-                         const typename V::scalar* bias, std::int64_t n, score_table<V> s,
-                         selection_table<V> c) {
+template <class V, class Score, class Precision, class Team = alone>
+HENCE_HOST_DEVICE row_faults<V> score_rows(const Score& score, const Precision& rounded,
+                                           const typename V::scalar* z,
+                                           const typename V::scalar* bias, std::int64_t n,
+                                           score_table<V> s, selection_table<V> c,
+                                           const Team& team = {}) {
   using T = typename V::scalar;
   constexpr int L = lane_count<V>;
   const auto bias_of = [&](std::int64_t e) __attribute__((always_inline)) {
@@ -84,9 +110,9 @@ row_faults<V> score_rows(const Score& score, const Precision& rounded, const typ
   row_faults<V> faults;
   if constexpr (std::same_as<Score, moe::score::softmax>) {
     const auto row = softmax_row<V>(
-        z, n, [&](std::int64_t e, V y) __attribute__((always_inline)) { s.set(e, {y}); });
+        z, n, [&](std::int64_t e, V y) __attribute__((always_inline)) { s.set(e, {y}); }, team);
     const V share = select(row.sum > V(T(0)), V(T(1)) / row.sum, V(T(0)));
-    for (std::int64_t e = 0; e < n; ++e) {
+    for (std::int64_t e = team.first(); e < n; e += Team::size) {
       const V x = load_as<V>(z + e * L);
       faults.note(x);
       const moe::score_value<V> value{rounded(s[e].v * share)};
@@ -94,7 +120,7 @@ row_faults<V> score_rows(const Score& score, const Precision& rounded, const typ
       c.set(e, eligible(is_scored(x), value, bias_of(e)));
     }
   } else {
-    for (std::int64_t e = 0; e < n; ++e) {
+    for (std::int64_t e = team.first(); e < n; e += Team::size) {
       const V x = load_as<V>(z + e * L);
       faults.note(x);
       const auto scored = is_scored(x);

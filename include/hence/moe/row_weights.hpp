@@ -39,13 +39,13 @@ template <class V> struct selected_scores {
 };
 
 /// Reads the scores at the slots' experts.
-template <class V, class Score>
+template <class V, class Score, class Team = alone>
 HENCE_FN void gather_scores(const Score&, const score_table<V>& s, const slot_table<V>& slots,
-                            std::int64_t k, selected_scores<V> out) {
+                            std::int64_t k, selected_scores<V> out, const Team& team = {}) {
   using T = typename V::scalar;
   constexpr bool after = std::same_as<Score, moe::score::softmax_after>;
   constexpr T absent = after ? -static_cast<T>(__builtin_inff()) : T(0);
-  for (std::int64_t j = 0; j < k; ++j)
+  for (std::int64_t j = team.first(); j < k; j += Team::size)
     for (int l = 0; l < lane_count<V>; ++l) {
       const std::int64_t e = slots.expert(j, l);
       out.at(j, l) = e < 0 ? absent : s.at(e, l);
@@ -76,21 +76,22 @@ template <class V> HENCE_FN V share_of(const softmax_of_row<V>& row, V z) {
 }
 
 /// The weights of the k slots, each called with (j, w_j).
-template <class V, class Score, class Weights, class Precision, class Write>
+template <class V, class Score, class Weights, class Precision, class Write, class Team = alone>
 HENCE_FN void weigh(const Score&, const Weights& weights, const Precision& rounded,
-                    const selected_scores<V>& s, std::int64_t k, V scale, Write write) {
+                    const selected_scores<V>& s, std::int64_t k, V scale, Write write,
+                    const Team& team = {}) {
   using T = typename V::scalar;
   if constexpr (std::same_as<Score, moe::score::softmax_after>) {
     const auto row = softmax_of_slots<V>(s, k);
-    for (std::int64_t j = 0; j < k; ++j)
+    for (std::int64_t j = team.first(); j < k; j += Team::size)
       write(j, rounded(rounded(share_of<V>(row, s[j].v)) * scale));
   } else if (divides(weights, k)) {
     const V sum = rounded(sum_of_scores<V>(s, k) + eps_of<V>(weights));
     const auto usable = sum > V(T(0));
-    for (std::int64_t j = 0; j < k; ++j)
+    for (std::int64_t j = team.first(); j < k; j += Team::size)
       write(j, select(usable, rounded(rounded(s[j].v / sum) * scale), V(T(0))));
   } else {
-    for (std::int64_t j = 0; j < k; ++j) write(j, rounded(s[j].v * scale));
+    for (std::int64_t j = team.first(); j < k; j += Team::size) write(j, rounded(s[j].v * scale));
   }
 }
 
@@ -102,9 +103,10 @@ HENCE_FN void weigh(const Score&, const Weights& weights, const Precision& round
 ///
 /// Differences of cotangents are taken first, so that k = 1 and equal cotangents give what they
 /// must, without cancellation. Called with (j, g_j); returns sum_j g_j s_j, computed so likewise.
-template <class V, class Score, class Weights, class Write>
+template <class V, class Score, class Weights, class Write, class Team = alone>
 HENCE_FN V weigh_backward(const Score&, const Weights& weights, const selected_scores<V>& s,
-                          const slot_table<V>& cotangent, std::int64_t k, V scale, Write write) {
+                          const slot_table<V>& cotangent, std::int64_t k, V scale, Write write,
+                          const Team& team = {}) {
   using T = typename V::scalar;
   const V zero(T(0)), first = cotangent[0];
   if constexpr (std::same_as<Score, moe::score::softmax_after>) {
@@ -112,7 +114,7 @@ HENCE_FN V weigh_backward(const Score&, const Weights& weights, const selected_s
     V mean = zero;  // of C - C_0
     for (std::int64_t j = 0; j < k; ++j)
       mean = fma(cotangent[j] - first, share_of<V>(row, s[j].v), mean);
-    for (std::int64_t j = 0; j < k; ++j)
+    for (std::int64_t j = team.first(); j < k; j += Team::size)
       write(j, scale * share_of<V>(row, s[j].v) * ((cotangent[j] - first) - mean));
     return zero;
   } else if (divides(weights, k)) {
@@ -124,18 +126,15 @@ HENCE_FN V weigh_backward(const Score&, const Weights& weights, const selected_s
       whole = fma(cotangent[j], s[j].v, whole);
     }
     const V factor = select(usable, scale / d, zero), share = select(usable, eps / d, zero);
-    for (std::int64_t j = 0; j < k; ++j) {
+    for (std::int64_t j = team.first(); j < k; j += Team::size) {
       const V centred = ((cotangent[j] - first) * sum - beyond) / d;
       write(j, select(usable, factor * fma(cotangent[j], share, centred), zero));
     }
     return select(usable, factor * whole * share, zero);
   } else {
     V dot = zero;
-    for (std::int64_t j = 0; j < k; ++j) {
-      const V g = scale * cotangent[j];
-      dot = fma(g, s[j].v, dot);
-      write(j, g);
-    }
+    for (std::int64_t j = 0; j < k; ++j) dot = fma(scale * cotangent[j], s[j].v, dot);
+    for (std::int64_t j = team.first(); j < k; j += Team::size) write(j, scale * cotangent[j]);
     return dot;
   }
 }
