@@ -1,5 +1,5 @@
-# A short run of PROGRAM in FOLDER, in two parts: the second finds the first one's stages. Then what
-# is refused.
+# A short run of PROGRAM in FOLDER, in two parts: the second finds the first one's stages. The last step
+# of each stage is GOLDEN's line, the same for every compiler and instruction set. Then what is refused.
 file(REMOVE_RECURSE "${FOLDER}")
 set(out "${FOLDER}/run")
 set(flags --steps-scale 0.25 --base-steps 1800 --test-problems 256 --student-width 8 --out "${out}")
@@ -46,6 +46,17 @@ expect(0 "distilled_rl" --at-least 0.5 --helpful-at-least 0.5)
 file(SHA256 "${out}/reasoning_rl.safetensors" after)
 if(NOT before STREQUAL after)
   message(FATAL_ERROR "a stage that was there has changed")
+endif()
+set(last "")
+foreach(stage IN ITEMS base cold_start reasoning_rl reject_tune all_scenarios student student_rl distilled distilled_rl)
+  file(STRINGS "${out}/${stage}.jsonl" lines REGEX "^{\"step\"")
+  list(GET lines -1 line)
+  string(APPEND last "${line}\n")
+endforeach()
+file(WRITE "${FOLDER}/last.jsonl" "${last}")
+execute_process(COMMAND "${CMAKE_COMMAND}" -E compare_files "${FOLDER}/last.jsonl" "${GOLDEN}" RESULT_VARIABLE result)
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "${FOLDER}/last.jsonl differs from ${GOLDEN}: the bits have changed")
 endif()
 expect(3 "strict accuracy is" --at-least 1)
 file(WRITE "${out}/base.safetensors" "this is no checkpoint")

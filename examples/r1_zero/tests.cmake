@@ -14,11 +14,10 @@ add_test(NAME examples/r1_zero_errors
                  "${CMAKE_CURRENT_SOURCE_DIR}/r1_zero/errors.cmake")
 set_tests_properties(examples/r1_zero examples/r1_zero_golden examples/r1_zero_errors
                      PROPERTIES TIMEOUT 300)
-find_program(HENCE_BASH bash)
 find_program(HENCE_PYTHON python3)
-if(HENCE_BASH AND HENCE_PYTHON)
+if(HENCE_PYTHON)
   add_test(NAME examples/r1_zero_resume
-           COMMAND "${HENCE_BASH}" "${PROJECT_SOURCE_DIR}/scripts/r1_zero_resume.sh"
+           COMMAND "${HENCE_PYTHON}" "${PROJECT_SOURCE_DIR}/scripts/kill_and_resume.py"
                    "$<TARGET_FILE:r1_zero>" "${runs}/resume" 3 ${short})
   set_tests_properties(examples/r1_zero_resume PROPERTIES TIMEOUT 300)
 endif()
