@@ -152,7 +152,9 @@ constexpr bool same_set(const structure& a, const structure& b, answer_rules rul
       b.inside.size() > longest_unordered)
     return same_sequence<Isa>(a, b, rules, depth);
   const int names = names_of<Isa>(a), others = names_of<Isa>(b);
-  const bool bare = !unions && a.open == '\0' && b.open == '\0', named = names == 2 && others == 2;
+  // braces around one of them do not take the other's order
+  const bool bare = !unions && (a.open == '\0' || b.open == '\0');
+  const bool named = names == 2 && others == 2;
   if (bare && !named && rules.order == lists::in_order)
     return same_sequence<Isa>(a, b, rules, depth);
   // "x = 1, y = 2" without its names is in that order
@@ -197,7 +199,8 @@ constexpr match compare(const read_answer& a, const read_answer& b, answer_rules
     return compare_quantities<Isa>(a.number, a.clean, b.number, b.clean, rules);
   if (const match sums = compare_sums<Isa>(a, b, rules); sums != match::no_answer) return sums;
   // a number is never a text: what has a value and what has none differ
-  if (depth < 3 && a.number.ok() == b.number.ok()) {
+  if (a.number.ok() != b.number.ok()) return match::different;
+  if (depth < 3) {
     const structure s = structure_of<Isa>(a.clean), t = structure_of<Isa>(b.clean);
     if (s.form != shape::single && s.form == t.form) {
       const bool ordered = s.form == shape::ordered;

@@ -225,7 +225,7 @@ template <class Isa> constexpr square_parts split_square(std::uint32_t n) {
 }  // namespace detail
 
 /// The k-th root of a rational, k >= 2. Square roots have a value where num and den are squares or
-/// below 2^32, roots of higher order where they are powers.
+/// below 2^32, roots of higher order where they are powers or reduce to square roots.
 template <class Isa = native_isa> constexpr exact root_of(exact x, int k) {
   if (!x.ok()) return x;
   if (!x.rational() || k < 2 || k > 126) return detail::fail(exact_fault::not_exact);
@@ -243,6 +243,10 @@ template <class Isa = native_isa> constexpr exact root_of(exact x, int k) {
   if (a != 0 && b != 0)
     return exact_ratio<Isa>(negative ? -static_cast<wide>(a) : static_cast<wide>(a),
                             static_cast<wide>(b));
+  if (k % 2 == 0 && k != 2 && !negative) {  // the sixth root of 8 is the square root of 2
+    const exact half = root_of<Isa>(x, k / 2);
+    return half.ok() ? root_of<Isa>(half, 2) : half;
+  }
   if (k != 2) return detail::fail(exact_fault::not_exact);
   // sqrt(num / den) = sqrt(num den) / den; num and den have no common factor
   if ((num | den) >> 32 != 0) return detail::fail(exact_fault::overflow);

@@ -82,9 +82,13 @@ template <class Isa, class Value = exact> class expression_reader {
     }
     return x;
   }
+  /// 3/4 and `\frac{\sqrt3}{2}` are numbers. What comes out whole, divides fractions, or loses its
+  /// roots is left to compute.
   constexpr Value quotient(const Value& x, const Value& y) {
     const Value z = checked(divide<Isa>(x, y));
-    operations_ += z.integer();
+    const exact above = single(x), below = single(y);
+    operations_ += z.integer() || above.den != 1 || below.den != 1 ||
+                   (z.rational() && !(above.rational() && below.rational()));
     return z;
   }
   /// Whether a product without a sign goes on here.

@@ -34,9 +34,10 @@ inline constexpr relation relations[] = {
 inline constexpr char code_pi = 16, code_end_of_command = 17;
 
 /// Commands whose braces go with them.
-inline constexpr text fonts[] = {"\\text",         "\\textbf", "\\textit", "\\textrm",  "\\mathrm",
-                                 "\\mathbf",       "\\mathit", "\\mathbb", "\\mathcal", "\\mbox",
-                                 "\\operatorname", "\\boxed",  "\\fbox",   "\\mathsf"};
+inline constexpr text fonts[] = {
+    "\\text",   "\\textbf", "\\textit",     "\\textrm", "\\mathrm",       "\\mathbf",
+    "\\mathit", "\\mathbb", "\\mathcal",    "\\mbox",   "\\operatorname", "\\boxed",
+    "\\fbox",   "\\mathsf", "\\textnormal", "\\texttt", "\\boldsymbol"};
 
 /// Bytes of a font command with its brace at s[at], `brace` told apart; 0 where none stands.
 template <class Isa> constexpr std::size_t font_at(text s, std::size_t at, bool& brace) {

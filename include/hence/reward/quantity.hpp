@@ -13,7 +13,8 @@ template <class Value> struct basic_quantity {
   Value value;     ///< the number
   bool percent;    ///< whether a percent sign followed
   unit_code unit;  ///< 0: none
-  /// The unit is one letter right behind the number, which might be a variable: 3m, 6s^2.
+  /// The unit is a letter right behind the number, or several, which might be variables: 3m, 6s^2,
+  /// `2g h`, `\frac12mg`. Words of two letters but mg and ms, and quotients, are units: 5cm, 5m/s.
   bool letter;
   int operations;  ///< what is left to compute: 0 for 3/4, 1 for 17*23
   HENCE_FN constexpr bool ok() const { return value.ok(); }
@@ -38,16 +39,23 @@ template <class Isa> constexpr std::size_t closing_brace(text s, std::size_t at)
   return npos;
 }
 
+/// Where `part` stands in s from `at` on with no backslash before it: `\$` closes no formula.
+template <class Isa> constexpr std::size_t find_unescaped(text s, text part, std::size_t at) {
+  at = find<Isa>(s, part, at);
+  while (at != npos && at > 0 && s[at - 1] == '\\') at = find<Isa>(s, part, at + 1);
+  return at;
+}
+
 /// s without one pair of wrappers or one prefix or suffix that says nothing; s itself if there is
 /// none. The letter of an "x =" goes to `name`.
 template <class Isa> constexpr text unwrapped(text s, char& name) {
   if (s.empty() || (is_digit(s[0]) && is_digit(s[s.size() - 1]))) return s;
-  for (const text w : {text("$$"), text("$"), text("**"), text("`"), text("\"")})
-    if (s.size() > 2 * w.size() && starts_with(s, w) && ends_with(s, w) &&
-        find<Isa>(slice(s, w.size(), s.size() - w.size()), w) == npos)
-      return slice(s, w.size(), s.size() - w.size());
-  if (starts_with(s, "\\(") && ends_with(s, "\\)")) return slice(s, 2, s.size() - 2);
-  if (starts_with(s, "\\[") && ends_with(s, "\\]")) return slice(s, 2, s.size() - 2);
+  const text pairs[][2] = {{"$$", "$$"}, {"$", "$"},     {"**", "**"},  {"`", "`"},
+                           {"\"", "\""}, {"\\(", "\\)"}, {"\\[", "\\]"}};
+  for (const auto& [open, close] : pairs)  // one pair around it all, not two formulas side by side
+    if (s.size() > open.size() + close.size() && starts_with(s, open) && ends_with(s, close) &&
+        find_unescaped<Isa>(s, close, open.size()) == s.size() - close.size())
+      return slice(s, open.size(), s.size() - close.size());
   bool brace = false;
   if (ends_with(s, "}")) {
     const std::size_t n = font_at<Isa>(s, 0, brace);
@@ -57,9 +65,11 @@ template <class Isa> constexpr text unwrapped(text s, char& name) {
   if (s.size() > 1 && (ends_with(s, ".") || ends_with(s, ",") || ends_with(s, ";")) &&
       !ends_with(s, "..") && !ends_with(s, "\\;") && !ends_with(s, "\\,"))
     return slice(s, 0, s.size() - 1);
-  for (const text space : {text("\\;"), text("\\,"), text("\\!"), text("\\ ")}) {
-    if (starts_with(s, space)) return slice(s, space.size());
-    if (ends_with(s, space) && s[s.size() - 3] != '\\')  // s is longer: it does not begin so
+  for (const text space : {text("\\;"), text("\\,"), text("\\!"), text("\\ "), text("~"),
+                           text("\\quad"), text("\\qquad"), text("\\displaystyle")}) {
+    if (is_letter(space.back()) ? command_at(s, 0, space) : starts_with(s, space))
+      return slice(s, space.size());
+    if (ends_with(s, space) && s[s.size() - space.size() - 1] != '\\')  // s is longer: see above
       return slice(s, 0, s.size() - space.size());
   }
   // what is left of TeX's space `\ ` at the end
@@ -68,7 +78,7 @@ template <class Isa> constexpr text unwrapped(text s, char& name) {
   // "x = 5": a variable is defined, its value is the answer
   std::size_t at = is_letter(s[0]) ? 1 : 0;
   if (at == 1) {
-    while (at < s.size() && is_space(s[at])) ++at;
+    for (std::size_t n = layout_at<Isa>(s, at); n != 0; n = layout_at<Isa>(s, at)) at += n;
     const bool equals = at < s.size() && s[at] == '=' && find<Isa>(s, "=", at + 1) == npos;
     if (equals || command_at(s, at, "\\in") || stands_at(s, at, "\u2208")) {
       name = s[0];
@@ -116,6 +126,13 @@ HENCE_FN constexpr std::size_t percent_at(text s) {
   return 0;
 }
 
+/// Whether a text begins with what may be a variable, or a product of them.
+HENCE_FN constexpr bool begins_term(text s) {
+  std::size_t n = 0;
+  while (n < s.size() && is_letter(s[n])) ++n;
+  return n == 1 || (n == 2 && s[0] == 'm' && (s[1] == 'g' || s[1] == 's'));
+}
+
 /// Reads an answer from which `cleaned` took the wrappers.
 template <class Isa, class Value = exact> constexpr basic_quantity<Value> read_quantity(text s) {
   basic_quantity<Value> q{fail(exact_fault::syntax), false, 0, false, 0};
@@ -131,7 +148,8 @@ template <class Isa, class Value = exact> constexpr basic_quantity<Value> read_q
     break;
   }
   const bool formula = at != 0 && s[at - 1] == '$' && (at == 1 || s[at - 2] != '\\');
-  s = slice(s, at);
+  const bool in_parentheses = starts_with(s, "\\(");  // "\(5\) cm"
+  s = slice(s, in_parentheses ? 2 : at);
   if (is_row_of_numbers(s)) return q;
   expression_reader<Isa, Value> reader(s,
                                        grammar::answer);  // refuses what is longer than 256 bytes
@@ -144,10 +162,15 @@ template <class Isa, class Value = exact> constexpr basic_quantity<Value> read_q
   std::size_t end = reader.end();
   for (std::size_t n = layout_at<Isa>(s, end); n != 0; n = layout_at<Isa>(s, end)) end += n;
   text rest = slice(s, end);
-  const bool adjacent = end == reader.end();
+  // TeX needs the space of `2\pi h`
+  const bool adjacent = end == reader.end() || is_letter(s[reader.end() - 1]);
   if (formula && starts_with(rest, "$")) {  // "$5$ cm" is a formula, not money
     currency = 0;
     rest = trimmed(slice(rest, 1));
+  }
+  if (in_parentheses) {
+    if (!starts_with(rest, "\\)")) return q;
+    rest = trimmed(slice(rest, 2));
   }
   if (const std::size_t n = percent_at(rest); n != 0) {
     q.percent = true;
@@ -158,8 +181,7 @@ template <class Isa, class Value = exact> constexpr basic_quantity<Value> read_q
     rest = {};
   }
   if (!read_unit<Isa>(rest, q.unit)) return q;
-  q.letter = adjacent && !rest.empty() && is_letter(rest[0]) && q.unit >> 16 == 0 &&
-             (rest.size() == 1 || !is_letter(rest[1]));
+  q.letter = adjacent && begins_term(rest) && (q.unit >> 16 == 0 || (q.unit >> 16 & 0xF) > 8);
   if (currency != 0) {
     if (q.unit != 0 || q.percent) return q;
     q.unit = currency;

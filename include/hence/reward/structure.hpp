@@ -74,10 +74,21 @@ template <class Isa> class part_reader {
   constexpr std::size_t separator() const {
     if (unions_) return command_at(s_, at_, "\\cup") ? 4u : stands_at(s_, at_, "\u222A") ? 3u : 0u;
     if (s_[at_] == ',' || s_[at_] == ';') return 1;  // `next` steps over TeX's space `\;`
-    for (const text word : {text(" and "), text(" or "), text("\\text{ and }"),
-                            text("\\text{ or }"), text("\\text{and}"), text("\\text{or}")})
+    for (const text word : {text(" and "), text(" or ")})
       if (stands_at(s_, at_, word)) return word.size();
-    return 0;
+    bool brace = false;  // \text{ and }
+    const std::size_t font = font_at<Isa>(s_, at_, brace);
+    if (font == 0 || !brace) return 0;
+    std::size_t at = at_ + font;
+    while (at < s_.size() && is_space(s_[at])) ++at;
+    if (stands_at(s_, at, "and"))
+      at += 3;
+    else if (stands_at(s_, at, "or"))
+      at += 2;
+    else
+      return 0;
+    while (at < s_.size() && is_space(s_[at])) ++at;
+    return at < s_.size() && s_[at] == '}' ? at + 1 - at_ : 0;
   }
 
   text s_;

@@ -45,7 +45,8 @@ inline constexpr unit_name unit_names[] = {
     {"student", 50},    {"coin", 51},      {"apple", 52},     {"book", 53},
     {"block", 54},      {"ohm", 55},       {"ms", 56},        {"millisecond", 56},
     {"kWh", 57},        {"kW", 58},        {"acre", 59},      {"hectare", 60},
-    {"step", 61},       {"game", 62},
+    {"step", 61},       {"game", 62},      {"nm", 63},        {"nanometer", 63},
+    {"kPa", 64},        {"kJ", 65},        {"eV", 66},
 };
 
 /// The id of a word, its plural too; 0 if it is no unit.
@@ -62,6 +63,7 @@ template <class Isa> constexpr bool read_unit(text s, unit_code& code) {
   code = 0;
   if (s.empty()) return true;
   int factors = 0, sign = 1, pending = 1;
+  bool times = false;  // a product sign waits for its factor
   if (s.size() > 64) return false;
   char plain[64] = {};
   std::size_t size = 0;
@@ -95,7 +97,7 @@ template <class Isa> constexpr bool read_unit(text s, unit_code& code) {
       continue;
     }
     if (symbol_at<Isa>(p, i, bytes) == symbol::times && factors > 0) {
-      i += bytes;
+      times = true, i += bytes;
       continue;
     }
     const bool raised = p[i] == '^';
@@ -141,9 +143,9 @@ template <class Isa> constexpr bool read_unit(text s, unit_code& code) {
     }
     if (id == 0 || factors == 4) return false;
     code |= (id << 4 | static_cast<unit_code>(sign * pending + 8)) << (16 * factors);
-    ++factors, sign = 1, pending = 1, i = j;
+    ++factors, sign = 1, pending = 1, times = false, i = j;
   }
-  return pending == 1 && sign == 1;
+  return pending == 1 && sign == 1 && !times;
 }
 
 }  // namespace detail
