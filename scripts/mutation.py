@@ -108,6 +108,7 @@ TARGETS = {
     "reward/tokens.hpp": ["reward/normal_text_test", "reward/expression_test"],
     "reward/normal_text.hpp": ["reward/normal_text_test"],
     "reward/format.hpp": ["reward/format_test"],
+    "reward/format_tags.hpp": ["reward/format_test"],
     "reward/format_peers.hpp": ["reward/format_peers_test"],
     "reward/extract.hpp": ["reward/extract_test"],
     "reward/exact.hpp": ["reward/exact_test"],

@@ -1,6 +1,7 @@
 // A verifier for the command line: JSONL in, rewards out.
 //
-//   verify [--strict] [--template r1_zero|r1|opened|none] FILE    ("-" reads standard input)
+//   verify [--strict] [--template r1_zero|r1_zero_opened|r1|opened|none] FILE    ("-": standard
+//   input)
 //
 // A line is {"response": "...", "reference": "..."}. For each one, also one that cannot be read or
 // is empty, one line of JSON is written: the
@@ -32,6 +33,8 @@ const char* const matches[] = {"different",  "no_answer",  "no_reference", "same
 reward::response take_apart(const settings& how, std::string_view s) {
   constexpr auto lenient = reward::matching::lenient;
   if (how.form == "r1") return reward::parse(reward::format::r1{lenient}, s);
+  if (how.form == "r1_zero_opened")
+    return reward::parse(reward::format::r1_zero_opened_by_prompt{lenient}, s);
   if (how.form == "opened") return reward::parse(reward::format::opened_by_prompt{lenient}, s);
   if (how.form == "none") return {{}, s, reward::format_fault::none};
   return reward::parse(reward::format::r1_zero{lenient}, s);
@@ -107,9 +110,12 @@ int main(int argc, char** argv) {
     else
       known = false;
   }
-  known &= how.form == "r1_zero" || how.form == "r1" || how.form == "opened" || how.form == "none";
+  known &= how.form == "r1_zero" || how.form == "r1_zero_opened" || how.form == "r1" ||
+           how.form == "opened" || how.form == "none";
   if (file.empty() || !known) {
-    std::fprintf(stderr, "usage: verify [--strict] [--template r1_zero|r1|opened|none] FILE\n");
+    std::fprintf(
+        stderr,
+        "usage: verify [--strict] [--template r1_zero|r1_zero_opened|r1|opened|none] FILE\n");
     return 2;
   }
   if (file == "-") return judge_all(how, std::cin);

@@ -32,6 +32,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check<format::r1_zero>(s);
   check<format::r1>(s);
   check<format::opened_by_prompt>(s);
+  check<format::r1_zero_opened_by_prompt>(s);
   const double think = reward::format_reward(format::trl_think{}, s);
   const double lines = reward::format_reward(format::open_r1{}, s);
   demand((think == 0 || think == 1) && (lines == 0 || lines == 1), "rewards are 0 or 1");

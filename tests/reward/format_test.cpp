@@ -94,6 +94,21 @@ TEST_CASE("the distilled models' form: the prompt opened the thought") {
   CHECK(reward::parse(soft, "a</think>b</think>c").answer == "b</think>c");
 }
 
+TEST_CASE("R1-Zero's form where the prompt opened the thought") {
+  constexpr format::r1_zero_opened_by_prompt hard{matching::strict}, soft{matching::lenient};
+  const auto r = reward::parse(hard, " a</think>\n<answer> b </answer>\n");
+  CHECK(r.thought == "a");
+  CHECK(r.answer == "b");
+  CHECK(fault(hard, "<think>a</think><answer>b</answer>") == format_fault::unexpected_tag);
+  CHECK(reward::parse(soft, "<think>a</think>so <answer>b</answer>.").thought == "a");
+  CHECK(reward::parse(soft, "<answer>0</answer>a</think>so <answer>b</answer>.").answer == "b");
+  CHECK(fault(hard, "a</think>so <answer>b</answer>") == format_fault::text_between);
+  CHECK(fault(hard, "a</think><answer>b</answer>.") == format_fault::text_after);
+  CHECK(fault(hard, "a</think>b") == format_fault::no_answer_open);
+  CHECK(fault(soft, "a <answer>b</answer>") == format_fault::no_think_close);
+  CHECK(fault(soft, "<answer>b</answer></think>") == format_fault::wrong_order);
+}
+
 TEST_CASE("what is built is parsed again") {
   const std::string_view thought = "2 + 3", answer = "\\boxed{5}";
   std::string room(reward::built_size(strict, thought, answer), '\0');
@@ -119,6 +134,7 @@ TEST_CASE("what is built is parsed again, with every template") {
     round(format::r1_zero{how}, "<think>2 + 3</think><answer>It is 5.</answer>");
     round(format::r1{how}, "<think>2 + 3</think>It is 5.");
     round(format::opened_by_prompt{how}, "2 + 3</think>It is 5.");
+    round(format::r1_zero_opened_by_prompt{how}, "2 + 3</think><answer>It is 5.</answer>");
   }
 }
 
@@ -217,10 +233,12 @@ TEST_CASE("the fault is the first of the list that is true, in every sequence of
       const bool hard = how == matching::strict;
       const format_fault zero = reward::parse(format::r1_zero{how}, s).fault,
                          whole = reward::parse(format::r1{how}, s).fault,
-                         opened = reward::parse(format::opened_by_prompt{how}, s).fault;
+                         opened = reward::parse(format::opened_by_prompt{how}, s).fault,
+                         tagged = reward::parse(format::r1_zero_opened_by_prompt{how}, s).fault;
       REQUIRE_MESSAGE(zero == plain_fault(hard, false, true, s), s);
       REQUIRE_MESSAGE(whole == plain_fault(hard, false, false, s), s);
       REQUIRE_MESSAGE(opened == plain_fault(hard, true, false, s), s);
+      REQUIRE_MESSAGE(tagged == plain_fault(hard, true, true, s), s);
       for (const format_fault f : {zero, whole, opened}) ++seen[static_cast<unsigned>(f)];
     }
   }

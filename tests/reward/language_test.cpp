@@ -55,6 +55,7 @@ TEST_CASE("code, formulas and commands hold no words") {
   check("so $\u4E2D\n\u6587$", 1, 3);
   check("so \\(\u4E2D \\[\u6587 $$\u5B57", 1, 4);
   check("pay $5 now", 2, 2);
+  check("pay \\$5 now \u4E2D \\$6", 2, 3);
   check("``` a ``` b", 1, 1);
 }
 

@@ -24,15 +24,19 @@ enum class units : std::uint8_t {
 enum class unevaluated : std::uint8_t {
   /// 17*23 is 391. Whoever asks for a product must not use this: the question itself is an answer.
   accepted,
-  /// Sums, products, powers and quotients that come out whole are no number. 3/4, `2\sqrt{3}` and
-  /// `6.02 \times 10^{23}` are. Reference answers may be anything.
+  /// Sums, products with a sign, powers, and quotients that come out whole or are not of integers
+  /// and
+  /// roots are no number. 3/4, `2\sqrt{3}` and `6.02 \times 10^{23}` are. References may be
+  /// anything.
   refused,
 };
 
 /// What a list without brackets is: 1, 2, 3.
 enum class lists : std::uint8_t {
-  sets,      ///< in any order: the solutions of an equation
-  in_order,  ///< as given: where a question asks to sort, the question itself is a permutation
+  sets,  ///< in any order: the solutions of an equation
+  /// As given: where a question asks to sort, the question itself is a permutation. A list and a
+  /// set in braces are compared so too, two sets in any order.
+  in_order,
 };
 
 namespace detail {

@@ -18,7 +18,7 @@ enum class usage : std::uint8_t {
 /// Why an expression is not a solution; the first that is true.
 enum class countdown_fault : std::uint8_t {
   none,
-  syntax,    ///< not + - * / and parentheses over integers
+  syntax,    ///< not + - * / (in Unicode or LaTeX too) and parentheses over integers
   too_long,  ///< over 256 bytes, 32 levels or 64 numbers
   overflow,  ///< an intermediate value beyond 126 bits
   division_by_zero,

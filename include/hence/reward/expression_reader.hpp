@@ -33,8 +33,8 @@ template <class Isa, class Value = exact> class expression_reader {
     return fault_ == exact_fault::none ? x : fail(fault_);
   }
   constexpr std::size_t end() const { return in_.at; }
-  /// Sums, products with a sign, powers and quotients that come out whole: what is left to compute.
-  /// 3/4, `2\sqrt{3}` and `6.02 \times 10^{23}` have none.
+  /// Sums, products with a sign, powers and most quotients: what is left to compute. 3/4,
+  /// `2\sqrt{3}` and `6.02 \times 10^{23}` have none.
   constexpr int operations() const { return operations_; }
   /// How many numbers were read, also those beyond the first `most_literals`.
   constexpr int literals() const { return literals_; }

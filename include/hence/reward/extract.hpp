@@ -1,6 +1,6 @@
 /// \file
-/// Where the final answer stands in a response's answer part: the last `\boxed{}`, the last tag.
-/// Apply `parse` of a format first: what stands in the thought is no answer.
+/// Where the final answer stands in a response's answer part: the last `\boxed{}` or all of it.
+/// Tags are a format's: apply its `parse` first, for what stands in the thought is no answer.
 #pragma once
 
 #include <hence/core/view.hpp>
@@ -33,8 +33,8 @@ struct last_boxed {};
 struct only_boxed {};
 /// The whole text, trimmed: what stands in an `<answer>` tag.
 struct whole {};
-/// The last box if there is a `\boxed`, else the whole text. For answer tags that may hold a
-/// sentence.
+/// The last box if there is a `\boxed`, else the whole text: a sentence around an answer that is
+/// not boxed stays one and equals no number.
 struct boxed_or_whole {};
 
 }  // namespace extract

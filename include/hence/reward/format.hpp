@@ -7,37 +7,9 @@
 #pragma once
 
 #include <hence/core/view.hpp>
-#include <hence/reward/text.hpp>
+#include <hence/reward/format_tags.hpp>
 
 namespace hence::inline v0::reward {
-
-/// Why a response does not keep to its template; the first of these that is true.
-enum class format_fault : std::uint8_t {
-  none,
-  blank,            ///< nothing but white space
-  no_think_open,    ///< there is no `<think>`
-  no_think_close,   ///< there is no `</think>`
-  no_answer_open,   ///< there is no `<answer>`
-  no_answer_close,  ///< there is no `</answer>`
-  unexpected_tag,   ///< strict: a tag that this template does not have
-  repeated_tag,     ///< strict: one of the tags stands twice
-  wrong_order,      ///< the tags are there, in another order
-  text_before,      ///< strict: text before the first tag
-  text_between,     ///< strict: text between `</think>` and `<answer>`
-  text_after,       ///< strict: text after `</answer>`
-  blank_thought,    ///< nothing between `<think>` and `</think>`
-  blank_answer,     ///< nothing in the answer
-};
-
-/// The fault's name, for logs and metrics.
-template <class Isa = native_isa> constexpr const char* name_of(format_fault f) {
-  constexpr const char* names[] = {"none",           "blank",          "no_think_open",
-                                   "no_think_close", "no_answer_open", "no_answer_close",
-                                   "unexpected_tag", "repeated_tag",   "wrong_order",
-                                   "text_before",    "text_between",   "text_after",
-                                   "blank_thought",  "blank_answer"};
-  return names[static_cast<unsigned>(f)];
-}
 
 /// A response taken apart. Where the template does not hold, both parts are empty: nothing that a
 /// malformed response says is an answer.
@@ -46,16 +18,6 @@ struct response {
   text answer;         ///< in the `<answer>` tag, or what follows `</think>`, trimmed
   format_fault fault;  ///< the first reason that is true
   HENCE_FN constexpr bool ok() const { return fault == format_fault::none; }
-};
-
-/// How a template is matched.
-enum class matching : std::uint8_t {
-  /// Each tag once, in order, white space alone outside them.
-  strict,
-  /// The first `<think>`, the first `</think>` after it, and the last complete `<answer>` after
-  /// that; any
-  /// text around them.
-  lenient,
 };
 
 namespace detail {
@@ -90,6 +52,17 @@ struct r1 {
   HENCE_FN constexpr explicit r1(matching strictness) : how(strictness) {}
   matching how;  ///< `matching::strict` or `matching::lenient`
 };
+/// R1-Zero's form after a prompt that ended with `<think>`:
+/// `thought</think><answer>answer</answer>`. Lenient also takes a response that repeats the
+/// `<think>`.
+struct r1_zero_opened_by_prompt {
+  /// Does not compile: how strictly is to be said.
+  template <class Unstated = void>
+  constexpr r1_zero_opened_by_prompt() : how(detail::must_say_how<Unstated>()) {}
+  /// Strict or lenient.
+  HENCE_FN constexpr explicit r1_zero_opened_by_prompt(matching strictness) : how(strictness) {}
+  matching how;  ///< `matching::strict` or `matching::lenient`
+};
 /// The distilled models' form: the prompt ended with `<think>`, so the response is
 /// `thought</think>summary`. Lenient also takes a response that repeats the `<think>`.
 struct opened_by_prompt {
@@ -105,63 +78,6 @@ struct opened_by_prompt {
 
 namespace detail {
 
-enum tag : unsigned { think_open, think_close, answer_open, answer_close, tags };
-inline constexpr text tag_text[tags] = {"<think>", "</think>", "<answer>", "</answer>"};
-
-/// What one pass finds.
-struct tag_places {
-  std::size_t number[tags];
-  std::size_t first[tags];
-  std::size_t last[tags];
-  /// The first `</think>` after the first `<think>`, or the first of all where none opens.
-  std::size_t thought_end;
-  /// The last `<answer>` and the `</answer>` that closes it, both after `thought_end`.
-  std::size_t answer_begin, answer_end;
-};
-
-template <class Isa = native_isa>
-constexpr tag_places find_tags(text s, bool opened_by_prompt = false) {
-  tag_places p{{}, {npos, npos, npos, npos}, {npos, npos, npos, npos}, npos, npos, npos};
-  std::size_t open = npos;  // the latest <answer> without its </answer>
-  for (std::size_t i = 0; i < s.size(); ++i) {
-    if (s[i] != '<') continue;
-    unsigned t = 0;
-    while (t < tags && !stands_at(s, i, tag_text[t])) ++t;
-    if (t == tags) continue;
-    if (p.number[t]++ == 0) p.first[t] = i;
-    p.last[t] = i;
-    if (t == think_close && p.thought_end == npos && (opened_by_prompt || p.number[think_open] > 0))
-      p.thought_end = i;
-    if (p.thought_end == npos) continue;
-    if (t == answer_open) open = i;
-    if (t == answer_close && open != npos) p.answer_begin = open, p.answer_end = i, open = npos;
-  }
-  return p;
-}
-
-/// The faults that every template shares, in the order of `format_fault`.
-template <class Isa = native_isa>
-constexpr format_fault shared_fault(text s, const tag_places& p, matching how, bool prompt_opens,
-                                    bool has_answer_tag) {
-  using enum format_fault;
-  if (is_blank(s)) return blank;
-  if (!prompt_opens && p.number[think_open] == 0) return no_think_open;
-  if (p.number[think_close] == 0) return no_think_close;
-  if (has_answer_tag && p.number[answer_open] == 0) return no_answer_open;
-  if (has_answer_tag && p.number[answer_close] == 0) return no_answer_close;
-  if (how == matching::strict) {
-    for (unsigned t = 0; t < tags; ++t) {
-      if (p.number[t] > 0 &&
-          ((t == think_open && prompt_opens) || (t >= answer_open && !has_answer_tag)))
-        return unexpected_tag;
-    }
-    for (unsigned t = 0; t < tags; ++t)
-      if (p.number[t] > 1) return repeated_tag;
-  }
-  if (p.thought_end == npos || (has_answer_tag && p.answer_end == npos)) return wrong_order;
-  return none;
-}
-
 /// The parts, once their places are known.
 HENCE_FN constexpr response parts(text thought, text answer) {
   const response r{trimmed(thought), trimmed(answer), format_fault::none};
@@ -172,47 +88,50 @@ HENCE_FN constexpr response parts(text thought, text answer) {
 
 }  // namespace detail
 
-/// Takes a response apart. O(size).
-template <class Isa = native_isa> constexpr response parse(format::r1_zero f, text s) {
-  using namespace detail;
-  const tag_places p = find_tags<Isa>(s);
-  const format_fault fault = shared_fault<Isa>(s, p, f.how, false, true);
+namespace detail {
+
+/// Takes a response apart by a template: whether the prompt ended with `<think>`, and whether the
+/// answer has tags of its own.
+template <class Isa>
+constexpr response parse_template(matching how, text s, bool prompt_opens, bool has_answer_tag) {
+  const tag_places p = find_tags<Isa>(s, prompt_opens);
+  const format_fault fault = shared_fault<Isa>(s, p, how, prompt_opens, has_answer_tag);
   if (fault != format_fault::none) return {{}, {}, fault};
-  const std::size_t begin = p.first[think_open] + tag_text[think_open].size();
+  const std::size_t begin = prompt_opens ? 0 : p.first[think_open];
   const std::size_t after_thought = p.thought_end + tag_text[think_close].size();
-  if (f.how == matching::strict) {
-    if (!is_blank(slice(s, 0, p.first[think_open]))) return {{}, {}, format_fault::text_before};
-    if (!is_blank(slice(s, after_thought, p.answer_begin)))
+  if (how == matching::strict) {
+    if (!is_blank(slice(s, 0, begin))) return {{}, {}, format_fault::text_before};
+    if (has_answer_tag && !is_blank(slice(s, after_thought, p.answer_begin)))
       return {{}, {}, format_fault::text_between};
-    if (!is_blank(slice(s, p.answer_end + tag_text[answer_close].size())))
+    if (has_answer_tag && !is_blank(slice(s, p.answer_end + tag_text[answer_close].size())))
       return {{}, {}, format_fault::text_after};
   }
-  return parts(slice(s, begin, p.thought_end),
-               slice(s, p.answer_begin + tag_text[answer_open].size(), p.answer_end));
-}
-
-/// \copydoc parse
-template <class Isa = native_isa> constexpr response parse(format::r1 f, text s) {
-  using namespace detail;
-  const tag_places p = find_tags<Isa>(s);
-  const format_fault fault = shared_fault<Isa>(s, p, f.how, false, false);
-  if (fault != format_fault::none) return {{}, {}, fault};
-  if (f.how == matching::strict && !is_blank(slice(s, 0, p.first[think_open])))
-    return {{}, {}, format_fault::text_before};
-  return parts(slice(s, p.first[think_open] + tag_text[think_open].size(), p.thought_end),
-               slice(s, p.thought_end + tag_text[think_close].size()));
-}
-
-/// \copydoc parse
-template <class Isa = native_isa> constexpr response parse(format::opened_by_prompt f, text s) {
-  using namespace detail;
-  const tag_places p = find_tags<Isa>(s, true);
-  const format_fault fault = shared_fault<Isa>(s, p, f.how, true, false);
-  if (fault != format_fault::none) return {{}, {}, fault};
-  text thought = trimmed(slice(s, 0, p.thought_end));
+  text thought = trimmed(slice(s, begin, p.thought_end));
   if (starts_with(thought, tag_text[think_open]))
     thought = slice(thought, tag_text[think_open].size());
-  return parts(thought, slice(s, p.thought_end + tag_text[think_close].size()));
+  return parts(thought, has_answer_tag
+                            ? slice(s, p.answer_begin + tag_text[answer_open].size(), p.answer_end)
+                            : slice(s, after_thought));
+}
+
+}  // namespace detail
+
+/// Takes a response apart. O(size).
+template <class Isa = native_isa> constexpr response parse(format::r1_zero f, text s) {
+  return detail::parse_template<Isa>(f.how, s, false, true);
+}
+/// \copydoc parse
+template <class Isa = native_isa>
+constexpr response parse(format::r1_zero_opened_by_prompt f, text s) {
+  return detail::parse_template<Isa>(f.how, s, true, true);
+}
+/// \copydoc parse
+template <class Isa = native_isa> constexpr response parse(format::r1 f, text s) {
+  return detail::parse_template<Isa>(f.how, s, false, false);
+}
+/// \copydoc parse
+template <class Isa = native_isa> constexpr response parse(format::opened_by_prompt f, text s) {
+  return detail::parse_template<Isa>(f.how, s, true, false);
 }
 
 /// The parts point into the response: one that dies with the statement is refused.
@@ -247,6 +166,9 @@ struct frame {
 };
 HENCE_FN constexpr frame frame_of(format::r1_zero) {
   return {"<think>", "</think><answer>", "</answer>"};
+}
+HENCE_FN constexpr frame frame_of(format::r1_zero_opened_by_prompt) {
+  return {"", "</think><answer>", "</answer>"};
 }
 HENCE_FN constexpr frame frame_of(format::r1) { return {"<think>", "</think>", ""}; }
 HENCE_FN constexpr frame frame_of(format::opened_by_prompt) { return {"", "</think>", ""}; }

@@ -72,6 +72,7 @@ template <class Isa> class skipper {
     }
     if (s_[at] == '$') return stands_at(s_, at, "$$") ? closed(at, 2, "$$", 1) : in_line(at, "$");
     if (s_[at] != '\\' || at + 1 == s_.size()) return at;
+    if (s_[at + 1] == '$') return at + 2;  // a price, no formula
     if (s_[at + 1] == '(') return closed(at, 2, "\\)", 2);
     if (s_[at + 1] == '[') return closed(at, 2, "\\]", 3);
     std::size_t end = at + 1;
