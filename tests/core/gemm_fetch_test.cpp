@@ -36,20 +36,24 @@ TEST_CASE("a walk takes the lines of rows and of columns, wherever they begin") 
     for (const std::int64_t rows : {1, 5, 48})
       for (const std::int64_t depth : {1, 16, 17, 40}) {
         const float* const from = x.data() + begin;
-        CHECK(walked({from, 61, 1, rows, depth}) == lines_of(from, 61, 1, rows, depth));
-        CHECK(walked({from, 1, 59, rows, depth}) == lines_of(from, 1, 59, rows, depth));
+        CHECK(walked({x.data(), begin, 61, 1, rows, depth}) == lines_of(from, 61, 1, rows, depth));
+        CHECK(walked({x.data(), begin, 1, 59, rows, depth}) == lines_of(from, 1, 59, rows, depth));
       }
   const auto* const narrow = reinterpret_cast<const std::uint16_t*>(x.data());
-  CHECK(walked({narrow, 100, 1, 9, 70}) == lines_of(narrow, 100, 1, 9, 70));
+  CHECK(walked({narrow, 0, 100, 1, 9, 70}) == lines_of(narrow, 100, 1, 9, 70));
 }
 
 TEST_CASE("nothing is asked for where there is nothing, or numbers with gaps") {
   std::vector<float> x(4000);
   CHECK(detail::line_walk().is_done());
-  CHECK(detail::line_walk(x.data(), 61, 1, 0, 5).is_done());
-  CHECK(detail::line_walk(x.data(), 1, 61, 5, 0).is_done());
-  CHECK(detail::line_walk(x.data(), 2, 61, 5, 5).is_done());
-  CHECK(detail::line_walk(x.data(), 61, 1, 0, 5).most() == 0);
+  CHECK(detail::line_walk(x.data(), 0, 61, 1, 0, 5).is_done());
+  CHECK(detail::line_walk(x.data(), 0, 1, 61, 5, 0).is_done());
+  CHECK(detail::line_walk(x.data(), 0, 2, 61, 5, 5).is_done());
+  CHECK(detail::line_walk(x.data(), 0, 61, 1, 0, 5).most() == 0);
+  // what would begin behind the array has no lines, and no pointer is formed to it
+  const detail::line_walk behind(x.data(), 100000, 61, 1, -3, 5);
+  CHECK(behind.is_done());
+  CHECK(behind.most() == 0);
 }
 
 TEST_CASE("all lines have been asked for when the steps are over, and not before") {
@@ -58,8 +62,8 @@ TEST_CASE("all lines have been asked for when the steps are over, and not before
   CHECK(detail::fetches_of_tile::steps(16) == 1);
   CHECK(detail::fetches_of_tile::steps(17) == 2);
   for (const std::int64_t steps : {1, 3, 19}) {
-    detail::fetches_of_tile ahead{{{x.data(), 61, 1, 5, 40}, steps},
-                                  {{x.data() + 1000, 61, 1, 8, 48}, steps}};
+    detail::fetches_of_tile ahead{{{x.data(), 0, 61, 1, 5, 40}, steps},
+                                  {{x.data(), 1000, 61, 1, 8, 48}, steps}};
     for (std::int64_t i = 0; i < steps; ++i) {
       if (i < steps / 2) CHECK_FALSE(ahead.second.is_done());
       ahead.step();
@@ -67,7 +71,7 @@ TEST_CASE("all lines have been asked for when the steps are over, and not before
     CHECK(ahead.first.is_done());
     CHECK(ahead.second.is_done());
   }
-  detail::fetches_of_panel none{{{x.data(), 61, 1, 5, 40}, 0}, {}};
+  detail::fetches_of_panel none{{{x.data(), 0, 61, 1, 5, 40}, 0}, {}};
   none.step();
   CHECK_FALSE(none.first.is_done());
   CHECK(none.second.is_done());

@@ -26,7 +26,7 @@ void check_panel(std::int64_t along, std::int64_t deep, int width, std::int64_t 
     for (std::int64_t k = 0; k < depth; ++k)
       from[static_cast<std::size_t>(i * along + k * deep)] = T(number(i, k));
   std::vector<float> to(static_cast<std::size_t>(Width * depth), -1.0f);
-  detail::fetches_of_panel ahead{{{from.data(), along, deep, width, depth}, 1}, {}};
+  detail::fetches_of_panel ahead{{{from.data(), 0, along, deep, width, depth}, 1}, {}};
   detail::pack_panel<Width, native_isa>(from.data(), along, deep, width, depth, to.data(), ahead);
   const int step = Width < lanes ? Width : lanes, filled = (width + step - 1) / step * step;
   bool right = true;

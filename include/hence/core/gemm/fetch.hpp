@@ -14,12 +14,15 @@ namespace hence::inline v0::detail {
 class line_walk {
  public:
   HENCE_FN line_walk() = default;  ///< no lines
-  /// \param along, deep the strides of `rows` and of `depth` columns. Without a stride of 1: no
-  /// lines.
+  /// The lines from element `offset` of an array on; it may lie outside, where there are no lines:
+  /// a pointer might not. \param along, deep the strides of `rows` and of `depth` columns. Without
+  /// a stride of 1: no lines.
   template <class T>
-  HENCE_FN line_walk(const T* from, std::int64_t along, std::int64_t deep, std::int64_t rows,
-                     std::int64_t depth)
-      : piece_(reinterpret_cast<std::uintptr_t>(from)), at_(piece_ / 64 * 64) {
+  HENCE_FN line_walk(const T* array, std::int64_t offset, std::int64_t along, std::int64_t deep,
+                     std::int64_t rows, std::int64_t depth)
+      : piece_(reinterpret_cast<std::uintptr_t>(array) +
+               static_cast<std::uintptr_t>(offset) * sizeof(T)),
+        at_(piece_ / 64 * 64) {
     if ((deep != 1 && along != 1) || rows <= 0 || depth <= 0) return;
     pieces_ = deep == 1 ? rows : depth;
     bytes_ = static_cast<std::uintptr_t>(deep == 1 ? depth : rows) * sizeof(T);

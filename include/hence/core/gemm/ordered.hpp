@@ -25,7 +25,7 @@ template <class Isa> struct gemm_tiles {
       (register_bytes<Isa> == 64 ? 256 : 128) * 1024;  // floats: second-level cache
 };
 
-/// C[Rows, Vectors registers] = chain over k of the panels a [k][Rows] and b [k][columns].
+/// C[R..., Vectors registers] = chain over k of the panels a [k][Rows] and b [k][columns].
 template <class V, int Vectors, int Rows, int... R>
 HENCE_FN void ordered_tile(const float* a, const float* b, std::int64_t depth, float* c,
                            std::int64_t stride, bool begins, fetches_of_tile& ahead,
@@ -34,7 +34,7 @@ HENCE_FN void ordered_tile(const float* a, const float* b, std::int64_t depth, f
   const auto load = [&](std::int64_t i, int v) __attribute__((always_inline)) {
     return begins || v >= Vectors ? V(0.0f) : V::load(c + i * stride + v * lanes);
   };
-  constexpr auto count = static_cast<unsigned>(Rows);
+  constexpr auto count = sizeof...(R);
   V x[count] = {load(R, 0)...}, y[count] = {load(R, 1)...}, z[count] = {load(R, 2)...};
   for (std::int64_t left = depth; left > 0; left -= fetches_of_tile::columns) {
     ahead.step();
@@ -57,16 +57,16 @@ HENCE_FN void ordered_tile(const float* a, const float* b, std::int64_t depth, f
 }
 
 /// A tile of m rows and n columns, which may be fewer than those of the panels.
-template <class Isa, int Vectors>
+template <class Isa, int Vectors, int Height>
 HENCE_FN void ordered_part(const float* a, const float* b, std::int64_t depth, int m, int n,
                            float* c, std::int64_t stride, bool begins, fetches_of_tile& ahead) {
   using V = pack<float, Isa>;
   using tiles = gemm_tiles<Isa>;
-  constexpr auto each_row = std::make_integer_sequence<int, tiles::rows>();
+  constexpr auto each_row = std::make_integer_sequence<int, Height>();
   constexpr int columns = Vectors * lane_count<V>;
-  if (m == tiles::rows && n == columns)
+  if (m == Height && n == columns)
     return ordered_tile<V, Vectors, tiles::rows>(a, b, depth, c, stride, begins, ahead, each_row);
-  alignas(64) float edge[tiles::rows * columns] = {};
+  alignas(64) float edge[static_cast<unsigned>(Height * columns)] = {};
   for (int r = 0; r < m && !begins; ++r)
     for (int s = 0; s < n; ++s) edge[r * columns + s] = c[r * stride + s];
   ordered_tile<V, Vectors, tiles::rows>(a, b, depth, edge, columns, begins, ahead, each_row);
@@ -90,15 +90,23 @@ template <class Isa>
       return rows - from < tiles::rows ? rows - from : tiles::rows;
     };
     const int m = height(i), below = i + tiles::rows;
-    ahead.second = {below < rows ? line_walk(c + below * stride, stride, 1, height(below), n)
-                                 : line_walk(c + n, stride, 1, height(0), right),
+    ahead.second = {below < rows ? line_walk(c, below * stride, stride, 1, height(below), n)
+                                 : line_walk(c, n, stride, 1, height(0), right),
                     steps};
+    const auto part =
+        [&]<int Vectors>(std::integral_constant<int, Vectors>) __attribute__((always_inline)) {
+          constexpr int half = tiles::rows / 2;
+          if (m > half)
+            ordered_part<Isa, Vectors, tiles::rows>(at, b, depth, m, n, ct, stride, begins, ahead);
+          else
+            ordered_part<Isa, Vectors, half>(at, b, depth, m, n, ct, stride, begins, ahead);
+        };
     if (n > 2 * lanes)
-      ordered_part<Isa, 3>(at, b, depth, m, n, ct, stride, begins, ahead);
+      part(std::integral_constant<int, 3>());
     else if (n > lanes)
-      ordered_part<Isa, 2>(at, b, depth, m, n, ct, stride, begins, ahead);
+      part(std::integral_constant<int, 2>());
     else
-      ordered_part<Isa, 1>(at, b, depth, m, n, ct, stride, begins, ahead);
+      part(std::integral_constant<int, 1>());
   }
 }
 
@@ -132,21 +140,21 @@ template <class Isa = native_isa> struct ordered_on {
       for (std::int64_t k = 0; k < depth; k += part) {
         const int deep = smaller(depth - k, part);
         const auto panel = [&](std::int64_t j) {
-          return detail::line_walk(b.data + k * b.stride[0] + j * b.stride[1], b.stride[1],
-                                   b.stride[0], smaller(n - j, tiles::columns), deep);
+          return detail::line_walk(b.data, k * b.stride[0] + j * b.stride[1], b.stride[1],
+                                   b.stride[0], panel_columns(n - j), deep);
         };
         detail::pack_rows<tiles::rows, Isa>(a.data + i * a.stride[0] + k * a.stride[1], a.stride[0],
                                             a.stride[1], rows, deep, packed_a, panel(0));
         detail::fetches_of_panel nothing{{}, {}};
-        for (std::int64_t j = 0; j < n; j += tiles::columns) {
-          const int columns = smaller(n - j, tiles::columns);
-          detail::pack_panel<tiles::columns, Isa>(b.data + k * b.stride[0] + j * b.stride[1],
-                                                  b.stride[1], b.stride[0], columns, deep, packed_b,
-                                                  nothing);
-          detail::ordered_rows<Isa>(packed_a, packed_b, deep, rows, columns,
+        for (std::int64_t j = 0, columns; j < n; j += columns) {
+          columns = panel_columns(n - j);
+          detail::pack_panel<tiles::columns, Isa>(
+              b.data + k * b.stride[0] + j * b.stride[1], b.stride[1], b.stride[0],
+              static_cast<int>(columns), deep, packed_b, nothing);
+          detail::ordered_rows<Isa>(packed_a, packed_b, deep, rows, static_cast<int>(columns),
                                     c.data + i * c.stride[0] + j, c.stride[0],
                                     k == 0 && u == update::overwrite, panel(j + columns),
-                                    smaller(n - j - columns, tiles::columns));
+                                    panel_columns(n - j - columns));
         }
       }
     }
@@ -158,6 +166,13 @@ template <class Isa = native_isa> struct ordered_on {
     const std::int64_t parts = (n + most - 1) / most;
     const std::int64_t each = parts > 1 ? (n + parts - 1) / parts : n;
     return (each + unit - 1) / unit * unit;
+  }
+  /// Columns of the next panel of n that are left: no panel of one register behind a full one,
+  /// whose chains are too few to hide the latency of the multiply-add.
+  static HENCE_FN int panel_columns(std::int64_t n) {
+    constexpr int lanes = tiles::columns / tiles::vectors;
+    const int fits = smaller(n, tiles::columns);
+    return n > tiles::columns && n <= tiles::columns + lanes ? 2 * lanes : fits;
   }
   static HENCE_FN int smaller(std::int64_t a, int b) { return a < b ? static_cast<int>(a) : b; }
 };

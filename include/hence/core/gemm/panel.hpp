@@ -65,21 +65,35 @@ void pack_panel(const T* from, std::int64_t along, std::int64_t deep, int width,
   const int filled = (width + lanes - 1) / lanes * lanes;
   std::int64_t done = 0;
   if constexpr (std::same_as<std::remove_const_t<T>, float>) {
-    if (along == 1 && width == Width)
+    const auto copy = [&](auto bytes) __attribute__((always_inline)) {
       for (; done < depth; ++done) {
         if (done % ahead.columns == 0) ahead.step();
-        __builtin_memcpy(to + done * Width, from + done * deep, sizeof(float) * Width);
+        __builtin_memcpy(to + done * Width, from + done * deep, bytes);
       }
+    };
+    constexpr auto whole = std::integral_constant<std::size_t, sizeof(float) * Width>();
+    if (along == 1 && width == Width)
+      copy(whole);
+    else if (along == 1 && width == filled)
+      copy(sizeof(float) * static_cast<std::size_t>(width));
     if (deep == 1) {
+      constexpr int piece = 16;
       const int full = width / rows * rows;
-      for (; done + 16 <= depth; done += 16) {
+      alignas(64) float last[static_cast<unsigned>(rows * piece)] =
+          {};  // rows that are too few for a turn
+      for (; done + piece <= depth; done += piece) {
         ahead.step();
         for (int i = 0; i < full; i += rows)
-          for (int k = 0; k < 16; k += 4)
+          for (int k = 0; k < piece; k += 4)
             turn<rows>(from + i * along + done + k, along, to + (done + k) * Width + i, Width);
-        for (int k = 0; full < filled && k < 16; ++k)
-          for (int i = full; i < filled; ++i)
-            to[(done + k) * Width + i] = i < width ? from[i * along + done + k] : 0.0f;
+        if (full == filled) continue;
+        for (int i = full; i < width; ++i)
+          __builtin_memcpy(last + (i - full) * piece, from + i * along + done,
+                           sizeof(float) * piece);
+        for (int k = 0; k < piece; k += 4)
+          turn<rows>(last + k, piece, to + (done + k) * Width + full, Width);
+        for (int k = 0; k < piece; ++k)
+          for (int i = full + rows; i < filled; ++i) to[(done + k) * Width + i] = 0.0f;
       }
     }
   }
@@ -95,9 +109,10 @@ void pack_rows(const T* from, std::int64_t along, std::int64_t deep, int rows, s
   const auto height = [&](int r) { return rows - r < Width ? rows - r : Width; };
   const std::int64_t steps = fetches_of_panel::steps(depth);
   fetches_of_panel ahead{{then, steps * (rows / Width)}, {}};
-  for (int r = 0; r < rows; r += Width, from += Width * along) {
-    ahead.second = {line_walk(from + Width * along, along, deep, height(r + Width), depth), steps};
-    pack_panel<Width, Isa>(from, along, deep, height(r), depth, to + r * depth, ahead);
+  for (int r = 0; r < rows; r += Width) {
+    ahead.second = {line_walk(from, (r + Width) * along, along, deep, height(r + Width), depth),
+                    steps};
+    pack_panel<Width, Isa>(from + r * along, along, deep, height(r), depth, to + r * depth, ahead);
   }
 }
 
