@@ -118,6 +118,36 @@ TEST_CASE("bf16 operands are their float values; close to float64") {
   CHECK(worst < 1e-6);
 }
 
+TEST_CASE("products that share A have the bits of each alone, whatever is fetched for the next") {
+  scratch memory;
+  const std::int64_t m = 21, k = 1100,
+                     n[] = {64, 113};  // a depth of two blocks; edges of both kinds
+  const auto a = numbers(m * k, 6), b = numbers(k * n[0], 7), d = numbers(k * n[1], 8);
+  const view<const float, 2> left(a.data(), m, k), first(b.data(), k, n[0]);
+  const auto second = transposed(view<const float, 2>(d.data(), n[1], k));
+  for (const update u : {update::overwrite, update::accumulate}) {
+    auto c = numbers(m * n[0], 9), e = numbers(m * n[1], 10), alone_c = c, alone_e = e;
+    const auto at = [&](std::vector<float>& x, int i) { return view<float, 2>(x.data(), m, n[i]); };
+    gemm::ordered{}(left, first, at(alone_c, 0), u, memory.aligned());
+    gemm::ordered{}(left, second, at(alone_e, 1), u, memory.aligned());
+    gemm::ordered{}.share<2>(left, {first, second}, {at(c, 0), at(e, 1)}, u, memory.aligned(),
+                             gemm::ordered::begin_of(first));
+    CHECK(c == alone_c);
+    CHECK(e == alone_e);
+  }
+  // what is read first: one panel of B, at most a block of k deep
+  auto lines = gemm::ordered::begin_of(second);
+  const auto begin = reinterpret_cast<std::uintptr_t>(d.data());
+  std::int64_t taken = 0;
+  for (; !lines.is_done(); ++taken) {
+    const std::uintptr_t line = lines.take();
+    CHECK(line + 64 > begin);
+    CHECK(line < begin + sizeof(float) * d.size());
+  }
+  CHECK(taken >= 550 * pack<float>::lanes * 3 / 16);
+  CHECK(gemm::ordered::begin_of(view<const float, 2>(a.data(), 0, 5)).is_done());
+}
+
 TEST_CASE("wrong shapes are refused; an empty depth gives zeros") {
   scratch memory;
   std::vector<float> x(64, 1.0f), c(16, 7.0f);

@@ -126,41 +126,77 @@ template <class Isa = native_isa> struct ordered_on {
   /// \param scratch `scratch_floats` floats, 64-byte aligned.
   template <class A, class B>
   void operator()(view<A, 2> a, view<B, 2> b, view<float, 2> c, update u, float* scratch) const {
-    detail::check_product(a.extent, b.extent, c.extent, c.stride[1]);
-    const std::int64_t m = c.extent[0], n = c.extent[1], depth = a.extent[1];
+    share<1>(a, {b}, {c}, u, scratch, {});
+  }
+
+  /// Products of one A, which is packed once: c[i] = a b[i], or += a b[i].
+  /// \param then what is read after them, as `begin_of` the next product's B: it is fetched while
+  /// the last panel is multiplied.
+  template <int N, class A, class B>
+  void share(view<A, 2> a, const view<B, 2> (&b)[static_cast<unsigned>(N)],
+             const view<float, 2> (&c)[static_cast<unsigned>(N)], update u, float* scratch,
+             const detail::line_walk& then) const {
+    for (int q = 0; q < N; ++q)
+      detail::check_product(a.extent, b[q].extent, c[q].extent, c[q].stride[1]);
+    const std::int64_t m = a.extent[0], depth = a.extent[1];
     float *packed_a = scratch, *packed_b = scratch + tiles::packed_a;
-    if (depth == 0 && u == update::overwrite)
+    for (int q = 0; q < N && depth == 0 && u == update::overwrite; ++q)
       for (std::int64_t i = 0; i < m; ++i)
-        for (std::int64_t j = 0; j < n; ++j) c(i, j) = 0;
-    const int part = static_cast<int>(even_part(depth, tiles::depth, 1));
+        for (std::int64_t j = 0; j < c[q].extent[1]; ++j) c[q](i, j) = 0;
+    const int part = depth_of_part(depth);
     const std::int64_t high = even_part(
         m, tiles::packed_a / (part + (part == 0)) / tiles::rows * tiles::rows, tiles::rows);
     for (std::int64_t i = 0; i < m; i += high) {
       const int rows = smaller(m - i, static_cast<int>(high));
       for (std::int64_t k = 0; k < depth; k += part) {
         const int deep = smaller(depth - k, part);
-        const auto panel = [&](std::int64_t j) {
-          return detail::line_walk(b.data, k * b.stride[0] + j * b.stride[1], b.stride[1],
-                                   b.stride[0], panel_columns(n - j), deep);
-        };
         detail::pack_rows<tiles::rows, Isa>(a.data + i * a.stride[0] + k * a.stride[1], a.stride[0],
-                                            a.stride[1], rows, deep, packed_a, panel(0));
-        detail::fetches_of_panel nothing{{}, {}};
-        for (std::int64_t j = 0, columns; j < n; j += columns) {
-          columns = panel_columns(n - j);
-          detail::pack_panel<tiles::columns, Isa>(
-              b.data + k * b.stride[0] + j * b.stride[1], b.stride[1], b.stride[0],
-              static_cast<int>(columns), deep, packed_b, nothing);
-          detail::ordered_rows<Isa>(packed_a, packed_b, deep, rows, static_cast<int>(columns),
-                                    c.data + i * c.stride[0] + j, c.stride[0],
-                                    k == 0 && u == update::overwrite, panel(j + columns),
-                                    panel_columns(n - j - columns));
+                                            a.stride[1], rows, deep, packed_a,
+                                            panel(b[0], k, deep, 0));
+        for (int q = 0; q < N; ++q) {
+          const bool is_last = q + 1 == N;
+          panels(packed_a, b[q], c[q], i, rows, k, deep, k == 0 && u == update::overwrite, packed_b,
+                 !is_last                           ? panel(b[q + !is_last], k, deep, 0)
+                 : i + rows < m || k + deep < depth ? detail::line_walk()
+                                                    : then);
         }
       }
     }
   }
+  /// What a product reads of its B first.
+  template <class B> static detail::line_walk begin_of(const view<B, 2>& b) {
+    return panel(b, 0, depth_of_part(b.extent[0]), 0);
+  }
 
  private:
+  /// Rows [i, i + rows) and columns [k, k + deep) of A, packed, times B.
+  template <class B>
+  static void panels(const float* packed_a, const view<B, 2>& b, const view<float, 2>& c,
+                     std::int64_t i, int rows, std::int64_t k, int deep, bool begins,
+                     float* packed_b, const detail::line_walk& then) {
+    const std::int64_t n = c.extent[1];
+    detail::fetches_of_panel nothing{{}, {}};
+    for (std::int64_t j = 0, columns; j < n; j += columns) {
+      columns = panel_columns(n - j);
+      detail::pack_panel<tiles::columns, Isa>(b.data + k * b.stride[0] + j * b.stride[1],
+                                              b.stride[1], b.stride[0], static_cast<int>(columns),
+                                              deep, packed_b, nothing);
+      detail::ordered_rows<Isa>(packed_a, packed_b, deep, rows, static_cast<int>(columns),
+                                c.data + i * c.stride[0] + j, c.stride[0], begins,
+                                j + columns < n ? panel(b, k, deep, j + columns) : then,
+                                panel_columns(n - j - columns));
+    }
+  }
+  /// The lines of B's panel from column j on.
+  template <class B>
+  static HENCE_FN detail::line_walk panel(const view<B, 2>& b, std::int64_t k, int deep,
+                                          std::int64_t j) {
+    return detail::line_walk(b.data, k * b.stride[0] + j * b.stride[1], b.stride[1], b.stride[0],
+                             panel_columns(b.extent[1] - j), deep);
+  }
+  static HENCE_FN int depth_of_part(std::int64_t depth) {
+    return static_cast<int>(even_part(depth, tiles::depth, 1));
+  }
   /// n in about equal parts of at most `most`, multiples of `unit`: how long they are.
   static HENCE_FN std::int64_t even_part(std::int64_t n, std::int64_t most, std::int64_t unit) {
     const std::int64_t parts = (n + most - 1) / most;

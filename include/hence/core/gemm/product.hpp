@@ -4,6 +4,7 @@
 /// `gemm::ordered` has the same bits everywhere, libraries have their own speed and rounding.
 #pragma once
 
+#include <hence/core/gemm/fetch.hpp>
 #include <hence/core/num.hpp>
 #include <hence/core/view.hpp>
 
@@ -52,6 +53,26 @@ void check_product(const std::int64_t (&a)[2], const std::int64_t (&b)[2],
                      << "], expected [m, k], [k, n], [m, n]");
   if (c[1] > 1 && column_stride != 1)
     refuse(message() << "hence: gemm: C has column stride " << column_stride << ", expected 1");
+}
+
+/// What a product by this backend reads of its B first, if it says so: what the product before it
+/// may ask for.
+template <class G, class B> HENCE_FN line_walk begin_of(const view<B, 2>& b) {
+  if constexpr (requires { G::begin_of(b); })
+    return G::begin_of(b);
+  else
+    return {};
+}
+/// Products of one A: by a backend's `share`, as `gemm::ordered` has it, or one after another.
+/// \param then what is read after them.
+template <int N, class G, class A, class B, class S>
+void multiply(const G& g, const view<A, 2>& a, const view<B, 2> (&b)[static_cast<unsigned>(N)],
+              const view<S, 2> (&c)[static_cast<unsigned>(N)], update u, S* scratch,
+              const line_walk& then) {
+  if constexpr (requires { g.template share<N>(a, b, c, u, scratch, then); })
+    g.template share<N>(a, b, c, u, scratch, then);
+  else
+    for (int i = 0; i < N; ++i) g(a, b[i], c[i], u, scratch);
 }
 
 }  // namespace detail
