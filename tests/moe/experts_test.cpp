@@ -211,12 +211,72 @@ TEST_CASE("no token, one token, a token without a slot") {
 TEST_CASE("the backward pass keeps its promises about memory") {
   const moe::expert_mlp mlp{gemm::ordered{}, moe::swiglu{}, moe::before_down{}};
   const std::int64_t scratch = gemm::ordered::scratch_floats * 4;
-  // beside the scratch: at most three arrays [rows, width], and tiles of 512 rows of 3 ff
+  // beside the scratch: one array [rows, width], and tiles of 512 rows of 3 ff and 2 width
   const std::int64_t bytes = moe::experts_workspace_bytes<float>(hence::cpu{}, mlp, 4096, 512, 256);
-  CHECK(bytes <= scratch + 4 * (3 * 4096 * 512 + 2 * 4096 + 3 * 512 * (256 + 32)) + 1024);
+  CHECK(bytes <=
+        scratch + 4 * (4096 * 512 + 4 * 4096 + 512 * (3 * (256 + 32) + 2 * (512 + 32))) + 1024);
   // that does not grow with the rows
   CHECK(moe::expert_workspace_bytes(hence::cpu{}, mlp, 4096, 256) ==
         moe::expert_workspace_bytes(hence::cpu{}, mlp, 1 << 20, 256));
+}
+
+TEST_CASE("experts of more rows than a tile, in tiles and on a pool") {
+  const layer m(3, 5, 6);
+  const layer_case<float> c(m, 700, 2);  // two experts of 470 to 700 rows
+  CHECK(c.count[0] + c.count[1] > 800);
+  const auto got = run(hence::cpu{}, gemm::ordered{}, moe::after_down{}, moe::recomputed{}, c);
+  const auto plain =
+      run(hence::reference<float>{}, gemm::chain<float>{}, moe::after_down{}, moe::recomputed{}, c);
+  CHECK(same(got, plain));
+  hence::thread_pool pool(3);
+  CHECK(same(got, run(hence::cpu(pool), gemm::ordered{}, moe::after_down{}, moe::recomputed{}, c)));
+}
+
+TEST_CASE("what is written lies apart from what is read, tile after tile") {
+  const layer m(3, 4, 5);
+  layer_case<float> c(m, 4, 2);
+  const moe::expert_mlp mlp{gemm::ordered{}, moe::swiglu{}, moe::after_down{}};
+  std::vector<float> room(400, 3.0f);
+  const auto refusal = [](auto call) -> std::string {
+    try {
+      call();
+    } catch (const std::invalid_argument& e) {
+      return e.what();
+    }
+    return "";
+  };
+  const auto forward = [&](std::int64_t saved_gate, std::int64_t saved_up, std::int64_t y) {
+    return refusal([&] {
+      auto in = c.inputs();
+      in.x = view<const float, 2>(room.data(), 4, 5);
+      const moe::saved_activations<float> kept{view<float, 2>(&room[at(saved_gate)], 8, 4),
+                                               view<float, 2>(&room[at(saved_up)], 8, 4)};
+      moe::experts(hence::cpu{}, mlp, in, kept, view<float, 2>(&room[at(y)], 4, 5));
+    });
+  };
+  const std::string apart = ", expected separate arrays";
+  CHECK(forward(19, 100, 200) == "hence: saved.gate overlaps x" + apart);
+  CHECK(forward(100, 19, 200) == "hence: saved.up overlaps x" + apart);
+  CHECK(forward(100, 131, 200) == "hence: saved.up overlaps saved.gate" + apart);
+  CHECK(forward(100, 200, 219) == "hence: saved.up overlaps y" + apart);
+  CHECK(forward(100, 200, 19) == "hence: y overlaps x" + apart);
+  const auto backward = [&](std::int64_t x, std::int64_t gate, std::int64_t up, std::int64_t down) {
+    return refusal([&] {
+      moe::layer_gradients<float> to;
+      to.x = view<float, 2>(&room[at(x)], 4, 5);
+      to.gate = view<float, 3>(&room[at(gate)], 3, 4, 5);
+      to.up = view<float, 3>(&room[at(up)], 3, 4, 5);
+      to.down = view<float, 3>(&room[at(down)], 3, 5, 4);
+      moe::experts_backward(hence::cpu{}, mlp, c.inputs(), moe::recomputed{},
+                            view<const float, 2>(room.data(), 4, 5), to);
+    });
+  };
+  CHECK(backward(19, 100, 200, 300) == "hence: gradients.x overlaps cotangent" + apart);
+  CHECK(backward(380, 19, 200, 300) == "hence: gradients.gate overlaps cotangent" + apart);
+  CHECK(backward(380, 100, 19, 300) == "hence: gradients.up overlaps cotangent" + apart);
+  CHECK(backward(380, 100, 200, 19) == "hence: gradients.down overlaps cotangent" + apart);
+  CHECK(backward(380, 100, 200, 259) == "hence: gradients.down overlaps gradients.up" + apart);
+  for (const float v : room) CHECK(v == 3);
 }
 
 TEST_CASE("what is refused, before anything is written") {
@@ -243,6 +303,16 @@ TEST_CASE("what is refused, before anything is written") {
   const std::vector<std::int64_t> counts{1, 0, 0};
   CHECK(refusal([&](auto& in) { in.segments.count = counts; }).substr(0, 42) ==
         "hence: segments hold 1 rows, expected the ");
+  // as many slots as rows, but two of one row
+  std::vector<std::int64_t> twice = c.position;
+  std::int64_t last = -1;
+  for (std::int64_t& p : twice) {
+    if (p >= 0 && last >= 0) p = last;
+    if (p >= 0) last = p;
+  }
+  const std::string unnamed =
+      refusal([&](auto& in) { in.position = moe::slot_positions(twice.data(), c.tokens, c.k); });
+  CHECK(unnamed.substr(0, 37) == "hence: position names no slot of row ");
   CHECK(refusal([](auto& in) { in.gate.extent[0] = 2; }) ==
         "hence: gate has shape [2, 4, 5], expected [3, 4, 5]");
   CHECK(refusal([](auto&) {}).empty());

@@ -58,6 +58,30 @@ constexpr std::int64_t expert_tile = 512;
 template <class Executor> HENCE_FN std::int64_t expert_block() {
   return Executor::is_parallel ? 8 * expert_tile : expert_tile;
 }
+
+/// Rows of experts: as they lie, or those of the tokens whose they are, copied a tile at a time, so
+/// that they stay in the cache while they are multiplied.
+template <class X> struct row_source {
+  view<const X, 2> from;      ///< `[rows, width]`, or `[tokens, width]`
+  const std::int64_t* token;  ///< `[rows]`; null: rows as they lie
+
+  HENCE_FN bool copies() const { return token != nullptr; }
+  /// Rows [first, first + n). \param room where they are, or will be, if they are copied.
+  HENCE_FN view<const X, 2> rows(std::int64_t first, std::int64_t n, const X* room) const {
+    if (!copies()) return rows_of(from, first, n);
+    return view<const X, 2>(room, n, from.extent[1], padded_row(from.extent[1]));
+  }
+  /// The same, copied first if they are to be.
+  HENCE_FN view<const X, 2> take(std::int64_t first, std::int64_t n, X* room) const {
+    const view<const X, 2> to = rows(first, n, room);
+    const auto bytes = static_cast<std::size_t>(to.extent[1]) * sizeof(X);
+    for (std::int64_t i = 0; copies() && i < n; ++i)
+      __builtin_memcpy(room + i * to.stride[0], from.data + token[first + i] * from.stride[0],
+                       bytes);
+    return to;
+  }
+};
+
 /// Parts that rows are cut into, each with its own memory: by their number alone.
 template <class Executor> HENCE_FN std::int64_t expert_parts(std::int64_t rows) {
   if constexpr (Executor::is_parallel) {

@@ -90,7 +90,7 @@ template <class Job>
     check_matrices("gate", in.gate, experts, inner, width);
   else if (in.gate.present())
     refuse(message() << "hence: gate is given, expected none: the activation is a plain one");
-  check_row_major("rows", in.rows, rows, width);
+  if (job.token == nullptr) check_row_major("rows", in.rows, rows, width);
   if (Job::weighs)
     check_vector("row_weights", in.row_weights, rows);
   else if (in.row_weights.present())
@@ -113,6 +113,49 @@ template <class In> HENCE_FN named_ranges<7> expert_reads(const In& in) {
            range_of(in.row_weights), range_of(in.segments.first), range_of(in.segments.count)}};
 }
 
+/// Shapes of gradients, and that there is something for each of them to be of.
+template <class Job, class S>
+[[gnu::always_inline]] inline void check_expert_gradients(const Job& job,
+                                                          const moe::expert_gradients<S>& to) {
+  if (to.rows.present())
+    check_row_major("gradients.rows", to.rows, job.in.rows.extent[0], job.width());
+  if (to.row_weights.present()) {
+    if (!job.weighs)
+      refuse(message() << "hence: gradients.row_weights is given, expected none: "
+                          "with after_down dot_rows gives it");
+    check_vector("gradients.row_weights", to.row_weights, job.in.rows.extent[0]);
+  }
+  if (to.gate.present()) {
+    if (!job.gated)
+      refuse(message() << "hence: gradients.gate is given, expected none: the "
+                          "activation is a plain one");
+    check_matrices("gradients.gate", to.gate, job.in.up.extent[0], job.inner(), job.width());
+  }
+  if (to.up.present())
+    check_matrices("gradients.up", to.up, job.in.up.extent[0], job.inner(), job.width());
+  if (to.down.present())
+    check_matrices("gradients.down", to.down, job.in.up.extent[0], job.width(), job.inner());
+}
+/// An array beside the saved ones, absent if nothing is saved.
+template <class Kept>
+HENCE_FN named_ranges<3> with_kept(const char* name, byte_range range, const Kept& kept) {
+  named_ranges<3> r{{name, "saved.gate", "saved.up"}, {range}};
+  if constexpr (is_saved<Kept>) r.range[1] = range_of(kept.gate), r.range[2] = range_of(kept.up);
+  return r;
+}
+
+/// Bytes beside the arrays. \param copied the width of rows that are copied from tokens; 0: none.
+template <class Job>
+std::int64_t job_bytes(std::int64_t rows, std::int64_t ff, std::int64_t copied) {
+  const std::int64_t parts = Job::parts_of(rows);
+  carver forward, backward;
+  typename Job::forward_memory(forward, Job::tile_rows_of(rows), ff, copied);
+  typename Job::block_memory(backward, Job::block_rows_of(rows), ff, copied);
+  Job::per_part_scratch(backward, parts);
+  const std::int64_t one = parts * forward.used();
+  return one > backward.used() ? one : backward.used();
+}
+
 }  // namespace detail
 
 namespace moe {
@@ -125,13 +168,7 @@ std::int64_t expert_workspace_bytes(const Executor&, const Mlp&, std::int64_t ro
                                     std::int64_t ff) {
   using S = typename Executor::scalar;
   using job = detail::expert_job<Executor, Mlp, recomputed, S, S>;
-  const std::int64_t parts = detail::expert_parts<Executor>(rows);
-  detail::carver forward, backward;
-  typename job::forward_memory(forward, job::tile_rows_of(rows), ff);
-  typename job::block_memory(backward, job::block_rows_of(rows), ff);
-  job::per_part_scratch(backward, parts);
-  const std::int64_t one = parts * forward.used();
-  return one > backward.used() ? one : backward.used();
+  return detail::job_bytes<job>(rows, ff, 0);
 }
 
 /// out = the experts' rows.
@@ -147,13 +184,11 @@ void expert_rows(const Executor& executor, const Mlp& mlp,
                  view<typename Executor::scalar, 2> out, view<std::byte> workspace = {},
                  update of_out = update::overwrite) {
   if constexpr (detail::check_mlp_type<Executor, Mlp, Kept, X, W>()) {
-    detail::expert_job<Executor, Mlp, Kept, X, W> job{executor, mlp, in, kept, 0};
+    detail::expert_job<Executor, Mlp, Kept, X, W> job{executor, mlp, in, kept};
     job.live = detail::check_expert_inputs(job);
     detail::check_row_major("out", out, in.rows.extent[0], job.width());
-    detail::named_ranges<3> written{{"out", "saved.gate", "saved.up"}, {detail::range_of(out)}};
-    if constexpr (detail::is_saved<Kept>)
-      written.range[1] = detail::range_of(kept.gate), written.range[2] = detail::range_of(kept.up);
-    detail::check_all_apart(written, detail::expert_reads(in));
+    detail::check_all_apart(detail::with_kept("out", detail::range_of(out), kept),
+                            detail::expert_reads(in));
     const std::int64_t bytes =
         expert_workspace_bytes(executor, mlp, in.rows.extent[0], job.inner());
     detail::check_workspace(workspace, bytes);
@@ -175,38 +210,19 @@ void expert_rows_backward(const Executor& executor, const Mlp& mlp,
                           const expert_gradients<typename Executor::scalar>& to,
                           view<std::byte> workspace = {}) {
   if constexpr (detail::check_mlp_type<Executor, Mlp, Kept, X, W>()) {
-    detail::expert_job<Executor, Mlp, Kept, X, W> job{executor, mlp, in, kept, 0};
+    detail::expert_job<Executor, Mlp, Kept, X, W> job{executor, mlp, in, kept};
     job.live = detail::check_expert_inputs(job);
-    const std::int64_t rows = in.rows.extent[0], experts = in.up.extent[0];
+    const std::int64_t rows = in.rows.extent[0];
     detail::check_row_major("cotangent", cotangent, rows, job.width());
-    if (to.rows.present()) detail::check_row_major("gradients.rows", to.rows, rows, job.width());
-    if (to.row_weights.present()) {
-      if (!job.weighs)
-        detail::refuse(detail::message() << "hence: gradients.row_weights is given, expected none: "
-                                            "with after_down dot_rows gives it");
-      detail::check_vector("gradients.row_weights", to.row_weights, rows);
-    }
-    if (to.gate.present()) {
-      if (!job.gated)
-        detail::refuse(detail::message() << "hence: gradients.gate is given, expected none: the "
-                                            "activation is a plain one");
-      detail::check_matrices("gradients.gate", to.gate, experts, job.inner(), job.width());
-    }
-    if (to.up.present())
-      detail::check_matrices("gradients.up", to.up, experts, job.inner(), job.width());
-    if (to.down.present())
-      detail::check_matrices("gradients.down", to.down, experts, job.width(), job.inner());
+    detail::check_expert_gradients(job, to);
     const detail::named_ranges<5> written{
         {"gradients.rows", "gradients.row_weights", "gradients.gate", "gradients.up",
          "gradients.down"},
         {detail::range_of(to.rows), detail::range_of(to.row_weights), detail::range_of(to.gate),
          detail::range_of(to.up), detail::range_of(to.down)}};
     detail::check_all_apart(written, detail::expert_reads(in));
-    detail::named_ranges<3> more{{"cotangent", "saved.gate", "saved.up"},
-                                 {detail::range_of(cotangent)}};
-    if constexpr (detail::is_saved<Kept>)
-      more.range[1] = detail::range_of(kept.gate), more.range[2] = detail::range_of(kept.up);
-    detail::check_all_apart(written, more);
+    detail::check_all_apart(written,
+                            detail::with_kept("cotangent", detail::range_of(cotangent), kept));
     const std::int64_t bytes = expert_workspace_bytes(executor, mlp, rows, job.inner());
     detail::check_workspace(workspace, bytes);
     const detail::call_memory memory(workspace, bytes);

@@ -44,15 +44,14 @@ template <class S = float> struct layer_gradients {
 namespace detail {
 
 /// The rows of a layer, cut from its workspace.
-template <class S, class X> struct layer_memory {
-  X* x;
-  S *out, *back, *row_weights, *grad_weights;
-  HENCE_FN layer_memory(carver& c, std::int64_t rows, std::int64_t width, bool is_backward)
-      : x(c.take<X>(rows * width)),
+template <class S> struct layer_memory {
+  std::int64_t* token;
+  S *out, *row_weights, *grad_weights;  // out: the experts' rows, or their gradient
+  HENCE_FN layer_memory(carver& c, std::int64_t rows, std::int64_t width)
+      : token(c.take<std::int64_t>(rows)),
         out(c.take<S>(rows * width)),
-        back(c.take<S>(is_backward ? rows * width : 0)),
         row_weights(c.take<S>(rows)),
-        grad_weights(c.take<S>(is_backward ? rows : 0)) {}
+        grad_weights(c.take<S>(rows)) {}
 };
 
 template <class In> HENCE_FN std::int64_t layer_rows(const In& in) {
@@ -75,37 +74,55 @@ template <class In> [[gnu::always_inline]] inline void check_layer(const In& in)
                      << " filled slots of position");
 }
 
-/// The row form of a layer's inputs.
+/// The row form of a layer's inputs; the rows are the tokens', of whom `place_slots` tells.
 template <class S, class X, class W>
 HENCE_FN moe::expert_inputs<S, X, W> rows_of_layer(const moe::layer_inputs<S, X, W>& in,
-                                                   const layer_memory<S, X>& m, bool weighs) {
+                                                   const layer_memory<S>& m, bool weighs) {
   moe::expert_inputs<S, X, W> r{};  // no constructor that differently compiled units would share
   const std::int64_t rows = layer_rows(in);
-  r.rows = view<const X, 2>(m.x, rows, in.x.extent[1]);
+  r.rows = in.x;
+  r.rows.extent[0] = rows;
   r.segments = in.segments;
   r.gate = in.gate, r.up = in.up, r.down = in.down;
   if (weighs) r.row_weights = view<const S>(m.row_weights, rows);
   return r;
 }
+/// Each row's token and weight.
 template <class S, class X, class W>
-HENCE_FN void place_weights(const moe::layer_inputs<S, X, W>& in, S* row_weights) {
+HENCE_FN void place_slots(const moe::layer_inputs<S, X, W>& in, const layer_memory<S>& m) {
+  for (std::int64_t i = 0; i < layer_rows(in); ++i) m.token[i] = -1;
   for (std::int64_t t = 0; t < in.position.extent[0]; ++t)
     for (std::int64_t j = 0; j < in.position.extent[1]; ++j)
-      if (in.position(t, j) >= 0) row_weights[in.position(t, j)] = in.weights(t, j);
+      if (const std::int64_t i = in.position(t, j); i >= 0)
+        m.token[i] = t, m.row_weights[i] = in.weights(t, j);
+  for (std::int64_t e = 0; e < in.segments.count.extent[0]; ++e)
+    for (std::int64_t i = in.segments.first[e]; i < in.segments.first[e] + in.segments.count[e];
+         ++i)
+      if (m.token[i] < 0)
+        refuse(message() << "hence: position names no slot of row " << i << " of expert " << e
+                         << ", expected one for each row of the segments");
+}
+template <class In> HENCE_FN named_ranges<8> layer_reads(const In& in) {
+  return {{"x", "weights", "position", "gate", "up", "down", "segments.first", "segments.count"},
+          {range_of(in.x), range_of(in.weights), range_of(in.position), range_of(in.gate),
+           range_of(in.up), range_of(in.down), range_of(in.segments.first),
+           range_of(in.segments.count)}};
 }
 
 }  // namespace detail
 
 namespace moe {
 
-/// Bytes of workspace for `experts` and `experts_backward`: beside that of the rows, up to three
-/// arrays `[rows, width]`.
+/// Bytes of workspace for `experts` and `experts_backward`: beside that of the rows, one array
+/// `[rows, width]` and the tokens of a tile.
 template <class X, class Executor, class Mlp>
-std::int64_t experts_workspace_bytes(const Executor& executor, const Mlp& mlp, std::int64_t rows,
+std::int64_t experts_workspace_bytes(const Executor&, const Mlp&, std::int64_t rows,
                                      std::int64_t width, std::int64_t ff) {
+  using S = typename Executor::scalar;
   detail::carver c;
-  detail::layer_memory<typename Executor::scalar, X>(c, rows, width, true);
-  return c.used() + expert_workspace_bytes(executor, mlp, rows, ff);
+  detail::layer_memory<S>(c, rows, width);
+  return c.used() +
+         detail::job_bytes<detail::expert_job<Executor, Mlp, recomputed, X, S>>(rows, ff, width);
 }
 
 /// y = the layer's output. \param executor, mlp, kept as in `expert_rows`; saved arrays have
@@ -123,24 +140,22 @@ void experts(const Executor& executor, const Mlp& mlp,
     const std::int64_t rows = detail::layer_rows(in), width = in.x.extent[1];
     detail::check_layer(in);
     detail::check_row_major("y", y, in.x.extent[0], width);
-    const detail::byte_range out = detail::range_of(y);
-    detail::check_apart("y", out, "x", detail::range_of(in.x));
-    detail::check_apart("y", out, "weights", detail::range_of(in.weights));
-    detail::check_apart("y", out, "position", detail::range_of(in.position));
+    detail::check_all_apart(detail::with_kept("y", detail::range_of(y), kept),
+                            detail::layer_reads(in));
     const std::int64_t bytes =
         experts_workspace_bytes<X>(executor, mlp, rows, width, in.up.extent[1]);
     detail::check_workspace(workspace, bytes);
     const detail::call_memory memory(workspace, bytes);
     detail::carver c(memory.part(0, bytes));
-    const detail::layer_memory<S, X> m(c, rows, width, false);
+    const detail::layer_memory<S> m(c, rows, width);
     const view<S, 2> from(m.out, rows, width);
     const auto row_inputs = detail::rows_of_layer(in, m, job::weighs);
-    // what the rows refuse, before the first write
-    detail::check_expert_inputs(job{executor, mlp, row_inputs, kept, 0});
-    if constexpr (job::weighs) detail::place_weights(in, m.row_weights);
-    gather(executor, in.x, in.position, view<X, 2>(m.x, rows, width));
-    expert_rows(executor, mlp, row_inputs, kept, from,
-                {memory.part(0, bytes) + c.used(), bytes - c.used()});
+    job all{executor, mlp, row_inputs, kept, m.token};
+    all.live = detail::check_expert_inputs(all);
+    detail::place_slots(in, m);
+    if (all.live > 0)
+      all.forward(from, update::overwrite, memory.part(0, bytes) + c.used(),
+                  (bytes - c.used()) / all.parts() / 64 * 64);
     combine(executor, view<const S, 2>(from), in.position,
             job::weighs ? view<const S, 2>() : in.weights, y);
   }
@@ -163,34 +178,32 @@ void experts_backward(const Executor& executor, const Mlp& mlp,
     detail::check_row_major("cotangent", cotangent, tokens, width);
     if (to.x.present()) detail::check_row_major("gradients.x", to.x, tokens, width);
     if (to.weights.present()) detail::check_row_major("gradients.weights", to.weights, tokens, k);
-    const detail::named_ranges<2> written{{"gradients.x", "gradients.weights"},
-                                          {detail::range_of(to.x), detail::range_of(to.weights)}};
-    const detail::named_ranges<10> others{
-        {"x", "weights", "position", "cotangent", "gate", "up", "down", "gradients.gate",
-         "gradients.up", "gradients.down"},
-        {detail::range_of(in.x), detail::range_of(in.weights), detail::range_of(in.position),
-         detail::range_of(cotangent), detail::range_of(in.gate), detail::range_of(in.up),
-         detail::range_of(in.down), detail::range_of(to.gate), detail::range_of(to.up),
-         detail::range_of(to.down)}};
-    detail::check_all_apart(written, others);
+    const detail::named_ranges<5> written{
+        {"gradients.x", "gradients.weights", "gradients.gate", "gradients.up", "gradients.down"},
+        {detail::range_of(to.x), detail::range_of(to.weights), detail::range_of(to.gate),
+         detail::range_of(to.up), detail::range_of(to.down)}};
+    detail::check_all_apart(written, detail::layer_reads(in));
+    detail::check_all_apart(written,
+                            detail::with_kept("cotangent", detail::range_of(cotangent), kept));
     const std::int64_t bytes =
         experts_workspace_bytes<X>(executor, mlp, rows, width, in.up.extent[1]);
     detail::check_workspace(workspace, bytes);
     const detail::call_memory memory(workspace, bytes);
     detail::carver c(memory.part(0, bytes));
-    const detail::layer_memory<S, X> m(c, rows, width, true);
-    detail::place_weights(in, m.row_weights);
-    gather(executor, in.x, in.position, view<X, 2>(m.x, rows, width));
-    gather(executor, cotangent, in.position, view<S, 2>(m.out, rows, width));
+    const detail::layer_memory<S> m(c, rows, width);
+    const auto row_inputs = detail::rows_of_layer(in, m, true);
+    detail::expert_job<Executor, std::remove_const_t<decltype(inner)>, Kept, X, W> job{
+        executor, inner, row_inputs, kept, m.token};
+    job.live = detail::check_expert_inputs(job);
     expert_gradients<S> g{};
-    if (to.x.present()) g.rows = view<S, 2>(m.back, rows, width);
+    if (to.x.present()) g.rows = view<S, 2>(m.out, rows, width);
     if (to.weights.present()) g.row_weights = view<S>(m.grad_weights, rows);
     g.gate = to.gate, g.up = to.up, g.down = to.down, g.of_matrices = to.of_matrices;
-    expert_rows_backward(executor, inner, detail::rows_of_layer(in, m, true), kept,
-                         view<const S, 2>(m.out, rows, width), g,
-                         {memory.part(0, bytes) + c.used(), bytes - c.used()});
+    detail::check_expert_gradients(job, g);
+    detail::place_slots(in, m);
+    job.backward(cotangent, g, memory.part(0, bytes) + c.used());
     if (to.x.present())
-      combine(executor, view<const S, 2>(m.back, rows, width), in.position, {}, to.x);
+      combine(executor, view<const S, 2>(m.out, rows, width), in.position, {}, to.x);
     for (std::int64_t t = 0; to.weights.present() && t < tokens; ++t)
       for (std::int64_t j = 0; j < k; ++j)
         to.weights(t, j) = in.position(t, j) < 0 ? S(0) : m.grad_weights[in.position(t, j)];
