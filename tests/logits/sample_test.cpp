@@ -326,6 +326,46 @@ TEST_CASE("draws follow the distribution") {
   CHECK(chi_square < 43.8);
 }
 
+TEST_CASE("what is drawn shares no memory with what is read or drawn beside it") {
+  alignas(64) std::byte room[512] = {};
+  struct place {
+    std::int64_t logits = 0, uniforms = 64, token = 128, logp = 192, logp_full = 256, kept = 320;
+  };
+  const auto call = [&](const place& p) -> std::string {
+    const auto at = [&](std::int64_t i) { return static_cast<void*>(room + i); };
+    std::vector<std::byte> memory(static_cast<std::size_t>(sample_bytes(3)));
+    try {
+      sample(cpu{}, {.temperature = 1.0},
+             view<const float, 2>(static_cast<const float*>(at(p.logits)), 4, 3),
+             view<const float>(static_cast<const float*>(at(p.uniforms)), 4),
+             {.token = view<std::int64_t>(static_cast<std::int64_t*>(at(p.token)), 4),
+              .logp = view<float>(static_cast<float*>(at(p.logp)), 4),
+              .logp_full = view<float>(static_cast<float*>(at(p.logp_full)), 4),
+              .kept = view<std::uint8_t, 2>(static_cast<std::uint8_t*>(at(p.kept)), 4, 3)},
+             memory);
+    } catch (const std::invalid_argument& e) {
+      for (const std::byte b : room) CHECK(b == std::byte{0});
+      return e.what();
+    }
+    return "";
+  };
+  const auto says = [](const char* a, const char* b) {
+    return std::string("hence: ") + a + " overlaps " + b + ", expected separate arrays";
+  };
+  CHECK(call({.token = 40}) == says("out.token", "logits"));
+  CHECK(call({.token = 72}) == says("out.token", "uniforms"));
+  CHECK(call({.logp = 44}) == says("out.logp", "logits"));
+  CHECK(call({.logp = 64}) == says("out.logp", "uniforms"));
+  CHECK(call({.logp_full = 44}) == says("out.logp_full", "logits"));
+  CHECK(call({.logp_full = 76}) == says("out.logp_full", "uniforms"));
+  CHECK(call({.kept = 47}) == says("out.kept", "logits"));
+  CHECK(call({.kept = 79}) == says("out.kept", "uniforms"));
+  CHECK(call({.logp = 156}) == says("out.logp", "out.token"));
+  CHECK(call({.logp_full = 204}) == says("out.logp_full", "out.logp"));
+  CHECK(call({.kept = 271}) == says("out.kept", "out.logp_full"));
+  CHECK(call({}).empty());
+}
+
 TEST_CASE("bad rows tell and spoil no other; wrong arguments are refused") {
   std::vector<float> x{1, 2, 3, 1, NAN, 3, 1, inf, 3, -inf, -inf, -inf, 1, 2, 3};
   const std::vector<float> u{0.99f, 0.5f, 0.5f, 0.5f, 1.0f};

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <stdexcept>
 #include <string>
 
@@ -487,7 +488,7 @@ TEST_CASE("wrong arguments are refused before anything is written") {
   CHECK(forward(rule(), columns_apart, labels, out) ==
         "hence: logits has column stride 2, expected 1 (the columns of a row are contiguous)");
   CHECK(forward(rule(), logits, labels, {.logp = view<float>(x.data(), 4)}) ==
-        "hence: a member of out overlaps logits, expected separate arrays");
+        "hence: out.logp overlaps logits, expected separate arrays");
   view<float> still(logp.data(), 4);
   still.stride[0] = 0;
   CHECK(forward(rule(), logits, labels, {.logp = still}) ==
@@ -533,6 +534,89 @@ TEST_CASE("wrong arguments are refused before anything is written") {
   // no rows at all
   const std::vector<std::int64_t> none;
   CHECK(token_logprob(cpu{}, rule(), view<float, 2>(x.data(), 0, 5), none, {}) == status::ok);
+}
+
+TEST_CASE("what is written shares no memory with what is read or written beside it") {
+  // one buffer for all; every array has a place of its own unless a case moves it
+  alignas(64) std::byte room[4096] = {};
+  struct place {
+    std::int64_t logits = 0, labels = 128, keep = 192, logp = 256, entropy = 320, anchor = 384,
+                 log_sum = 448, expected = 512, states = 576, cot_logp = 1024, cot_entropy = 1088,
+                 gradient = 1152;
+    std::int64_t step = 1;  // of out.logp and out.entropy
+  };
+  const auto rows = [&]<class T>(T*, std::int64_t at) {
+    return view<T>(reinterpret_cast<T*>(room + at), 4);
+  };
+  const auto table = [&]<class T>(T*, std::int64_t at) {
+    return view<T, 2>(reinterpret_cast<T*>(room + at), 4, 5);
+  };
+  constexpr float* f = nullptr;
+  const auto results = [&](const place& p) {
+    token_results<float> out{.logp = rows(f, p.logp),
+                             .entropy = rows(f, p.entropy),
+                             .anchor = rows(f, p.anchor),
+                             .log_sum = rows(f, p.log_sum),
+                             .expected_logit = rows(f, p.expected),
+                             .states = rows(static_cast<softmax_state*>(nullptr), p.states)};
+    out.logp.stride[0] = out.entropy.stride[0] = p.step;
+    return out;
+  };
+  const auto labels = [&](const place& p) {
+    return token_labels(rows(static_cast<const std::int64_t*>(nullptr), p.labels));
+  };
+  const auto keep = [&](const place& p) {
+    return table(static_cast<const std::uint8_t*>(nullptr), p.keep);
+  };
+  const auto cotangents = [&](const place& p) {
+    return token_cotangents<float>{rows(f, p.cot_logp), rows(f, p.cot_entropy)};
+  };
+  const auto forward = [&](const place& p) {
+    return refusal(
+        [&] { token_logprob(cpu{}, rule(), table(f, p.logits), labels(p), results(p), keep(p)); });
+  };
+  const auto backward = [&](const place& p) {
+    return refusal([&] {
+      token_logprob_gradient(cpu{}, rule(), table(f, p.logits), labels(p),
+                             view<const softmax_state>(results(p).states), cotangents(p),
+                             table(f, p.gradient), keep(p));
+    });
+  };
+  const auto both = [&](const place& p) {
+    return refusal([&] {
+      token_logprob_and_gradient(cpu{}, rule(), table(f, p.logits), labels(p), cotangents(p),
+                                 results(p), table(f, p.gradient), keep(p));
+    });
+  };
+  using call_t = std::function<std::string(const place&)>;
+  const auto says = [](const char* a, const char* b) {
+    return std::string("hence: ") + a + " overlaps " + b + ", expected separate arrays";
+  };
+  for (const auto& call : {call_t(forward), call_t(both)}) {
+    CHECK(call({.logp = 76}) == says("out.logp", "logits"));
+    CHECK(call({.states = 72}) == says("out.states", "logits"));
+    CHECK(call({.entropy = 156}) == says("out.entropy", "labels"));
+    CHECK(call({.anchor = 208}) == says("out.anchor", "keep"));
+    CHECK(call({.entropy = 268}) == says("out.entropy", "out.logp"));
+    CHECK(call({.log_sum = 384}) == says("out.log_sum", "out.anchor"));
+    CHECK(call({.expected = 448}) == says("out.expected_logit", "out.log_sum"));
+    CHECK(call({.states = 520}) == says("out.states", "out.expected_logit"));
+    CHECK(call({.logp = 256, .entropy = 264, .step = 2}) == says("out.entropy", "out.logp"));
+    CHECK(call({.logp = 256, .entropy = 260, .step = 2}).empty());  // the columns of one table
+  }
+  for (const auto& call : {call_t(backward), call_t(both)}) {
+    CHECK(call({.gradient = 128 + 28}) == says("gradient", "labels"));
+    CHECK(call({.gradient = 208}) == says("gradient", "keep"));
+    CHECK(call({.cot_logp = 1228}) == says("gradient", "cot.logp"));
+    CHECK(call({.cot_entropy = 1152}) == says("gradient", "cot.entropy"));
+    CHECK(call({.gradient = 4}).find("hence: gradient overlaps logits") == 0);
+    CHECK(call({.gradient = 0}).empty());  // in place
+  }
+  CHECK(backward({.states = 1200}) == says("gradient", "states"));
+  CHECK(both({.states = 1200}) == says("gradient", "out.states"));
+  CHECK(both({.logp = 1024}) == says("out.logp", "cot.logp"));
+  CHECK(both({.anchor = 1100}) == says("out.anchor", "cot.entropy"));
+  CHECK(both({.gradient = 340}) == says("gradient", "out.anchor"));
 }
 
 }  // namespace

@@ -266,8 +266,10 @@ void sample(stream s, const sample_rule& rule, view<T, 2> logits,  // [rows, voc
                 "hence: a grid has 1 to 2^31 - 1 blocks");
   if constexpr (check_logits<reference<float>, T>()) {
     check_sample_arrays(rule, logits, uniforms, out);
-    cuda::detail::check_conditions(conditions, {range_of(out.token), range_of(out.logp),
-                                                range_of(out.logp_full), range_of(out.kept)});
+    cuda::detail::check_conditions(
+        conditions,
+        {range_of(out.token), range_of(out.logp), range_of(out.logp_full), range_of(out.kept)},
+        {range_of(logits), range_of(uniforms)});
     const bool is_full = out.logp_full.present() && rule.temperature > 0;
     if (is_full && !out.token.present())
       refuse(message() << "hence: out.token is null, expected " << logits.extent[0]

@@ -148,15 +148,19 @@ token_call<std::remove_const_t<T>> token_call_of(const softmax_rule& rule, const
                                                  const view<const std::uint8_t, 2>& keep) {
   return {hence::detail::numbers_of<float>(rule), logits, labels, keep};
 }
-/// Refuses a null status, and one inside an array that the call writes.
+/// Refuses a null status, and one inside an array that the call writes or reads.
 inline void check_conditions(status* conditions,
-                             std::initializer_list<hence::detail::byte_range> written) {
+                             std::initializer_list<hence::detail::byte_range> written,
+                             std::initializer_list<hence::detail::byte_range> read) {
   using namespace hence::detail;
   if (conditions == nullptr)
     refuse(message() << "hence: conditions is null, expected a status in device memory");
   for (const byte_range& w : written)
     if (overlap(w, {conditions, sizeof(status)}))
       refuse(message() << "hence: an output overlaps conditions; they are separate arrays");
+  for (const byte_range& r : read)
+    if (overlap(r, {conditions, sizeof(status)}))
+      refuse(message() << "hence: an input overlaps conditions; they are separate arrays");
 }
 template <token_logprob_tuning Tuning> constexpr bool is_launchable() {
   static_assert(Tuning.max_blocks > 0 && Tuning.max_blocks <= 0x7fffffff,
@@ -188,8 +192,10 @@ void token_logprob(stream s, const softmax_rule& rule, view<T, 2> logits,      /
     using stored = std::remove_const_t<T>;
     check_token_arrays(rule, logits, labels, out, keep);
     cuda::detail::check_conditions(
-        conditions, {range_of(out.logp), range_of(out.entropy), range_of(out.anchor),
-                     range_of(out.log_sum), range_of(out.expected_logit), range_of(out.states)});
+        conditions,
+        {range_of(out.logp), range_of(out.entropy), range_of(out.anchor), range_of(out.log_sum),
+         range_of(out.expected_logit), range_of(out.states)},
+        {range_of(logits), labels.bytes(), range_of(keep)});
     check(cudaMemsetAsync(conditions, 0, sizeof(status), s), "cudaMemsetAsync", where);
     const std::int64_t rows = logits.extent[0];
     if (rows == 0) return;
@@ -220,9 +226,9 @@ void token_logprob_gradient(stream s, const softmax_rule& rule,
   if constexpr (check_logits<reference<float>, T, Out>()) {
     using stored = std::remove_const_t<T>;
     check_token_gradient(rule, logits, labels, states, cot, gradient, keep);
-    cuda::detail::check_conditions(conditions, {range_of(gradient)});
-    if (overlap(range_of(states), range_of(gradient)))
-      refuse(message() << "hence: gradient overlaps states, expected separate arrays");
+    cuda::detail::check_conditions(conditions, {range_of(gradient)},
+                                   {range_of(logits), labels.bytes(), range_of(states),
+                                    range_of(cot.logp), range_of(cot.entropy), range_of(keep)});
     check(cudaMemsetAsync(conditions, 0, sizeof(status), s), "cudaMemsetAsync", where);
     const std::int64_t rows = logits.extent[0];
     if (rows == 0) return;

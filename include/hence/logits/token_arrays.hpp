@@ -28,6 +28,10 @@ class token_labels {
   HENCE_FN constexpr std::int64_t operator[](std::int64_t i) const {
     return wide_.present() ? wide_[i] : narrow_[i];
   }
+  /// The memory that they lie in, which no output may share.
+  HENCE_FN detail::byte_range bytes() const {
+    return wide_.present() ? detail::range_of(wide_) : detail::range_of(narrow_);
+  }
 
  private:
   view<const std::int64_t> wide_{};

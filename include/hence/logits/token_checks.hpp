@@ -66,6 +66,43 @@ template <class T>
   check_matrix(name, v.present(), v.extent, v.stride, rows, columns, !std::is_const_v<T>);
 }
 
+/// Where an array of rows lies: `size` bytes every `step` bytes; step 0 if that is not looked at.
+struct row_place {
+  const char* name;
+  byte_range range;
+  std::int64_t step, size;
+};
+template <class T> HENCE_FN row_place place_of_rows(const char* name, const view<T>& v) {
+  return {name, range_of(v), v.stride[0] * static_cast<std::int64_t>(sizeof(T)), sizeof(T)};
+}
+template <class T> HENCE_FN row_place place_of_rows(const char* name, const view<T, 2>& v) {
+  constexpr auto size = static_cast<std::int64_t>(sizeof(T));
+  return {name, range_of(v), v.stride[0] * size, v.extent[1] * size};
+}
+HENCE_FN row_place place_of_labels(const token_labels& labels) {
+  return {"labels", labels.bytes(), 0, 0};
+}
+/// Refuses to write to a where b is read or written. They may be columns of one table.
+template <class Isa = native_isa> void check_rows_apart(const row_place& a, const row_place& b) {
+  if (!overlap(a.range, b.range)) return;
+  if (a.step > 0 && a.step == b.step) {
+    const auto bytes = reinterpret_cast<std::intptr_t>(b.range.first) -
+                       reinterpret_cast<std::intptr_t>(a.range.first);
+    const std::int64_t shift = (bytes % a.step + a.step) % a.step;
+    if (shift >= a.size && a.step - shift >= b.size) return;
+  }
+  refuse(message() << "hence: " << a.name << " overlaps " << b.name
+                   << ", expected separate arrays");
+}
+/// Refuses what is written on top of what is read, or of each other.
+template <std::size_t N, std::size_t M, class Isa = native_isa>
+void check_written_apart(const row_place (&written)[N], const row_place (&read)[M]) {
+  for (std::size_t i = 0; i < N; ++i) {
+    for (const row_place& r : read) check_rows_apart(written[i], r);
+    for (std::size_t j = 0; j < i; ++j) check_rows_apart(written[i], written[j]);
+  }
+}
+
 template <class T>
 [[gnu::always_inline]] inline void check_logits_and_labels(
     const softmax_rule& rule, const view<T, 2>& logits, const token_labels& labels,
@@ -83,6 +120,18 @@ template <class T>
   if (keep.present()) check_matrix("keep", keep, rows, columns);
 }
 
+/// Where the members of `out` lie.
+template <class S> struct result_places {
+  row_place of[6];
+  HENCE_FN explicit result_places(const token_results<S>& out)
+      : of{place_of_rows("out.logp", out.logp),
+           place_of_rows("out.entropy", out.entropy),
+           place_of_rows("out.anchor", out.anchor),
+           place_of_rows("out.log_sum", out.log_sum),
+           place_of_rows("out.expected_logit", out.expected_logit),
+           place_of_rows("out.states", out.states)} {}
+};
+
 template <class T, class S>
 [[gnu::always_inline]] inline void check_token_arrays(const softmax_rule& rule,
                                                       const view<T, 2>& logits,
@@ -97,17 +146,16 @@ template <class T, class S>
   check_rows("out.log_sum", out.log_sum, rows);
   check_rows("out.expected_logit", out.expected_logit, rows);
   check_rows("out.states", out.states, rows);
-  const byte_range read = range_of(logits);
-  const byte_range written[] = {range_of(out.logp),   range_of(out.entropy),
-                                range_of(out.anchor), range_of(out.log_sum),
-                                range_of(out.states), range_of(out.expected_logit)};
-  for (const auto& w : written)
-    if (overlap(read, w))
-      refuse(message() << "hence: a member of out overlaps logits, expected separate arrays");
+  const result_places<S> written(out);
+  const row_place read[] = {place_of_rows("logits", logits), place_of_labels(labels),
+                            place_of_rows("keep", keep)};
+  check_written_apart(written.of, read);
 }
 
+/// The gradient may be the logits themselves.
 template <class T, class S, class Out>
 [[gnu::always_inline]] inline void check_gradient_arrays(const view<T, 2>& logits,
+                                                         const token_labels& labels,
                                                          const token_cotangents<S>& cot,
                                                          const view<Out, 2>& gradient,
                                                          const view<const std::uint8_t, 2>& keep) {
@@ -121,8 +169,23 @@ template <class T, class S, class Out>
   if (!in_place && overlap(range_of(logits), range_of(gradient)))
     refuse(message() << "hence: gradient overlaps logits, expected the same array (of the same row "
                         "stride and element size) or one apart from it");
-  if (overlap(range_of(keep), range_of(gradient)))
-    refuse(message() << "hence: gradient overlaps keep, expected separate arrays");
+  const row_place written[] = {place_of_rows("gradient", gradient)};
+  const row_place read[] = {place_of_labels(labels), place_of_rows("keep", keep),
+                            place_of_rows("cot.logp", cot.logp),
+                            place_of_rows("cot.entropy", cot.entropy)};
+  check_written_apart(written, read);
+}
+/// Results and gradient of one call, whose cotangents are read after results are written.
+template <class S, class Out>
+[[gnu::always_inline]] inline void check_results_and_gradient(const token_cotangents<S>& cot,
+                                                              const token_results<S>& out,
+                                                              const view<Out, 2>& gradient) {
+  const result_places<S> written(out);
+  const row_place cotangents[] = {place_of_rows("cot.logp", cot.logp),
+                                  place_of_rows("cot.entropy", cot.entropy)};
+  check_written_apart(written.of, cotangents);
+  const row_place last[] = {place_of_rows("gradient", gradient)};
+  check_written_apart(last, written.of);
 }
 
 template <class T, class S, class Out>
@@ -136,7 +199,8 @@ template <class T, class S, class Out>
     refuse(message() << "hence: states is null, expected " << rows
                      << " rows as token_logprob wrote them");
   check_rows("states", states, rows);
-  check_gradient_arrays(logits, cot, gradient, keep);
+  check_gradient_arrays(logits, labels, cot, gradient, keep);
+  check_rows_apart(place_of_rows("gradient", gradient), place_of_rows("states", states));
 }
 
 }  // namespace hence::inline v0::detail

@@ -89,7 +89,8 @@ status token_logprob_and_gradient(
     view<const std::uint8_t, 2> keep = {}) {                                // [rows, vocabulary]
   if constexpr (detail::check_logits<Executor, T, Out>()) {
     detail::check_token_arrays(rule, logits, labels, out, keep);
-    detail::check_gradient_arrays(logits, cot, gradient, keep);
+    detail::check_gradient_arrays(logits, labels, cot, gradient, keep);
+    detail::check_results_and_gradient(cot, out, gradient);
     using row = detail::token_row<Executor>;
     return detail::for_token_rows(
         executor, logits, [&](std::int64_t i) __attribute__((always_inline)) {

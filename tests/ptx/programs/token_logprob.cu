@@ -119,6 +119,17 @@ void run_odd(cudaStream_t stream) {
   refused([&] { call(2, reinterpret_cast<hence::status*>(logp.get())); },
           "hence: an output overlaps conditions");
   refused(
+      [&] { call(2, reinterpret_cast<hence::status*>(const_cast<std::int64_t*>(labels.get()))); },
+      "hence: an input overlaps conditions");
+  refused(
+      [&] {
+        hence::cuda::token_logprob(
+            stream, rule, view<const float, 2>(logits.get(), 2, 2), both,
+            {.logp = view<float>(logp.get(), 2), .entropy = view<float>(logp.get() + 1, 2)},
+            conditions.get());
+      },
+      "hence: out.entropy overlaps out.logp");
+  refused(
       [&] {
         hence::cuda::token_logprob(stream, rule, view<const float, 2>(logits.get(), 2, 2), both,
                                    {.logp = view<float>(logp.get(), 1)}, conditions.get());
