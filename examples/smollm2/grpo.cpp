@@ -1,41 +1,12 @@
 #include "grpo.hpp"
 
-#include "sums.hpp"
-
-#include "lm/pretrained.hpp"
-#include "rl/report.hpp"
-#include "rl/run_files.hpp"
+#include "checked_run.hpp"
 
 #include <algorithm>
 #include <optional>
 
 namespace smollm2 {
 namespace {
-
-using demo::json;
-
-/// On the sums that are held out.
-struct held_out_result {
-  double sampled = 0;  ///< accuracy at temperature 1
-  double format = 0;   ///< at temperature 1
-  double greedy = 0;   ///< accuracy of the likeliest reply
-  std::int64_t samples = 0, problems = 0;
-};
-
-json to_json(const held_out_result& r) {
-  return {{"accuracy", r.sampled},
-          {"format", r.format},
-          {"greedy_accuracy", r.greedy},
-          {"samples", r.samples},
-          {"problems", r.problems}};
-}
-held_out_result result_from_json(const json& j) {
-  return {.sampled = j.at("accuracy"),
-          .format = j.at("format"),
-          .greedy = j.at("greedy_accuracy"),
-          .samples = j.at("samples"),
-          .problems = j.at("problems")};
-}
 
 json to_json(const grpo_settings& s) {
   return {{"task", s.task},
@@ -60,15 +31,17 @@ demo::settings trainer_settings(const grpo_settings& s) {
 class session {
  public:
   session(const grpo_options& o, const std::atomic<bool>& stop)
-      : session(o, stop, lm::read_gguf(o.model)) {}
+      : o_(o), s_(o.constants), stop_(stop), run_(o.model, trainer_settings(s_), o.threads) {
+    run_.trainer().begin_reinforcement();
+  }
 
   int run() {
     print_header();
     prepare_folder();
     if (o_.resumes) load();
     if (!before_) {
-      before_ = evaluate();
-      shown_before_ = show();
+      before_ = run_.evaluate(s_.test_samples);
+      shown_before_ = run_.show(s_.format_weight);
       say("held out   accuracy %.3f at temperature 1 (%lld samples), %.3f greedy\n\n",
           before_->sampled, static_cast<long long>(before_->samples), before_->greedy);
     }
@@ -78,7 +51,7 @@ class session {
       say("\nstopped; --resume goes on\n");
       return 130;
     }
-    const auto after = evaluate();
+    const auto after = run_.evaluate(s_.test_samples);
     demo::write_text(folder() / "evaluation.json",
                      json{{"base", to_json(*before_)}, {"final", to_json(after)}}.dump(2) + "\n");
     say("\nheld out              before   after\n"
@@ -88,7 +61,7 @@ class session {
         before_->sampled, after.sampled, static_cast<long long>(after.problems),
         static_cast<long long>(after.samples), before_->format, after.format, before_->greedy,
         after.greedy);
-    const auto shown_after = show();
+    const auto shown_after = run_.show(s_.format_weight);
     print("before", shown_before_);
     print("after", shown_after);
     write_report(after, shown_after);
@@ -97,25 +70,6 @@ class session {
   }
 
  private:
-  session(const grpo_options& o, const std::atomic<bool>& stop, const lm::gguf_file& file)
-      : o_(o),
-        s_(o.constants),
-        stop_(stop),
-        tokenizer_(file),
-        task_(tokenizer_, s_.seed),
-        pool_(o.threads),
-        trainer_(trainer_settings(s_), task_,
-                 lm::config_of(file, task_.longest_prompt() + task_.longest_reply()), pool_) {
-    if (tokenizer_.size() != trainer_.model().config().vocabulary)
-      throw std::runtime_error(o.model + ": has " + std::to_string(tokenizer_.size()) +
-                               " tokens and an embedding of " +
-                               std::to_string(trainer_.model().config().vocabulary));
-    const auto weights =
-        lm::load_weights(file, trainer_.model().config(), trainer_.model().parameters());
-    trainer_.begin_from({weights.data(), static_cast<std::size_t>(weights.size())});
-    trainer_.begin_reinforcement();
-  }
-
   demo::fs::path folder() const { return o_.out; }
   demo::fs::path checkpoint_path() const { return folder() / "checkpoint.safetensors"; }
   template <class... A> void say(const char* format, A... a) const {
@@ -125,7 +79,7 @@ class session {
   json configuration() const {
     json j = to_json(s_);
     j["model"] = {{"file", demo::fs::path(o_.model).filename().string()},
-                  {"parameters", trainer_.model().size()}};
+                  {"parameters", run_.model().size()}};
     return j;
   }
   /// What every later number depends on; more steps may be asked for.
@@ -137,11 +91,12 @@ class session {
 
   void print_header() const {
     say("GRPO of a pretrained model\n");
-    say("build      %s\n", demo::build_text(pool_.size()).c_str());
+    say("build      %s\n", demo::build_text(run_.threads()).c_str());
     say("model      %s, %lld parameters\n", o_.model.c_str(),
-        static_cast<long long>(trainer_.model().size()));
-    say("task       %s, seed %llu: %zu to train on, %zu held out\n", task_.name(),
-        static_cast<unsigned long long>(s_.seed), task_.training().size(), task_.held_out().size());
+        static_cast<long long>(run_.model().size()));
+    say("task       %s, seed %llu: %zu to train on, %zu held out\n", run_.task().name(),
+        static_cast<unsigned long long>(s_.seed), run_.task().training().size(),
+        run_.task().held_out().size());
     say("recipe     deepseek_r1_zero, %lld steps of %lld questions x %lld replies, rate %g\n",
         static_cast<long long>(s_.steps), static_cast<long long>(s_.questions),
         static_cast<long long>(s_.group), s_.rate);
@@ -149,18 +104,16 @@ class session {
   }
 
   void prepare_folder() const {
-    std::error_code error;
-    demo::fs::create_directories(folder(), error);
-    if (error) throw std::runtime_error(o_.out + ": the folder cannot be made: " + error.message());
+    make_folder(o_.out);
     demo::write_text(folder() / "config.json", configuration().dump(2) + "\n");
   }
 
   void save() {
-    const demo::run_state& r = trainer_.state();
+    const demo::run_state& r = run_.trainer().state();
     lm::tensor_file file;
-    demo::put(trainer_.model(), file, "", r.weights);
-    demo::put(trainer_.model(), file, "optimizer.first.", r.optimizer.first);
-    demo::put(trainer_.model(), file, "optimizer.second.", r.optimizer.second);
+    demo::put(run_.model(), file, "", r.weights);
+    demo::put(run_.model(), file, "optimizer.first.", r.optimizer.first);
+    demo::put(run_.model(), file, "optimizer.second.", r.optimizer.second);
     file.metadata = {{"step", std::to_string(r.step)},
                      {"tokens", std::to_string(r.tokens)},
                      {"optimizer_step", std::to_string(r.optimizer.step)},
@@ -180,10 +133,10 @@ class session {
                                ": is of a run with other settings; give the same flags, or another "
                                "--out. It was made with " +
                                file.text("run"));
-    demo::run_state& r = trainer_.state();
-    demo::take(trainer_.model(), file, "", r.weights);
-    demo::take(trainer_.model(), file, "optimizer.first.", r.optimizer.first);
-    demo::take(trainer_.model(), file, "optimizer.second.", r.optimizer.second);
+    demo::run_state& r = run_.trainer().state();
+    demo::take(run_.model(), file, "", r.weights);
+    demo::take(run_.model(), file, "optimizer.first.", r.optimizer.first);
+    demo::take(run_.model(), file, "optimizer.second.", r.optimizer.second);
     r.optimizer.step = file.integer("optimizer_step");
     r.step = file.integer("step"), r.tokens = file.integer("tokens");
     before_ = result_from_json(json::parse(file.text("before")));
@@ -192,7 +145,7 @@ class session {
   }
 
   void reinforce() {
-    demo::run_state& r = trainer_.state();
+    demo::run_state& r = run_.trainer().state();
     const auto goal = demo::r1_zero_objective(trainer_settings(s_));
     const auto is_done = [&](const json& j) { return j.value("step", std::int64_t{-1}) < r.step; };
     const std::string hint = "--resume goes on from the last checkpoint";
@@ -209,7 +162,7 @@ class session {
       const std::int64_t tokens = r.tokens;
       demo::sample_group group;
       const bool shows = o_.show_every > 0 && r.step % o_.show_every == 0;
-      const auto m = trainer_.reinforce(goal, shows ? &group : nullptr);
+      const auto m = run_.trainer().reinforce(goal, shows ? &group : nullptr);
       json line = demo::to_json(m);
       for (const char* not_ours : {"thinking_steps", "has_think"}) line.erase(not_ours);
       metrics.add(line);
@@ -240,33 +193,13 @@ class session {
     say("%s\n", text.c_str());
   }
 
-  held_out_result evaluate() const {
-    const auto& asked = task_.held_out();
-    held_out_result r;
-    const auto seed = demo::seed_of(s_.seed, demo::purpose::tests);
-    const auto sampled = trainer_.answer(asked, s_.test_samples, 1.0, seed, 1);
-    const auto greedy = trainer_.answer(asked, 1, 0.0, seed, 2);
-    r.problems = static_cast<std::int64_t>(asked.size());
-    r.samples = static_cast<std::int64_t>(sampled.size());
-    const auto judged = [&](const lm::generated& g, std::size_t problem) {
-      return task_.judge(asked[problem], g.tokens, g.is_finished);
-    };
-    for (std::size_t i = 0; i < sampled.size(); ++i) {
-      const auto v = judged(sampled[i], i / static_cast<std::size_t>(s_.test_samples));
-      r.sampled += v.strict, r.format += v.format;
-    }
-    for (std::size_t i = 0; i < greedy.size(); ++i) r.greedy += judged(greedy[i], i).strict;
-    r.sampled /= static_cast<double>(r.samples), r.format /= static_cast<double>(r.samples);
-    r.greedy /= static_cast<double>(r.problems);
-    return r;
-  }
   void write_report(const std::optional<held_out_result>& after,
                     const demo::sample_group& shown_after) const {
     demo::run_record r;
     r.title = "GRPO on " + demo::fs::path(o_.model).stem().string() + ": " + s_.task + ", seed " +
               std::to_string(s_.seed);
     r.configuration = configuration().dump(2);
-    r.build = demo::build_text(pool_.size());
+    r.build = demo::build_text(run_.threads());
     r.story =
         "A pretrained model completes sums of two digits behind three worked ones. It is rewarded "
         "for the right number and, a little, for a line of digits; the evaluation is on sums that "
@@ -291,28 +224,11 @@ class session {
     add(r.judged, "accuracy, greedy", 3, [](const result& x) { return x.greedy; });
     demo::write_text(folder() / "report.html", demo::report(r));
   }
-  /// Replies to the first sum that is held out.
-  demo::sample_group show() const {
-    const demo::problem& p = task_.held_out()[0];
-    demo::sample_group g{task_.text(p.prompt), p.reference, {}};
-    for (const auto& reply :
-         trainer_.answer({&p, 1}, 8, 1.0, demo::seed_of(s_.seed, demo::purpose::tests), 3)) {
-      demo::sample_row row;
-      row.text = task_.text(reply.tokens);
-      row.judged = task_.judge(p, reply.tokens, reply.is_finished);
-      row.reward = row.judged.accuracy + s_.format_weight * row.judged.format;
-      g.rows.push_back(row);
-    }
-    return g;
-  }
 
   grpo_options o_;
   grpo_settings s_;
   const std::atomic<bool>& stop_;
-  lm::tokenizer tokenizer_;
-  sums task_;
-  hence::thread_pool pool_;
-  demo::trainer trainer_;
+  checked_run run_;
   std::optional<held_out_result> before_;
   demo::sample_group shown_before_;
   std::vector<demo::step_metrics> steps_;

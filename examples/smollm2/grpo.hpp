@@ -13,11 +13,11 @@ struct grpo_settings {
   std::string task = "sums";
   std::uint64_t seed = 0;  ///< of everything that is drawn, and of what is held out
   std::int64_t steps = 15;
-  std::int64_t questions = 8, group = 8;   ///< of a step, and replies to each
-  double rate = 2e-5;                      ///< of AdamW on all weights
-  double format_weight = 0.2;              ///< of the form's reward; the right answer's is 1
-  double epsilon = 0.2;                    ///< clip range; KL 0.001, as R1-Zero has it
-  std::int64_t test_samples = 16;          ///< replies to each sum that is held out
+  std::int64_t questions = 8, group = 8;  ///< of a step, and replies to each
+  double rate = 2e-5;                     ///< of AdamW on all weights
+  double format_weight = 0.2;             ///< of the form's reward; the right answer's is 1
+  double epsilon = 0.2;                   ///< clip range; KL 0.001, as R1-Zero has it
+  std::int64_t test_samples = 16;         ///< replies to each sum that is held out
 };
 
 struct grpo_options {

@@ -1,5 +1,6 @@
 // A pretrained language model on the code that hence's miniatures train. See --help.
 #include "grpo.hpp"
+#include "imitate.hpp"
 #include "run.hpp"
 
 #include <CLI/CLI.hpp>
@@ -22,6 +23,7 @@ int main(int argc, char** argv) {
   smollm2::options o;
   smollm2::grpo_options g;
   auto& s = g.constants;
+  smollm2::imitate_options t;
   CLI::App app{
       "A pretrained model of the Llama architecture: completes, chats, shows a training's "
       "effect."};
@@ -40,7 +42,10 @@ int main(int argc, char** argv) {
   auto* const grpo =
       app.add_option("--grpo", s.task, "train on a task")->check(CLI::IsMember({"sums"}));
   chat->excludes(prompt), prompt->excludes(peer), peer->excludes(chat);
-  for (auto* other : {chat, prompt, peer}) grpo->excludes(other);
+  auto* const imitate = app.add_option(
+      "--imitate", t.teacher, "fine-tune on what this run of --grpo answers right: its folder");
+  for (auto* other : {chat, prompt, peer}) grpo->excludes(other), imitate->excludes(other);
+  grpo->excludes(imitate);
   app.add_option("--samples", o.samples, "completions of the prompt; one thread draws them all")
       ->check(CLI::Range(1, 4096));
   app.add_option("--longest", o.longest, "tokens of an answer, at most")
@@ -52,7 +57,7 @@ int main(int argc, char** argv) {
   app.add_option("--seed", o.seed, "of what is drawn");
   app.add_option("--threads", o.threads, "of several prompts (--peer greedy); 0: all cores")
       ->check(CLI::Range(0, 256));
-  app.add_option("--out", g.out, "folder of a training")->needs(grpo);
+  app.add_option("--out", g.out, "folder of a training");
   app.add_option("--steps", s.steps, "of GRPO")->check(CLI::Range(0, 399))->needs(grpo);
   app.add_option("--questions", s.questions, "of a step")->check(CLI::Range(1, 4096))->needs(grpo);
   app.add_option("--group", s.group, "replies to a question")
@@ -68,7 +73,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1000000))
       ->needs(grpo);
   app.add_flag("--resume", g.resumes, "go on from the folder's checkpoint")->needs(grpo);
-  app.add_flag("--quiet", g.is_quiet, "print nothing but errors")->needs(grpo);
+  app.add_flag("--quiet", g.is_quiet, "a training prints nothing but errors");
   CLI11_PARSE(app, argc, argv);
   try {
     if (*grpo) {
@@ -77,8 +82,12 @@ int main(int argc, char** argv) {
       g.model = o.model, g.threads = o.threads, s.seed = o.seed;
       return smollm2::train(g, stop);
     }
+    if (*imitate) {
+      t.model = o.model, t.threads = o.threads, t.out = g.out, t.is_quiet = g.is_quiet;
+      return smollm2::imitate(t);
+    }
     if (!o.is_chat && o.peer.empty() && o.prompt.empty())
-      throw std::invalid_argument("one of --chat, --prompt and --grpo is needed");
+      throw std::invalid_argument("one of --chat, --prompt, --grpo and --imitate is needed");
     return smollm2::run(o);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "smollm2: %s\n", e.what());

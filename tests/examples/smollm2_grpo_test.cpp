@@ -1,6 +1,7 @@
 // GRPO of a tiny pretrained model: an update makes what was rewarded likelier, a run's files have
 // the same bits for one thread and two and after a resumption, what is held out is never trained.
 #include "smollm2/grpo.hpp"
+#include "smollm2/imitate.hpp"
 
 #include "lm/pretrained.hpp"
 #include "rl/trainer.hpp"
@@ -210,4 +211,46 @@ TEST_CASE("two updates have the same bits for one thread and two, and after a re
   o.constants.seed = 1;
   CHECK_THROWS_WITH_AS(smollm2::train(o, go), doctest::Contains("is of a run with other settings"),
                        std::runtime_error);
+}
+
+TEST_CASE("the original learns what the trained model answers right") {
+  const folder here;
+  write_model(here, "digits");
+  const std::atomic<bool> go = false;
+  CHECK(smollm2::train(short_run(here, "teacher", 2), go) == 0);
+  smollm2::imitate_options o;
+  o.model = here.path + "/tiny.gguf", o.teacher = here.path + "/teacher", o.is_quiet = true;
+  o.samples = 64, o.steps = 12, o.documents = 4, o.rate = 5e-3;
+  for (const int threads : {1, 2}) {
+    o.threads = threads, o.out = here.path + "/" + std::to_string(threads);
+    CHECK(smollm2::imitate(o) == 0);
+  }
+  for (const std::string name :
+       {"documents.jsonl", "metrics.jsonl", "evaluation.json", "checkpoint.safetensors"}) {
+    CAPTURE(name);
+    const auto one = bytes_of(here.path + "/1/" + name);
+    CHECK(one.size() > 50);
+    CHECK(bytes_of(here.path + "/2/" + name) == one);
+  }
+  const auto read = [&](const std::string& name) {
+    std::istringstream lines(bytes_of(o.out + "/" + name));
+    std::vector<nlohmann::json> all;
+    for (std::string line; std::getline(lines, line);) all.push_back(nlohmann::json::parse(line));
+    return all;
+  };
+  const auto documents = read("documents.jsonl");
+  const lm::tokenizer tokenizer(lm::read_gguf(o.model));
+  const smollm2::sums task(tokenizer, 0);
+  std::set<std::string> prompts;
+  for (const auto& p : task.training()) prompts.insert(task.text(p.prompt));
+  for (const auto& d : documents) {
+    const std::string prompt = d.at("prompt"), reply = d.at("completion");
+    CHECK(prompts.erase(prompt) == 1);  // a sum of the training, and once
+    const auto n = prompt.size();
+    CHECK(reply == std::to_string((prompt[n - 4] - '0') + (prompt[n - 2] - '0')) + "\n");
+  }
+  const auto steps = read("metrics.jsonl");
+  REQUIRE(steps.size() == 12);
+  const double first = steps.front().at("loss"), last = steps.back().at("loss");
+  CHECK(last < first);
 }

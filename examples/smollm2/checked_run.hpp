@@ -1,0 +1,122 @@
+/// \file
+/// What the trainings of a pretrained model share: the model, the sums, how well it does on those
+/// that are held out.
+#pragma once
+
+#include "sums.hpp"
+
+#include "lm/pretrained.hpp"
+#include "rl/report.hpp"
+#include "rl/run_files.hpp"
+
+namespace smollm2 {
+
+using demo::json;
+
+/// On the sums that are held out.
+struct held_out_result {
+  double sampled = 0;  ///< accuracy at temperature 1
+  double format = 0;   ///< at temperature 1
+  double greedy = 0;   ///< accuracy of the likeliest reply
+  std::int64_t samples = 0, problems = 0;
+};
+
+inline json to_json(const held_out_result& r) {
+  return {{"accuracy", r.sampled},
+          {"format", r.format},
+          {"greedy_accuracy", r.greedy},
+          {"samples", r.samples},
+          {"problems", r.problems}};
+}
+inline held_out_result result_from_json(const json& j) {
+  return {.sampled = j.at("accuracy"),
+          .format = j.at("format"),
+          .greedy = j.at("greedy_accuracy"),
+          .samples = j.at("samples"),
+          .problems = j.at("problems")};
+}
+
+class checked_run {
+ public:
+  /// \param path of a GGUF file. Throws what is wrong with it, as `language_model` does.
+  /// \param threads 0: all cores.
+  checked_run(const std::string& path, const demo::settings& s, int threads)
+      : checked_run(path, lm::read_gguf(path), s, threads) {}
+
+  const sums& task() const { return task_; }
+  demo::trainer& trainer() { return trainer_; }
+  const lm::transformer<float>& model() const { return trainer_.model(); }
+  int threads() const { return pool_.size(); }
+
+  /// The file's weights, and an optimizer that begins anew.
+  void begin_from_file(const std::string& path) { begin_from_file(lm::read_gguf(path)); }
+
+  /// \param samples to each sum at temperature 1.
+  held_out_result evaluate(std::int64_t samples) const {
+    const auto& asked = task_.held_out();
+    held_out_result r;
+    const auto sampled = trainer_.answer(asked, samples, 1.0, seed_, 1);
+    const auto greedy = trainer_.answer(asked, 1, 0.0, seed_, 2);
+    r.problems = static_cast<std::int64_t>(asked.size());
+    r.samples = static_cast<std::int64_t>(sampled.size());
+    const auto judged = [&](const lm::generated& g, std::size_t problem) {
+      return task_.judge(asked[problem], g.tokens, g.is_finished);
+    };
+    for (std::size_t i = 0; i < sampled.size(); ++i) {
+      const auto v = judged(sampled[i], i / static_cast<std::size_t>(samples));
+      r.sampled += v.strict, r.format += v.format;
+    }
+    for (std::size_t i = 0; i < greedy.size(); ++i) r.greedy += judged(greedy[i], i).strict;
+    r.sampled /= static_cast<double>(r.samples), r.format /= static_cast<double>(r.samples);
+    r.greedy /= static_cast<double>(r.problems);
+    return r;
+  }
+  /// Replies to the first sum that is held out.
+  demo::sample_group show(double format_weight) const {
+    const demo::problem& p = task_.held_out()[0];
+    demo::sample_group g{task_.text(p.prompt), p.reference, {}};
+    for (const auto& reply : trainer_.answer({&p, 1}, 8, 1.0, seed_, 3)) {
+      demo::sample_row row;
+      row.text = task_.text(reply.tokens);
+      row.judged = task_.judge(p, reply.tokens, reply.is_finished);
+      row.reward = row.judged.accuracy + format_weight * row.judged.format;
+      g.rows.push_back(row);
+    }
+    return g;
+  }
+
+ private:
+  checked_run(const std::string& path, const lm::gguf_file& file, const demo::settings& s,
+              int threads)
+      : tokenizer_(file),
+        task_(tokenizer_, s.seed),
+        seed_(demo::seed_of(s.seed, demo::purpose::tests)),
+        pool_(threads),
+        trainer_(s, task_, lm::config_of(file, task_.longest_prompt() + task_.longest_reply()),
+                 pool_) {
+    if (tokenizer_.size() != model().config().vocabulary)
+      throw std::runtime_error(path + ": has " + std::to_string(tokenizer_.size()) +
+                               " tokens and an embedding of " +
+                               std::to_string(model().config().vocabulary));
+    begin_from_file(file);
+  }
+  void begin_from_file(const lm::gguf_file& file) {
+    const auto weights = lm::load_weights(file, model().config(), model().parameters());
+    trainer_.begin_from({weights.data(), static_cast<std::size_t>(weights.size())});
+  }
+
+  lm::tokenizer tokenizer_;
+  sums task_;
+  std::uint64_t seed_;
+  hence::thread_pool pool_;
+  demo::trainer trainer_;
+};
+
+/// Makes a run's folder. Throws std::runtime_error that names it.
+inline void make_folder(const std::string& path) {
+  std::error_code error;
+  demo::fs::create_directories(path, error);
+  if (error) throw std::runtime_error(path + ": the folder cannot be made: " + error.message());
+}
+
+}  // namespace smollm2
