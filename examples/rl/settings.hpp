@@ -23,7 +23,7 @@ struct settings {
   std::int64_t base_steps = 1300, base_documents = 128;  ///< steps and documents per step
   double base_rate = 5e-3;                               ///< falls in a line to 0
   std::int64_t tile_tokens = 256;                        ///< of a task; leaves no trace in the bits
-  std::int64_t micro_tokens = 4096;  ///< of a micro-batch: its arrays stay in the cache
+  std::int64_t micro_tokens = 4096;                      ///< of a micro-batch, likewise
 
   // R1-Zero's schedule (hence::recipe::deepseek_r1_zero_schedule), scaled.
   std::int64_t group = hence::recipe::deepseek_r1_zero_schedule.group;  ///< 16, as in the paper

@@ -38,6 +38,12 @@ struct spread {
   }
 };
 
+/// Rows that are computed together: whole groups, as far as a minibatch has them.
+struct micro_batch {
+  lm::packed_batch batch;
+  std::vector<float> old, advantages;
+};
+
 }  // namespace
 
 trainer::trainer(const settings& s, const word_task& t, hence::thread_pool& pool)
@@ -231,32 +237,45 @@ step_metrics trainer::reinforce(const objective& goal, sample_group* shown) {
     const auto end = order.begin() + (k + 1) * rows / s_.minibatches;
     std::vector<std::size_t> mine(begin, end);
     std::sort(mine.begin(), mine.end());
-    lm::packed_batch batch(s_.tile_tokens);
-    std::vector<float> old, row_advantages;
+    std::vector<micro_batch> parts;
     auto group = static_cast<std::size_t>(-1);
     for (const std::size_t i : mine) {
       const std::size_t g = i / static_cast<std::size_t>(s_.group);
-      if (g != group) batch.begin_group(asked[group = g].prompt);
-      batch.add_response(replies[i].tokens);
-      old.insert(old.end(), replies[i].logp.begin(), replies[i].logp.end());
-      row_advantages.push_back(advantages[i]);
+      if (g != group) {
+        if (parts.empty() || parts.back().batch.size() >= s_.micro_tokens)
+          parts.push_back({lm::packed_batch(s_.tile_tokens), {}, {}});
+        parts.back().batch.begin_group(asked[group = g].prompt);
+      }
+      micro_batch& part = parts.back();
+      part.batch.add_response(replies[i].tokens);
+      part.old.insert(part.old.end(), replies[i].logp.begin(), replies[i].logp.end());
+      part.advantages.push_back(advantages[i]);
     }
-    batch.close();
-    const auto n = static_cast<std::size_t>(batch.responses());
-    std::vector<float> ref(n), entropy(n), cotangent(n);
-    model_.forward(pool_, state_.reference.data(), batch, activations_, false);
-    model_.logprobs(pool_, state_.reference.data(), batch, activations_, goal.temperature, ref);
-    const auto logp = logprobs(batch, goal.temperature, entropy);
-    const hence::sampled how{.temperature = goal.temperature};
-    const auto ragged = batch.ragged();
-    const auto window = hence::over_window(loss.aggregation, hence::count(ragged));
-    const auto result = hence::loss_and_gradient(
-        hence::cpu{}, loss, ragged,
-        {.logp = {logp, how}, .old = {old, how}, .ref = {ref, how}, .advantages = row_advantages},
-        window, cotangent, hence::with_metrics);
-    if (has(result.conditions(), hence::status::non_finite))
-      throw std::runtime_error("step " + std::to_string(m.step) + ": the loss is not finite");
-    add_gradient(batch, goal.temperature, cotangent);
+    // One quotient for the whole minibatch: count first.
+    hence::counts counts{};
+    for (micro_batch& part : parts) {
+      part.batch.close();
+      counts = counts + hence::count(part.batch.ragged());
+    }
+    const auto window = hence::over_window(loss.aggregation, counts);
+    for (const auto& [batch, old, row_advantages] : parts) {
+      const auto n = static_cast<std::size_t>(batch.responses());
+      std::vector<float> ref(n), entropy(n), cotangent(n);
+      model_.forward(pool_, state_.reference.data(), batch, activations_, false);
+      model_.logprobs(pool_, state_.reference.data(), batch, activations_, goal.temperature, ref);
+      const auto logp = logprobs(batch, goal.temperature, entropy);
+      const hence::sampled how{.temperature = goal.temperature};
+      const auto result = hence::loss_and_gradient(
+          hence::cpu{}, loss, batch.ragged(),
+          {.logp = {logp, how}, .old = {old, how}, .ref = {ref, how}, .advantages = row_advantages},
+          window, cotangent, hence::with_metrics);
+      if (has(result.conditions(), hence::status::non_finite))
+        throw std::runtime_error("step " + std::to_string(m.step) + ": the loss is not finite");
+      add_gradient(batch, goal.temperature, cotangent);
+      m.loss += result.loss();
+      policy += result.metrics();
+      for (const float e : entropy) entropy_sum += static_cast<double>(e);
+    }
     m.gradient_norm += update(m.rate);
     for (std::size_t l = 0; l < loads_.size(); ++l) {
       m.max_violation.resize(loads_.size());
@@ -266,9 +285,6 @@ step_metrics trainer::reinforce(const objective& goal, sample_group* shown) {
       for (std::size_t e = 0; e < loads_[l].size(); ++e) m.load[e] += loads_[l][e];
     }
     balance(m.step * s_.minibatches + k);
-    m.loss += result.loss();
-    policy += result.metrics();
-    for (const float e : entropy) entropy_sum += static_cast<double>(e);
   }
   ++state_.step;
   if (state_.step % s_.refresh_reference == 0) state_.reference = state_.weights;

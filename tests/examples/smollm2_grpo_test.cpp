@@ -170,6 +170,17 @@ TEST_CASE("an update makes the replies with the larger rewards likelier") {
   CHECK(after > weighted());
   t.state().weights = trained;
   CHECK(t.reinforce(goal, nullptr).kl > 0);
+
+  // one group at a time, in tiles of one group: the same bits
+  s.micro_tokens = 1, s.tile_tokens = 1;
+  demo::trainer cut(s, task, config, pool);
+  cut.begin_from({weights.data(), static_cast<std::size_t>(weights.size())});
+  cut.begin_reinforcement();
+  const auto again = cut.reinforce(demo::r1_zero_objective(s), nullptr);
+  CHECK(cut.state().weights == trained);
+  CHECK(again.gradient_norm == first.gradient_norm);
+  CHECK(again.loss == doctest::Approx(first.loss).epsilon(1e-6));
+  CHECK(again.entropy == doctest::Approx(first.entropy).epsilon(1e-12));
 }
 
 TEST_CASE("two updates have the same bits for one thread and two, and after a resumption") {
