@@ -1,8 +1,9 @@
 /// \file
-/// What the trainings of a pretrained model share: the model, the sums, how well it does on those
-/// that are held out.
+/// What the trainings of a pretrained model share: the model, the task, how well it does on
+/// what is held out.
 #pragma once
 
+#include "r1_sums.hpp"
 #include "sums.hpp"
 
 #include "lm/pretrained.hpp"
@@ -13,7 +14,7 @@ namespace smollm2 {
 
 using demo::json;
 
-/// On the sums that are held out.
+/// On problems that are held out.
 struct held_out_result {
   double sampled = 0;  ///< accuracy at temperature 1
   double format = 0;   ///< at temperature 1
@@ -36,6 +37,15 @@ inline held_out_result result_from_json(const json& j) {
           .problems = j.at("problems")};
 }
 
+/// Throws std::invalid_argument for a name that is no task's. \param tokenizer outlives it.
+inline std::unique_ptr<checked_task> make_checked_task(const std::string& name,
+                                                       const lm::tokenizer& tokenizer,
+                                                       std::uint64_t seed) {
+  if (name == "sums") return std::make_unique<sums>(tokenizer, seed);
+  if (name == "r1-sums") return std::make_unique<r1_sums>(tokenizer, seed);
+  throw std::invalid_argument("there is no task " + name + ", expected sums or r1-sums");
+}
+
 class checked_run {
  public:
   /// \param path of a GGUF file. Throws what is wrong with it, as `language_model` does.
@@ -43,7 +53,7 @@ class checked_run {
   checked_run(const std::string& path, const demo::settings& s, int threads)
       : checked_run(path, lm::read_gguf(path), s, threads) {}
 
-  const sums& task() const { return task_; }
+  const checked_task& task() const { return *task_; }
   demo::trainer& trainer() { return trainer_; }
   const lm::transformer<float>& model() const { return trainer_.model(); }
   int threads() const { return pool_.size(); }
@@ -51,16 +61,15 @@ class checked_run {
   /// The file's weights, and an optimizer that begins anew.
   void begin_from_file(const std::string& path) { begin_from_file(lm::read_gguf(path)); }
 
-  /// \param samples to each sum at temperature 1.
-  held_out_result evaluate(std::int64_t samples) const {
-    const auto& asked = task_.held_out();
+  /// \param samples to each problem at temperature 1.
+  held_out_result evaluate(const std::vector<demo::problem>& asked, std::int64_t samples) const {
     held_out_result r;
     const auto sampled = trainer_.answer(asked, samples, 1.0, seed_, 1);
     const auto greedy = trainer_.answer(asked, 1, 0.0, seed_, 2);
     r.problems = static_cast<std::int64_t>(asked.size());
     r.samples = static_cast<std::int64_t>(sampled.size());
     const auto judged = [&](const lm::generated& g, std::size_t problem) {
-      return task_.judge(asked[problem], g.tokens, g.is_finished);
+      return task_->judge(asked[problem], g.tokens, g.is_finished);
     };
     for (std::size_t i = 0; i < sampled.size(); ++i) {
       const auto v = judged(sampled[i], i / static_cast<std::size_t>(samples));
@@ -71,14 +80,14 @@ class checked_run {
     r.greedy /= static_cast<double>(r.problems);
     return r;
   }
-  /// Replies to the first sum that is held out.
+  /// Replies to the first problem that is held out.
   demo::sample_group show(double format_weight) const {
-    const demo::problem& p = task_.held_out()[0];
-    demo::sample_group g{task_.text(p.prompt), p.reference, {}};
+    const demo::problem& p = task_->held_out()[0];
+    demo::sample_group g{task_->text(p.prompt), p.reference, {}};
     for (const auto& reply : trainer_.answer({&p, 1}, 8, 1.0, seed_, 3)) {
       demo::sample_row row;
-      row.text = task_.text(reply.tokens);
-      row.judged = task_.judge(p, reply.tokens, reply.is_finished);
+      row.text = task_->text(reply.tokens);
+      row.judged = task_->judge(p, reply.tokens, reply.is_finished);
       row.reward = row.judged.accuracy + format_weight * row.judged.format;
       g.rows.push_back(row);
     }
@@ -89,10 +98,10 @@ class checked_run {
   checked_run(const std::string& path, const lm::gguf_file& file, const demo::settings& s,
               int threads)
       : tokenizer_(file),
-        task_(tokenizer_, s.seed),
+        task_(make_checked_task(s.task, tokenizer_, s.seed)),
         seed_(demo::seed_of(s.seed, demo::purpose::tests)),
         pool_(threads),
-        trainer_(s, task_, lm::config_of(file, task_.longest_prompt() + task_.longest_reply()),
+        trainer_(s, *task_, lm::config_of(file, task_->longest_prompt() + task_->longest_reply()),
                  pool_) {
     if (tokenizer_.size() != model().config().vocabulary)
       throw std::runtime_error(path + ": has " + std::to_string(tokenizer_.size()) +
@@ -106,7 +115,7 @@ class checked_run {
   }
 
   lm::tokenizer tokenizer_;
-  sums task_;
+  std::unique_ptr<checked_task> task_;
   std::uint64_t seed_;
   hence::thread_pool pool_;
   demo::trainer trainer_;

@@ -8,6 +8,20 @@
 namespace smollm2 {
 namespace {
 
+struct held_out_results : held_out_result {
+  std::optional<held_out_result> harder;
+};
+json to_json(const held_out_results& r) {
+  json j = to_json(static_cast<const held_out_result&>(r));
+  if (r.harder) j["harder"] = to_json(*r.harder);
+  return j;
+}
+held_out_results results_from_json(const json& j) {
+  held_out_results r{result_from_json(j), {}};
+  if (j.contains("harder")) r.harder = result_from_json(j.at("harder"));
+  return r;
+}
+
 json to_json(const grpo_settings& s) {
   return {{"task", s.task},
           {"seed", s.seed},
@@ -41,7 +55,7 @@ class session {
     prepare_folder();
     if (o_.resumes) load();
     if (!before_) {
-      before_ = run_.evaluate(s_.test_samples);
+      before_ = evaluate();
       shown_before_ = run_.show(s_.format_weight);
       say("held out   accuracy %.3f at temperature 1 (%lld samples), %.3f greedy\n\n",
           before_->sampled, static_cast<long long>(before_->samples), before_->greedy);
@@ -52,7 +66,7 @@ class session {
       say("\nstopped; --resume goes on\n");
       return 130;
     }
-    const auto after = run_.evaluate(s_.test_samples);
+    const auto after = evaluate();
     demo::write_text(folder() / "evaluation.json",
                      json{{"base", to_json(*before_)}, {"final", to_json(after)}}.dump(2) + "\n");
     say("\nheld out              before   after\n"
@@ -62,6 +76,9 @@ class session {
         before_->sampled, after.sampled, static_cast<long long>(after.problems),
         static_cast<long long>(after.samples), before_->format, after.format, before_->greedy,
         after.greedy);
+    if (before_->harder && after.harder)
+      say("two digits, T = 1     %6.3f  %6.3f   greedy %.3f -> %.3f\n", before_->harder->sampled,
+          after.harder->sampled, before_->harder->greedy, after.harder->greedy);
     const auto shown_after = run_.show(s_.format_weight);
     print("before", shown_before_);
     print("after", shown_after);
@@ -140,7 +157,7 @@ class session {
     demo::take(run_.model(), file, "optimizer.second.", r.optimizer.second);
     r.optimizer.step = file.integer("optimizer_step");
     r.step = file.integer("step"), r.tokens = file.integer("tokens");
-    before_ = result_from_json(json::parse(file.text("before")));
+    before_ = results_from_json(json::parse(file.text("before")));
     shown_before_ = demo::group_from_json(json::parse(file.text("shown_before")));
     say("resume     step %lld\n", static_cast<long long>(r.step));
   }
@@ -194,7 +211,14 @@ class session {
     say("%s\n", text.c_str());
   }
 
-  void write_report(const std::optional<held_out_result>& after,
+  held_out_results evaluate() const {
+    const auto& task = run_.task();
+    held_out_results r{run_.evaluate(task.held_out(), s_.test_samples), {}};
+    if (!task.harder().empty()) r.harder = run_.evaluate(task.harder(), s_.test_samples);
+    return r;
+  }
+
+  void write_report(const std::optional<held_out_results>& after,
                     const demo::sample_group& shown_after) const {
     demo::run_record r;
     r.title = "GRPO on " + demo::fs::path(o_.model).stem().string() + ": " + s_.task + ", seed " +
@@ -202,9 +226,10 @@ class session {
     r.configuration = configuration().dump(2);
     r.build = demo::build_text(run_.threads());
     r.story =
-        "A pretrained model completes sums of two digits behind three worked ones. It is rewarded "
-        "for the right number and, a little, for a line of digits; the evaluation is on sums that "
-        "it was never asked in training.";
+        "A pretrained model adds two numbers, behind some worked sums. It is rewarded for the "
+        "right "
+        "number and, less, for the form; the evaluation is on sums that it was never asked in "
+        "training.";
     r.has_thought = false;
     r.is_finished = after.has_value();
     r.seconds = demo::seconds_since(started_);
@@ -216,7 +241,10 @@ class session {
       to.push_back({name, digits, value(*before_), {}});
       if (after) to.back().after = value(*after);
     };
-    using result = held_out_result;
+    using result = held_out_results;
+    if (before_->harder)
+      add(r.large, "accuracy on harder ones, %", 1,
+          [](const result& x) { return 100 * x.harder.value_or(held_out_result{}).sampled; });
     add(r.large, "accuracy on held-out sums, %", 1,
         [](const result& x) { return 100 * x.sampled; });
     add(r.large, "the same, likeliest reply, %", 1, [](const result& x) { return 100 * x.greedy; });
@@ -230,7 +258,7 @@ class session {
   grpo_settings s_;
   const std::atomic<bool>& stop_;
   checked_run run_;
-  std::optional<held_out_result> before_;
+  std::optional<held_out_results> before_;
   demo::sample_group shown_before_;
   std::vector<demo::step_metrics> steps_;
   demo::clock::time_point started_ = demo::clock::now();

@@ -54,7 +54,7 @@ int imitate(const imitate_options& o) {
   auto file = lm::read_tensors((demo::fs::path(o.teacher) / "checkpoint.safetensors").string());
   const json teacher = json::parse(file.text("run"));
   demo::settings s;
-  s.seed = teacher.at("seed");
+  s.seed = teacher.at("seed"), s.task = teacher.at("task");
   const std::int64_t test_samples = teacher.at("test_samples");
   checked_run run(o.model, s, o.threads);
   demo::trainer& trainer = run.trainer();
@@ -67,11 +67,11 @@ int imitate(const imitate_options& o) {
                                                 {"rate", o.rate}}
                                                    .dump(2) +
                                                "\n");
-  const auto base = run.evaluate(test_samples);
+  const auto base = run.evaluate(run.task().held_out(), test_samples);
 
   demo::take(run.model(), file, "", trainer.state().weights);
   file = {};
-  const auto taught = run.evaluate(test_samples);
+  const auto taught = run.evaluate(run.task().held_out(), test_samples);
   const auto& asked = run.task().training();
   const auto replies =
       trainer.answer(asked, o.samples, 1.0, demo::seed_of(s.seed, demo::purpose::data), 0);
@@ -99,7 +99,7 @@ int imitate(const imitate_options& o) {
     say("step %3lld  loss %.4f  %6.1f s\n", static_cast<long long>(step), m.loss,
         demo::seconds_since(started));
   }
-  const auto student = run.evaluate(test_samples);
+  const auto student = run.evaluate(run.task().held_out(), test_samples);
   demo::write_text(
       folder / "evaluation.json",
       json{{"base", to_json(base)}, {"teacher", to_json(taught)}, {"final", to_json(student)}}.dump(

@@ -39,8 +39,8 @@ int main(int argc, char** argv) {
                                     "for comparisons: token ids of a text; logits or greedy "
                                     "responses of lines of token ids")
                          ->check(CLI::IsMember({"tokens", "logits", "greedy"}));
-  auto* const grpo =
-      app.add_option("--grpo", s.task, "train on a task")->check(CLI::IsMember({"sums"}));
+  auto* const grpo = app.add_option("--grpo", s.task, "train on a task")
+                         ->check(CLI::IsMember({"sums", "r1-sums"}));
   chat->excludes(prompt), prompt->excludes(peer), peer->excludes(chat);
   auto* const imitate = app.add_option(
       "--imitate", t.teacher, "fine-tune on what this run of --grpo answers right: its folder");
@@ -64,6 +64,9 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(2, 4096))
       ->needs(grpo);
   app.add_option("--rate", s.rate, "learning rate")->check(CLI::PositiveNumber)->needs(grpo);
+  app.add_option("--format-weight", s.format_weight, "of the form's reward")
+      ->check(CLI::NonNegativeNumber)
+      ->needs(grpo);
   app.add_option("--test-samples", s.test_samples, "replies to each sum that is held out")
       ->check(CLI::Range(1, 4096))
       ->needs(grpo);

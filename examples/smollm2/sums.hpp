@@ -5,60 +5,41 @@
 /// Some sums are held out of the training, each together with its mirror image: 5+8 with 8+5.
 #pragma once
 
-#include "lm/tokenizer.hpp"
-#include "rl/task.hpp"
+#include "checked_task.hpp"
 
 #include <array>
-#include <utility>
 
 namespace smollm2 {
 
-class sums final : public demo::task {
+class sums final : public checked_task {
  public:
-  static constexpr std::int64_t held_out_pairs = 10;  // of 42, a sum and its mirror image each
+  static constexpr std::size_t held_out_pairs = 10;  // of 42, a sum and its mirror image each
 
   /// \param seed of the choice of sums that are held out.
   /// Throws std::invalid_argument if the vocabulary has no token for a line's end.
-  sums(const lm::tokenizer& tokenizer, std::uint64_t seed) : tokenizer_(tokenizer) {
+  sums(const lm::tokenizer& tokenizer, std::uint64_t seed) : checked_task(tokenizer) {
     const auto line = encode("\n");
     if (line.size() != 1)
       throw std::invalid_argument("sums: a line's end is " + std::to_string(line.size()) +
                                   " tokens, expected 1");
     end_ = line[0];
-    std::vector<std::pair<int, int>> pairs;
+    pairs all;
     for (int a = 1; a <= 9; ++a)
       for (int b = a; b <= 9; ++b)
-        if (!is_worked(a, b)) pairs.emplace_back(a, b);
-    shuffle(pairs, seed, 0);
-    for (std::size_t i = 0; i < pairs.size(); ++i) {
-      auto& side = i < static_cast<std::size_t>(held_out_pairs) ? held_out_ : training_;
-      const auto [a, b] = pairs[i];
-      side.push_back(ask(a, b));
-      if (a != b) side.push_back(ask(b, a));
-    }
+        if (!is_worked(a, b)) all.emplace_back(a, b);
+    shuffle(all, seed, 0);
+    share_out(all, held_out_pairs, held_out_, training_,
+              [this](int a, int b) { return ask(a, b); });
   }
 
   const char* name() const override { return "sums"; }
-  std::string text(std::span<const lm::token> tokens) const override {
-    return tokenizer_.decode(tokens);
-  }
   lm::token end() const override { return end_; }
   std::int64_t longest_prompt() const override {
     return static_cast<std::int64_t>(training_[0].prompt.size());
   }
   std::int64_t longest_reply() const override { return 4; }  // two digits, the end, one to spare
 
-  const std::vector<demo::problem>& training() const { return training_; }
-  const std::vector<demo::problem>& held_out() const { return held_out_; }
-
-  /// Of the training's sums: all of them in a random order, then all in another.
-  demo::problem make_problem(std::uint64_t seed, std::uint64_t index) const override {
-    std::vector<std::size_t> order(training_.size());
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    shuffle(order, seed, 1 + index / order.size());
-    return training_[order[index % order.size()]];
-  }
-  /// One of these with its right answer.
+  /// A sum of the training with its right answer.
   demo::document make_document(std::uint64_t seed, std::uint64_t index) const override {
     const auto p = make_problem(seed, index);
     return {p.prompt, encode(p.reference + "\n")};
@@ -97,19 +78,8 @@ class sums final : public demo::task {
     p.numbers = {a, b};
     return p;
   }
-  std::vector<lm::token> encode(const std::string& s) const {
-    return tokenizer_.encode(s, {lm::control_text::recognised, lm::lost_byte::refused});
-  }
-  template <class T>
-  static void shuffle(std::vector<T>& all, std::uint64_t seed, std::uint64_t index) {
-    demo::dice d(seed, 4, index);
-    for (std::size_t i = all.size(); i-- > 1;)
-      std::swap(all[i], all[static_cast<std::size_t>(d.below(static_cast<std::int64_t>(i) + 1))]);
-  }
 
-  const lm::tokenizer& tokenizer_;
   lm::token end_ = 0;
-  std::vector<demo::problem> training_, held_out_;
 };
 
 }  // namespace smollm2

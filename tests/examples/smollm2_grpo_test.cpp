@@ -5,6 +5,7 @@
 
 #include "lm/pretrained.hpp"
 #include "rl/trainer.hpp"
+#include "smollm2/r1_sums.hpp"
 #include "smollm2/sums.hpp"
 #include "tiny_llama.hpp"
 
@@ -110,6 +111,60 @@ TEST_CASE("a sum's reply is one closed line of digits") {
   p = task.make_problem(3, 4);
   CHECK((right.prompt == p.prompt && task.judge(p, right.reply, true).strict == 1));
   CHECK(right.reply.back() == task.end());
+}
+
+TEST_CASE(
+    "R1's template with two shots: form and sum are judged apart, what is held out is not "
+    "trained") {
+  const folder here;
+  const auto file = lm::read_gguf(write_model(here, "space"));
+  const lm::tokenizer tokenizer(file);
+  const smollm2::r1_sums task(tokenizer, 0);
+  std::set<std::string> training;
+  for (const auto& p : task.training()) CHECK(training.insert(task.text(p.prompt)).second);
+  CHECK(training.size() > 100);
+  const auto check_apart = [&](const std::vector<demo::problem>& problems, std::int64_t least) {
+    CHECK(problems.size() >= 16);
+    for (const auto& p : problems) {
+      const auto a = p.numbers[0], b = p.numbers[1];
+      CHECK((a >= least && b >= least && a < 10 * least && b < 10 * least));
+      const std::string prompt = task.text(p.prompt);
+      const auto sum = std::to_string(a) + "+" + std::to_string(b);
+      CHECK(prompt.ends_with("<|im_end|>\n<|im_start|>user\nWhat is " + sum +
+                             "?<|im_end|>\n<|im_start|>assistant\n"));
+      CHECK(!training.contains(prompt));
+      CHECK(static_cast<std::int64_t>(p.prompt.size()) <= task.longest_prompt());
+    }
+  };
+  check_apart(task.held_out(), 1);
+  check_apart(task.harder(), 10);
+
+  demo::problem p;
+  p.reference = "13";
+  struct expected {
+    const char* reply;
+    double accuracy, format;
+  };
+  for (const expected& e : {expected{"<think>5+8=13</think><answer>13</answer>", 1, 1},
+                            {"<think>so</think>\n<answer> 13 </answer>", 1, 1},
+                            {"<think>5+8=12</think><answer>12</answer>", 0, 1},
+                            {"<think></think><answer>13</answer>", 1, 0},
+                            {"<answer>13</answer>", 1, 0},
+                            {"<think>x</think><answer>13</answer>!", 1, 0},
+                            {"<think>5+8=13</think>13", 0, 0},
+                            {"13", 0, 0},
+                            {"", 0, 0}}) {
+    CAPTURE(e.reply);
+    auto tokens = tokenizer.encode(e.reply, {lm::control_text::plain, lm::lost_byte::dropped});
+    CHECK(task.judge(p, tokens, false).format == 0);  // not closed
+    tokens.push_back(task.end());
+    const auto v = task.judge(p, tokens, true);
+    CHECK(v.accuracy == e.accuracy);
+    CHECK(v.format == e.format);
+    CHECK(v.strict == e.accuracy * e.format);
+  }
+  const auto right = task.make_document(3, 4);
+  CHECK(task.judge(task.make_problem(3, 4), right.reply, true).strict == 1);
 }
 
 TEST_CASE("an update makes the replies with the larger rewards likelier") {

@@ -23,7 +23,8 @@ struct folder {
 
 /// A model of one layer whose tokens are two control tokens and the letters that ChatML needs.
 /// \param change "end", "embedding": a part that does not fit the others; "digits": digits and a
-/// line's end are likelier than other tokens.
+/// line's end are likelier than other tokens; "space": there is a token for a
+/// space.
 inline std::string write_model(const folder& f, const std::string& change = "") {
   constexpr std::int64_t width = 8, ff = 6, head = 4;
   // chr(266) is how GPT-2 writes the byte 10
@@ -31,6 +32,10 @@ inline std::string write_model(const folder& f, const std::string& change = "") 
   std::vector<std::int32_t> types{3, 3, 1};
   for (char c = '!'; c <= '~'; ++c) {
     tokens.push_back({c});
+    types.push_back(1);
+  }
+  if (change == "space") {
+    tokens.push_back("\xc4\xa0");
     types.push_back(1);
   }
   const auto vocabulary = static_cast<std::int64_t>(tokens.size());
