@@ -38,7 +38,7 @@ demo::settings trainer_settings(const grpo_settings& s) {
   demo::settings d;
   d.task = s.task, d.seed = s.seed, d.steps = s.steps;
   d.questions = s.questions, d.group = s.group, d.minibatches = 1;
-  d.micro_tokens = 1024;  // 1.8 MB a token
+  d.micro_tokens = 512;  // 1.8 MB a token
   d.rate = s.rate, d.format_weight = s.format_weight, d.epsilon = s.epsilon;
   return d;
 }
