@@ -310,6 +310,60 @@ TEST_CASE("the rest is nothing where the k are all there is") {
   for (std::size_t i = 0; i < 3; ++i) CHECK(std::abs(gradient[i] - plain[i]) < 1e-5f);
 }
 
+TEST_CASE("a teacher that shows nearly all of itself") {
+  constexpr std::int64_t columns = 100;
+  const std::vector<float> x(columns, 0.0f);
+  const std::vector<std::int64_t> ids{0, 1};
+  for (const double gap : {10.0, 14.0, 17.0, 25.0, 60.0}) {
+    std::vector<real> y(columns, 0);
+    y[0] = real(gap) + 1, y[1] = real(gap);
+    const auto teacher = log_softmax(y, 1), student = log_softmax(std::vector<real>(columns, 0), 1);
+    const std::vector<float> q{float(teacher[0]), float(teacher[1])};
+    std::vector<float> value(1), gradient(columns);
+    CHECK(distill_top_k(
+              cpu{}, divergence::reverse_kl{}, tail::one_token{}, {.temperature = 1.0},
+              view<const float, 2>(x.data(), 1, columns),
+              view<const std::int64_t, 2>(ids.data(), 1, 2), view<const float, 2>(q.data(), 1, 2),
+              {}, {.per_token = value, .gradient = view<float, 2>(gradient.data(), 1, columns)}) ==
+          status::ok);
+    // from the definition, with the rest no less than fp32 log-probs tell
+    const real rest = std::max(1 - std::exp(real(q[0])) - std::exp(real(q[1])), 0x1p-24L);
+    const real own = 0.98L;
+    real want = own * (std::log(own) - std::log(rest));
+    for (const std::size_t j : {0u, 1u}) want += std::exp(student[j]) * (student[j] - real(q[j]));
+    CHECK(double(value[0]) == doctest::Approx(double(want)).epsilon(1e-5));
+    CHECK(value[0] < 17);
+    for (const float g : gradient) CHECK(std::abs(g) < 1);
+  }
+}
+
+TEST_CASE("what the teacher's list may not hold") {
+  const std::vector<float> x{0.5f, -inf, 2.0f, 1.0f};
+  const auto found = [&](const auto& how, std::int64_t id, float q, double least) {
+    const std::vector<std::int64_t> ids{0, id};
+    const std::vector<float> logp{-1.0f, q};
+    float value = 9;
+    const status s = distill_top_k(
+        cpu{}, how, tail::ignored{}, {.temperature = 1.0, .log_prob_min = least},
+        view<const float, 2>(x.data(), 1, 4), view<const std::int64_t, 2>(ids.data(), 1, 2),
+        view<const float, 2>(logp.data(), 1, 2), {}, {.per_token = view<float>(&value, 1)});
+    CHECK(std::isnan(value) == (s == status::non_finite));
+    return s;
+  };
+  const divergence::reverse_kl reverse;
+  const divergence::generalized_jsd<float> jsd_of{0.5f};
+  for (const float bad : {NAN, inf}) {
+    CHECK(found(reverse, 2, bad, -HUGE_VAL) == status::non_finite);
+    CHECK(found(jsd_of, 2, bad, -HUGE_VAL) == status::non_finite);
+  }
+  CHECK(found(reverse, 2, -inf, -HUGE_VAL) == status::non_finite);
+  CHECK(found(reverse, 1, -2.0f, -HUGE_VAL) == status::non_finite);
+  CHECK(found(reverse, 1, -inf, -HUGE_VAL) == status::ok);
+  CHECK(found(reverse, 2, -inf, -10) == status::ok);
+  CHECK(found(jsd_of, 2, -inf, -HUGE_VAL) == status::ok);
+  CHECK(found(jsd_of, 1, -2.0f, -HUGE_VAL) == status::ok);
+}
+
 /// The k given tokens, and the rest as one if `whole`.
 template <class How, class Tail>
 void top_against_definition(const How& how, Tail tail, real beta, double forward) {

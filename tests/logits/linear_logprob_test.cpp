@@ -322,17 +322,52 @@ TEST_CASE("wrong arguments are refused before anything is written") {
   CHECK(backward(states, {}, {.hidden = view<float, 2>(d_hidden.data(), width, tokens)}) ==
         "hence: gradients.hidden has shape [37, 23], expected [23, 37]");
   CHECK(backward(states, {}, {.hidden = view<float, 2>(p.hidden.data(), tokens, width)})
-            .find("hence: a gradient overlaps hidden or head.weight") == 0);
+            .find("hence: gradients.hidden overlaps hidden, expected separate arrays") == 0);
   CHECK(backward(states, {}, {.weight = view<float, 2>(p.hidden.data(), vocabulary, width)})
-            .find("hence: a gradient overlaps hidden or head.weight") == 0);
+            .find("hence: gradients.weight overlaps hidden, expected separate arrays") == 0);
   std::vector<float> d_weight(p.weight.size(), -7.0f);
   CHECK(backward(states, {},
                  {.hidden = view<float, 2>(d_weight.data() + 5, tokens, width),
                   .weight = view<float, 2>(d_weight.data(), vocabulary, width)}) ==
-        "hence: gradients.hidden overlaps gradients.weight, expected separate arrays");
+        "hence: gradients.weight overlaps gradients.hidden, expected separate arrays");
   CHECK(std::count(d_weight.begin(), d_weight.end(), -7.0f) == vocabulary * width);
   CHECK(backward(states, {}, {.bias = few}) ==
         "hence: gradients.bias has 3 entries, head.weight has 1111 rows");
+  // the memory and the results are arrays of their own
+  const auto bytes_of = [](std::vector<float>& v) {
+    return view<std::byte>(reinterpret_cast<std::byte*>(v.data()),
+                           static_cast<std::int64_t>(v.size() * 4));
+  };
+  std::vector<float> whole(p.weight);
+  whole.resize(memory.size() / 4 + 1);
+  const std::vector<float> before = whole;
+  CHECK(forward(hidden, {.weight = view<const float, 2>(whole.data(), vocabulary, width)}, p.labels,
+                out,
+                bytes_of(whole)) == "hence: memory overlaps head.weight, expected separate arrays");
+  CHECK(forward(hidden, {.weight = weight}, p.labels,
+                {.logp = view<float>(p.hidden.data(), tokens)},
+                memory) == "hence: out.logp overlaps hidden, expected separate arrays");
+  CHECK(forward(hidden, {.weight = weight, .bias = p.bias}, p.labels,
+                {.entropy = view<float>(p.bias.data(), tokens)},
+                memory) == "hence: out.entropy overlaps head.bias, expected separate arrays");
+  CHECK(forward(hidden, {.weight = weight}, p.labels, {.logp = logp, .entropy = logp}, memory) ==
+        "hence: out.entropy overlaps out.logp, expected separate arrays");
+  CHECK(forward(hidden, {.weight = weight}, p.labels,
+                {.logp = view<float>(reinterpret_cast<float*>(memory.data()), tokens)},
+                memory) == "hence: out.logp overlaps memory, expected separate arrays");
+  std::vector<std::byte> twice(2 * memory.size());
+  view<std::byte> every_other(twice.data(), static_cast<std::int64_t>(memory.size()));
+  every_other.stride[0] = 2;
+  CHECK(forward(hidden, {.weight = weight}, p.labels, out, every_other) ==
+        "hence: memory has stride 2, expected 1");
+  view<float> still(logp.data(), tokens);
+  still.stride[0] = 0;
+  CHECK(forward(hidden, {.weight = weight}, p.labels, {.logp = still}, memory) ==
+        "hence: out.logp has stride 0, expected another: its 23 entries are one");
+  std::vector<float> cot(std::size_t(vocabulary), 1.0f);
+  CHECK(backward(states, {.logp = view<const float>(cot.data(), tokens)}, {.bias = cot}) ==
+        "hence: gradients.bias overlaps cot.logp, expected separate arrays");
+  CHECK(whole == before);
   CHECK(std::count(logp.begin(), logp.end(), -7.0f) == tokens);
   CHECK(std::count(d_hidden.begin(), d_hidden.end(), -7.0f) == tokens * width);
 }

@@ -261,6 +261,10 @@ TEST_CASE("what is refused") {
                                 view<float, 2>(x.data(), 2, 4));
                }),
                "hence: first_column is -1"));
+  CHECK(message_of([&] { merge_shards(cpu{}, rule, gathered, {}, 8, {.logp = logp}); }) ==
+        "hence: labels is null, expected 2 rows");
+  CHECK(message_of([&] { merge_shards(cpu{}, rule, gathered, labels, 8, {.states = two}); }) ==
+        "hence: out.states overlaps states, expected separate arrays");
   // no rows are no error
   const ints none_given;
   CHECK(shard_states(cpu{}, rule, view<const float, 2>(x.data(), 0, 4), none_given, 0,

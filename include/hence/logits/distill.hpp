@@ -59,7 +59,9 @@ status distill(const Executor& executor, const Divergence& how, const distill_ru
 /// \param rule the student's temperature and the bounds.
 /// \param student logits `[tokens, vocabulary]`, as for `distill`.
 /// \param ids `[tokens, k]`, distinct in a row; out of range: NaN and `status::label`.
-/// \param teacher_logp `[tokens, k]`, the teacher's log-probs of the ids.
+/// \param teacher_logp `[tokens, k]`, the teacher's log-probs of the ids. NaN or +infinity, and for
+/// a divergence that needs equal supports -infinity on one side alone (unless `log_prob_min` raises
+/// it): NaN and `status::non_finite`.
 /// \param in as for `distill`.
 /// \param out as for `distill`, but the gradient is apart from the student's logits.
 template <class Executor, class Divergence, class Tail, class T>

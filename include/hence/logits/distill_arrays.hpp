@@ -32,7 +32,8 @@ namespace tail {
 /// Nothing: the sum is over the k alone, and need not be a divergence. verl, with forward KL.
 struct ignored {};
 /// They are one token more, with what is left of either distribution: a divergence between coarser
-/// distributions, 0 where they agree, never above the one of the whole.
+/// distributions, 0 where they agree, never above the one of the whole. The teacher leaves 2^-24 at
+/// least, since log-probs in fp32 say no more.
 struct one_token {};
 }  // namespace tail
 

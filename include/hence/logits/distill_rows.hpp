@@ -120,12 +120,17 @@ template <class Executor> struct distiller {
                std::int64_t columns, const std::int64_t* ids, const S* teacher_logp, std::int64_t k,
                std::int64_t t) const {
     const distribution s = softmax_of(student, columns);
-    bool in_range = true;
-    for (std::int64_t j = 0; j < k; ++j) in_range &= ids[j] >= 0 && ids[j] < columns;
-    if (!s.is_number || !in_range)
+    const N least(bounded(r.log_prob_min));
+    bool in_range = true, is_sound = s.is_number;
+    for (std::int64_t j = 0; j < k; ++j) {
+      in_range &= ids[j] >= 0 && ids[j] < columns;
+      is_sound &= teacher_logp[j] < __builtin_inf();  // no NaN
+      if (Divergence::needs_equal_support && in_range && !(least > N(S(-1e30))))
+        is_sound &= (S(student[ids[j]]) > -__builtin_inf()) == (teacher_logp[j] > -__builtin_inf());
+    }
+    if (!is_sound || !in_range)
       return clear(t, columns, static_cast<S>(__builtin_nan("")),
                    in_range ? status::non_finite : status::label);
-    const N least(bounded(r.log_prob_min));
     const auto term = [&](N x, std::int64_t j) __attribute__((always_inline)) {
       const dual<N, zero, one> log_s{s.log_p(x), {}, {}};
       const N log_q = greater(least, N(teacher_logp[j]));
@@ -144,7 +149,7 @@ template <class Executor> struct distiller {
                          greater(least, N(log_q)));
       value.add(k, static_cast<double>(f.value.v));
       slopes.add(k, static_cast<double>(f.own.v));
-      if (share > 0) rest_slope = static_cast<S>((W(static_cast<double>(f.own.v)) / W(share)).v);
+      rest_slope = static_cast<S>((W(static_cast<double>(f.own.v)) / W(share)).v);
     }
     const dual<N, zero, one> sum{N(static_cast<S>(value.value())), {}, {}};
     const auto clamped = clamp(sum, N(bounded(r.clamp_min)), N(bounded(r.clamp_max)));
@@ -165,7 +170,9 @@ template <class Executor> struct distiller {
   }
 
   /// What lies outside the k ids, which are distinct: log-probs of student and teacher, and the
-  /// student's share. The student's is a difference of sums of the same numbers, exact to 1e-15.
+  /// student's share. The student's is a difference of sums of the same numbers, exact to 1e-15;
+  /// the teacher's is what its log-probs leave, which fp32 resolves to 2^-24. Neither is below
+  /// that.
   struct remainder {
     S log_s, log_q;
     double share;
@@ -181,11 +188,12 @@ template <class Executor> struct distiller {
     });
     for (std::int64_t j = 0; j < k; ++j) {
       shown.add(j, static_cast<double>(exp(s.log_p(load_as<N>(student + ids[j]))).v));
-      taught.add(j, static_cast<double>(exp(N(teacher_logp[j])).v));
+      const W log_q(static_cast<double>(teacher_logp[j]));
+      taught.add(j, wide_exp2(greater(W(-4000.0), log_q * W(log2e))).v);
     }
-    const W share = W(all.value()) - W(shown.value()), left = W(1.0) - W(taught.value());
-    const auto log_of = [](W x) { return x > W(1e-30) ? static_cast<S>(wide_log(x).v) : S(-1e30); };
-    return {log_of(share), log_of(left), share.v};
+    const W share = greater(W(all.value()) - W(shown.value()), W(0x1p-50)),
+            left = greater(W(1.0) - W(taught.value()), W(0x1p-24));
+    return {static_cast<S>(wide_log(share).v), static_cast<S>(wide_log(left).v), share.v};
   }
 
   /// The token's cotangent over the temperature.

@@ -46,6 +46,7 @@ template <class Executor, class Gemm, class H, class W> struct linear_job {
                                    (parts * scratch_of<Gemm>() + per_token)
                        << (parts > 1 ? " (linear_logprob_bytes, linear_parts for a pool)"
                                      : " (linear_logprob_bytes)"));
+    check_places(memory);
     const std::int64_t tile = room / per_token;
     scratch = space.data;
     S* const gathered = scratch + parts * scratch_of<Gemm>();
@@ -204,13 +205,12 @@ template <class Executor, class Gemm, class H, class W> struct linear_job {
       refuse(message() << "hence: labels is null, expected " << tokens << " tokens");
     check_tokens("labels", labels.present(), labels.size(), tokens);
     if (computes_values) {
-      check_tokens("out.logp", out.logp.present(), out.logp.extent[0], tokens);
-      check_tokens("out.entropy", out.entropy.present(), out.entropy.extent[0], tokens);
-      check_tokens("out.anchor", out.anchor.present(), out.anchor.extent[0], tokens);
-      check_tokens("out.log_sum", out.log_sum.present(), out.log_sum.extent[0], tokens);
-      check_tokens("out.expected_logit", out.expected_logit.present(), out.expected_logit.extent[0],
-                   tokens);
-      check_tokens("out.states", out.states.present(), out.states.extent[0], tokens);
+      check_written("out.logp", out.logp, tokens);
+      check_written("out.entropy", out.entropy, tokens);
+      check_written("out.anchor", out.anchor, tokens);
+      check_written("out.log_sum", out.log_sum, tokens);
+      check_written("out.expected_logit", out.expected_logit, tokens);
+      check_written("out.states", out.states, tokens);
     } else {
       if (!states.present() && tokens > 0)
         refuse(message() << "hence: states is null, expected " << tokens
@@ -226,20 +226,34 @@ template <class Executor, class Gemm, class H, class W> struct linear_job {
     if (gradients.bias.present() && gradients.bias.extent[0] != columns)
       refuse(message() << "hence: gradients.bias has " << gradients.bias.extent[0]
                        << " entries, head.weight has " << columns << " rows");
-    for (int i = 0; i < 2; ++i) {
-      const byte_range inputs[] = {range_of(hidden), range_of(head.weight)};
-      if (overlap(range_of(h), inputs[i]) || overlap(range_of(w), inputs[i]))
-        refuse(message() << "hence: a gradient overlaps hidden or head.weight, expected separate "
-                            "arrays");
-    }
-    if (overlap(range_of(h), range_of(w)))
-      refuse(message() << "hence: gradients.hidden overlaps gradients.weight, expected separate "
-                          "arrays");
+  }
+  /// Refuses what is written on top of what is read or written beside it.
+  void check_places(const view<std::byte>& memory) const {
+    if (memory.extent[0] > 1 && memory.stride[0] != 1)
+      refuse(message() << "hence: memory has stride " << memory.stride[0] << ", expected 1");
+    const row_place written[] = {place_of_rows("gradients.hidden", gradients.hidden),
+                                 place_of_rows("gradients.weight", gradients.weight),
+                                 place_of_rows("gradients.bias", gradients.bias),
+                                 place_of_rows("memory", memory)};
+    const row_place read[] = {
+        place_of_rows("hidden", hidden),          place_of_rows("head.weight", head.weight),
+        place_of_rows("head.bias", head.bias),    place_of_labels(labels),
+        place_of_rows("states", states),          place_of_rows("cot.logp", cot.logp),
+        place_of_rows("cot.entropy", cot.entropy)};
+    check_written_apart(written, read);
+    const result_places<S> results(out);
+    check_written_apart(results.of, read);
+    check_written_apart(results.of, written);
   }
   static void check_tokens(const char* name, bool present, std::int64_t size, std::int64_t tokens) {
     if (present && size != tokens)
       refuse(message() << "hence: " << name << " has " << size << " entries, hidden has " << tokens
                        << " tokens");
+  }
+  template <class X>
+  static void check_written(const char* name, const view<X>& v, std::int64_t tokens) {
+    check_tokens(name, v.present(), v.extent[0], tokens);
+    if (v.present()) check_rows(name, v, tokens);  // its stride
   }
 };
 

@@ -12,7 +12,8 @@
 /// `status::label`. Other rows stay right.
 ///
 /// Error of fp32 results against exact ones for the given logits: logp 4e-7 + 1 ulp absolute and,
-/// where it is close to 0, 4 ulp; entropy 1e-6, within [0, log V]; at any offset of the logits.
+/// where it is close to 0, 4 ulp; entropy 1e-6, within [0, log V]; at any offset of the logits. A
+/// soft-cap c adds c/T 2^-22 to either, since capped logits are fp32 numbers of that size.
 /// Bits: a function of the row's values, the label and the rule; the same for `cpu`,
 /// `reference<float>`, any pool, batch, stride and for storage types that hold the same values.
 /// Reads the logits once; the gradient reads them and writes as much.

@@ -104,6 +104,8 @@ status merge_shards(const Executor&, const softmax_rule& rule, view<const softma
   detail::check_softmax_rule(rule);
   detail::check_shards(states, vocabulary);
   const std::int64_t rows = states.extent[1];
+  if (!labels.present() && rows > 0)
+    detail::refuse(detail::message() << "hence: labels is null, expected " << rows << " rows");
   detail::check_rows("labels", labels.present(), labels.size(), 1, rows, false);
   detail::check_rows("out.logp", out.logp, rows);
   detail::check_rows("out.entropy", out.entropy, rows);
@@ -111,6 +113,10 @@ status merge_shards(const Executor&, const softmax_rule& rule, view<const softma
   detail::check_rows("out.log_sum", out.log_sum, rows);
   detail::check_rows("out.expected_logit", out.expected_logit, rows);
   detail::check_rows("out.states", out.states, rows);
+  const detail::result_places<S> written(out);
+  const detail::row_place read[] = {detail::place_of_rows("states", states),
+                                    detail::place_of_labels(labels)};
+  detail::check_written_apart(written.of, read);
   const auto n = detail::numbers_of<S>(rule);
   const double scale = static_cast<double>(n.scale);
   status found = status::ok;
