@@ -13,7 +13,7 @@ namespace hence::inline v0::detail {
 /// The cache lines of a matrix whose rows or columns are contiguous, one after another.
 class line_walk {
  public:
-  HENCE_FN line_walk() = default;  ///< no lines
+  HENCE_FN line_walk() {}  ///< no lines
   /// The lines from element `offset` of an array on; it may lie outside, where there are no lines:
   /// a pointer might not. \param along, deep the strides of `rows` and of `depth` columns. Without
   /// a stride of 1: no lines.
@@ -49,7 +49,7 @@ class line_walk {
 /// Asks for the lines of a walk in equal shares, one a step. \tparam Writes to be written.
 template <bool Writes> class fetch {
  public:
-  HENCE_FN fetch() = default;  ///< asks for nothing
+  HENCE_FN fetch() {}  ///< asks for nothing
   /// \param steps after which the lines are needed.
   HENCE_FN fetch(const line_walk& lines, std::int64_t steps)
       : lines_(lines), share_(steps > 0 ? (lines.most() + steps - 1) / steps : 0) {}
