@@ -1,9 +1,6 @@
 /// \file
 /// `cuda::route`: the experts of every token and their weights, those of `moe::route`.
 ///
-///     hence::cuda::route(stream, gate, {.logits = z, .bias = b}, {.ids = ids, .weights = w},
-///                        counts);
-///
 /// Grid: one warp a token, several a block, striding over the tokens; a row's scores lie in shared
 /// memory, 8 bytes an expert. The k best experts are found by k searches of the row.
 ///

@@ -61,6 +61,99 @@ template <class S> HENCE_FN view<S> aligned_floats(const view<std::byte>& memory
           (memory.extent[0] - skip) / static_cast<std::int64_t>(sizeof(S))};
 }
 
+template <class Isa = native_isa>
+void check_tokens(const char* name, bool present, std::int64_t size, std::int64_t tokens) {
+  if (present && size != tokens)
+    refuse(message() << "hence: " << name << " has " << size << " entries, hidden has " << tokens
+                     << " tokens");
+}
+
+template <class H, class W, class S>
+void check_linear_head(const view<H, 2>& hidden, const linear_head<W, S>& head,
+                       const token_labels& labels) {
+  const std::int64_t tokens = hidden.extent[0], width = hidden.extent[1],
+                     columns = head.weight.extent[0];
+  const view<const std::remove_const_t<H>, 2> read = hidden;
+  const view<const std::remove_const_t<W>, 2> weight = head.weight;
+  if (columns < 1 || width < 1)
+    refuse(message() << "hence: head.weight has shape [" << columns << ", " << weight.extent[1]
+                     << "] and hidden [" << tokens << ", " << width
+                     << "], expected [vocabulary, width] and [tokens, width]");
+  check_matrix("hidden", read, tokens, width);
+  if (weight.extent[1] != width)
+    refuse(message() << "hence: head.weight has shape [" << columns << ", " << weight.extent[1]
+                     << "], expected [vocabulary, " << width << "], the width of hidden");
+  check_matrix("head.weight", weight, columns, width);
+  if (head.bias.present() && head.bias.extent[0] != columns)
+    refuse(message() << "hence: head.bias has " << head.bias.extent[0]
+                     << " entries, head.weight has " << columns << " rows");
+  if (!labels.present() && tokens > 0)
+    refuse(message() << "hence: labels is null, expected " << tokens << " tokens");
+  check_tokens("labels", labels.present(), labels.size(), tokens);
+}
+
+/// One that is written: its stride is looked at too.
+template <class T>
+void check_written_tokens(const char* name, const view<T>& v, std::int64_t tokens) {
+  check_tokens(name, v.present(), v.extent[0], tokens);
+  check_rows(name, v, tokens);
+}
+
+template <class S> void check_linear_results(const token_results<S>& out, std::int64_t tokens) {
+  check_written_tokens("out.logp", out.logp, tokens);
+  check_written_tokens("out.entropy", out.entropy, tokens);
+  check_written_tokens("out.anchor", out.anchor, tokens);
+  check_written_tokens("out.log_sum", out.log_sum, tokens);
+  check_written_tokens("out.expected_logit", out.expected_logit, tokens);
+  check_written_tokens("out.states", out.states, tokens);
+}
+
+template <class Isa = native_isa>
+void check_linear_states(const view<const softmax_state>& states, std::int64_t tokens) {
+  if (!states.present() && tokens > 0)
+    refuse(message() << "hence: states is null, expected " << tokens
+                     << " tokens as linear_logprob wrote them");
+  check_tokens("states", true, states.extent[0], tokens);
+}
+
+template <class H, class W, class S>
+void check_linear_gradients(const view<H, 2>& hidden, const linear_head<W, S>& head,
+                            const token_cotangents<S>& cot, const linear_gradients<S>& gradients) {
+  const std::int64_t tokens = hidden.extent[0], width = hidden.extent[1],
+                     columns = head.weight.extent[0];
+  check_tokens("cot.logp", cot.logp.present(), cot.logp.extent[0], tokens);
+  check_tokens("cot.entropy", cot.entropy.present(), cot.entropy.extent[0], tokens);
+  const view<S, 2>&h = gradients.hidden, &w = gradients.weight;
+  if (h.present()) check_matrix("gradients.hidden", h, tokens, width);
+  if (w.present()) check_matrix("gradients.weight", w, columns, width);
+  if (gradients.bias.present() && gradients.bias.extent[0] != columns)
+    refuse(message() << "hence: gradients.bias has " << gradients.bias.extent[0]
+                     << " entries, head.weight has " << columns << " rows");
+}
+
+/// Refuses what is written on top of what is read or written beside it.
+template <class H, class W, class S>
+void check_linear_places(const view<H, 2>& hidden, const linear_head<W, S>& head,
+                         const token_labels& labels, const view<const softmax_state>& states,
+                         const token_cotangents<S>& cot, const token_results<S>& out,
+                         const linear_gradients<S>& gradients, const view<std::byte>& memory) {
+  if (memory.extent[0] > 1 && memory.stride[0] != 1)
+    refuse(message() << "hence: memory has stride " << memory.stride[0] << ", expected 1");
+  const row_place written[] = {place_of_rows("gradients.hidden", gradients.hidden),
+                               place_of_rows("gradients.weight", gradients.weight),
+                               place_of_rows("gradients.bias", gradients.bias),
+                               place_of_rows("memory", memory)};
+  const row_place read[] = {
+      place_of_rows("hidden", hidden),          place_of_rows("head.weight", head.weight),
+      place_of_rows("head.bias", head.bias),    place_of_labels(labels),
+      place_of_rows("states", states),          place_of_rows("cot.logp", cot.logp),
+      place_of_rows("cot.entropy", cot.entropy)};
+  check_written_apart(written, read);
+  const result_places<S> results(out);
+  check_written_apart(results.of, read);
+  check_written_apart(results.of, written);
+}
+
 }  // namespace detail
 
 }  // namespace hence::inline v0

@@ -36,7 +36,12 @@ template <class Executor, class Gemm, class H, class W> struct linear_job {
     check_softmax_rule(rule);
     const std::int64_t width = hidden.extent[1], columns = head.weight.extent[0];
     const std::int64_t per_token = floats_per_token(width, columns);
-    check(width, columns);
+    check_linear_head(hidden, head, labels);
+    if (computes_values)
+      check_linear_results(out, hidden.extent[0]);
+    else
+      check_linear_states(states, hidden.extent[0]);
+    if (computes_gradients) check_linear_gradients(hidden, head, cot, gradients);
     const auto space = aligned_floats<S>(memory);
     constexpr std::int64_t parts = Executor::is_parallel ? linear_parts : 1;
     const std::int64_t room = space.extent[0] - parts * scratch_of<Gemm>();
@@ -46,7 +51,7 @@ template <class Executor, class Gemm, class H, class W> struct linear_job {
                                    (parts * scratch_of<Gemm>() + per_token)
                        << (parts > 1 ? " (linear_logprob_bytes, linear_parts for a pool)"
                                      : " (linear_logprob_bytes)"));
-    check_places(memory);
+    check_linear_places(hidden, head, labels, states, cot, out, gradients, memory);
     const std::int64_t tile = room / per_token;
     scratch = space.data;
     S* const gathered = scratch + parts * scratch_of<Gemm>();
@@ -183,77 +188,6 @@ template <class Executor, class Gemm, class H, class W> struct linear_job {
       for (std::int64_t d = 0; gradients.weight.present() && d < hidden.extent[1]; ++d)
         gradients.weight(v, d) = S(0);
     }
-  }
-
-  void check(std::int64_t width, std::int64_t columns) const {
-    const std::int64_t tokens = hidden.extent[0];
-    const view<const H, 2> read = hidden;
-    const view<const W, 2> weight = head.weight;
-    if (columns < 1 || width < 1)
-      refuse(message() << "hence: head.weight has shape [" << columns << ", " << weight.extent[1]
-                       << "] and hidden [" << tokens << ", " << width
-                       << "], expected [vocabulary, width] and [tokens, width]");
-    check_matrix("hidden", read, tokens, width);
-    if (weight.extent[1] != width)
-      refuse(message() << "hence: head.weight has shape [" << columns << ", " << weight.extent[1]
-                       << "], expected [vocabulary, " << width << "], the width of hidden");
-    check_matrix("head.weight", weight, columns, width);
-    if (head.bias.present() && head.bias.extent[0] != columns)
-      refuse(message() << "hence: head.bias has " << head.bias.extent[0]
-                       << " entries, head.weight has " << columns << " rows");
-    if (!labels.present() && tokens > 0)
-      refuse(message() << "hence: labels is null, expected " << tokens << " tokens");
-    check_tokens("labels", labels.present(), labels.size(), tokens);
-    if (computes_values) {
-      check_written("out.logp", out.logp, tokens);
-      check_written("out.entropy", out.entropy, tokens);
-      check_written("out.anchor", out.anchor, tokens);
-      check_written("out.log_sum", out.log_sum, tokens);
-      check_written("out.expected_logit", out.expected_logit, tokens);
-      check_written("out.states", out.states, tokens);
-    } else {
-      if (!states.present() && tokens > 0)
-        refuse(message() << "hence: states is null, expected " << tokens
-                         << " tokens as linear_logprob wrote them");
-      check_tokens("states", true, states.extent[0], tokens);
-    }
-    if (!computes_gradients) return;
-    check_tokens("cot.logp", cot.logp.present(), cot.logp.extent[0], tokens);
-    check_tokens("cot.entropy", cot.entropy.present(), cot.entropy.extent[0], tokens);
-    const view<S, 2>&h = gradients.hidden, &w = gradients.weight;
-    if (h.present()) check_matrix("gradients.hidden", h, tokens, width);
-    if (w.present()) check_matrix("gradients.weight", w, columns, width);
-    if (gradients.bias.present() && gradients.bias.extent[0] != columns)
-      refuse(message() << "hence: gradients.bias has " << gradients.bias.extent[0]
-                       << " entries, head.weight has " << columns << " rows");
-  }
-  /// Refuses what is written on top of what is read or written beside it.
-  void check_places(const view<std::byte>& memory) const {
-    if (memory.extent[0] > 1 && memory.stride[0] != 1)
-      refuse(message() << "hence: memory has stride " << memory.stride[0] << ", expected 1");
-    const row_place written[] = {place_of_rows("gradients.hidden", gradients.hidden),
-                                 place_of_rows("gradients.weight", gradients.weight),
-                                 place_of_rows("gradients.bias", gradients.bias),
-                                 place_of_rows("memory", memory)};
-    const row_place read[] = {
-        place_of_rows("hidden", hidden),          place_of_rows("head.weight", head.weight),
-        place_of_rows("head.bias", head.bias),    place_of_labels(labels),
-        place_of_rows("states", states),          place_of_rows("cot.logp", cot.logp),
-        place_of_rows("cot.entropy", cot.entropy)};
-    check_written_apart(written, read);
-    const result_places<S> results(out);
-    check_written_apart(results.of, read);
-    check_written_apart(results.of, written);
-  }
-  static void check_tokens(const char* name, bool present, std::int64_t size, std::int64_t tokens) {
-    if (present && size != tokens)
-      refuse(message() << "hence: " << name << " has " << size << " entries, hidden has " << tokens
-                       << " tokens");
-  }
-  template <class X>
-  static void check_written(const char* name, const view<X>& v, std::int64_t tokens) {
-    check_tokens(name, v.present(), v.extent[0], tokens);
-    if (v.present()) check_rows(name, v, tokens);  // its stride
   }
 };
 

@@ -32,6 +32,13 @@ class token_labels {
   HENCE_FN detail::byte_range bytes() const {
     return wide_.present() ? detail::range_of(wide_) : detail::range_of(narrow_);
   }
+  /// Labels [begin, begin + count).
+  HENCE_FN constexpr token_labels part(std::int64_t begin, std::int64_t count) const {
+    token_labels p = *this;
+    if (wide_.present()) p.wide_.data += begin * wide_.stride[0], p.wide_.extent[0] = count;
+    if (narrow_.present()) p.narrow_.data += begin * narrow_.stride[0], p.narrow_.extent[0] = count;
+    return p;
+  }
 
  private:
   view<const std::int64_t> wide_{};

@@ -122,6 +122,19 @@ cudaError_t cudaMemsetAsync(void* p, int value, std::size_t size, cudaStream_t s
   now().captured->second.push_back({cudaGraphNodeTypeMemset, fill});
   return cudaSuccess;
 }
+cudaError_t cudaMemset2DAsync(void* p, std::size_t pitch, int value, std::size_t width,
+                              std::size_t height, cudaStream_t s) {
+  const auto fill = [=] {
+    for (std::size_t row = 0; row < height; ++row) {
+      const cudaError_t e = set(static_cast<char*>(p) + row * pitch, value, width);
+      if (e != cudaSuccess) return e;
+    }
+    return cudaSuccess;
+  };
+  if (!now().captures(s)) return fill();
+  now().captured->second.push_back({cudaGraphNodeTypeMemset, fill});
+  return cudaSuccess;
+}
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   *total = std::size_t{16} << 30, *free = *total - now().memory.live_bytes();
   return cudaSuccess;

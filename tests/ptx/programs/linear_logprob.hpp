@@ -1,0 +1,128 @@
+// The batches of the linear log-prob program, for both its halves.
+#pragma once
+
+#include <hence/core/gemm/product.hpp>
+#include <hence/logits/linear_arrays.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace linear_case {
+
+using hence::update, hence::view;
+
+/// Rows of every matrix lie `gap` apart; what lies between is NaN and stays. `tile` tokens at a
+/// time on the device. \tparam T storage of the hidden states and the head.
+template <class T> struct batch {
+  std::string name;
+  std::int64_t tokens, width, columns, gap, tile;
+  hence::softmax_rule rule;
+  bool has_bias;
+  update of_hidden, of_head;
+  std::vector<T> hidden{}, weight{};
+  std::vector<float> bias{}, g{}, h{}, to_hidden{}, to_weight{}, to_bias{};
+  std::vector<std::int64_t> labels{};
+};
+
+template <class T>
+view<const T, 2> matrix_of(const T* p, std::int64_t rows, std::int64_t columns, std::int64_t gap) {
+  return {p, rows, columns, columns + gap};
+}
+inline view<float, 2> matrix_of(float* p, std::int64_t rows, std::int64_t columns,
+                                std::int64_t gap) {
+  return {p, rows, columns, columns + gap};
+}
+
+/// Shapes around the ends of tiles; one token, all ignored, none; NaN in tokens that are ignored,
+/// infinities in one that is not.
+template <class T> std::vector<batch<T>> batches() {
+  using hence::negative_labels;
+  const hence::softmax_rule plain{.temperature = 1, .negative = negative_labels::ignored},
+      strict{.temperature = 0.7, .negative = negative_labels::out_of_range},
+      capped{.temperature = 1.5, .negative = negative_labels::ignored, .soft_cap = 5};
+  constexpr auto over = update::overwrite, adds = update::accumulate;
+  std::vector<batch<T>> out{{"70 x 40 x 150", 70, 40, 150, 3, 70, plain, true, over, over},
+                            {"70 x 40 x 150 in tiles", 70, 40, 150, 3, 33, plain, true, adds, over},
+                            {"1 x 1 x 1", 1, 1, 1, 0, 1, strict, false, over, over},
+                            {"all ignored", 3, 5, 9, 0, 2, plain, true, adds, adds},
+                            {"all ignored, overwritten", 2, 3, 4, 1, 2, plain, true, over, over},
+                            {"65 x 64 x 129", 65, 64, 129, 0, 30, strict, false, over, adds},
+                            {"12 x 17 x 64, capped", 12, 17, 64, 1, 12, capped, true, adds, adds}};
+  out.erase(out.begin() + (sizeof(T) == 4 ? 5 : 0), out.end() - (sizeof(T) == 4 ? 0 : 2));
+  std::mt19937 random(7);
+  const auto noise = [&] {
+    float x = 0;
+    for (int i = 0; i < 4; ++i) x += static_cast<float>(random()) / 2147483648.0f - 1;
+    return x;
+  };
+  for (batch<T>& b : out) {
+    for (std::int64_t t = 0; t < b.tokens; ++t) {
+      const bool is_ignored = b.name.starts_with("all ignored") || t % 6 == 2;
+      b.labels.push_back(is_ignored ? -100 : static_cast<std::int64_t>(random()) % b.columns);
+      for (std::int64_t d = 0; d < b.width + b.gap; ++d)
+        b.hidden.push_back(T(is_ignored || d >= b.width ? NAN
+                             : t == 9 && d == 3         ? INFINITY
+                                                        : 0.5f * noise()));
+      b.g.push_back(noise()), b.h.push_back(0.1f * noise());
+    }
+    if (b.rule.negative == negative_labels::out_of_range)
+      for (T& x : b.hidden) x = T(0.25f * noise());
+    for (std::int64_t v = 0; v < b.columns; ++v) {
+      for (std::int64_t d = 0; d < b.width + b.gap; ++d)
+        b.weight.push_back(T(d < b.width ? noise() : NAN));
+      b.bias.push_back(noise());
+    }
+    for (std::size_t i = 0; i < b.hidden.size(); ++i) b.to_hidden.push_back(noise());
+    for (std::size_t i = 0; i < b.weight.size(); ++i) b.to_weight.push_back(noise());
+    for (std::size_t i = 0; i < b.bias.size(); ++i) b.to_bias.push_back(noise());
+    b.to_weight[0] = b.to_bias[0] = b.to_hidden[0] = -0.0f;  // adding 0 would lose the sign
+  }
+  return out;
+}
+
+struct outcome {
+  std::vector<float> values[5];  // logp, entropy, anchor, log_sum, expected_logit
+  std::vector<double> states;    // 5 a token
+  std::vector<hence::softmax_state> raw_states;
+  std::vector<float> hidden, weight, bias;
+  hence::status forward, backward;
+};
+
+/// The same from the CPU; in its own translation unit, which nvcc doesn't see.
+template <class T> outcome on_cpu(const batch<T>& b);
+
+/// C of [m, k] times [k, n], each matrix given and read transposed or not.
+struct product {
+  std::int64_t m, k, n;
+  bool turns_a, turns_b;
+  update u;
+  std::vector<hence::bf16> a{};
+  std::vector<float> b{}, c{};
+
+  view<const hence::bf16, 2> left(const hence::bf16* p) const {
+    return turns_a ? transposed(view<const hence::bf16, 2>(p, k, m))
+                   : view<const hence::bf16, 2>(p, m, k);
+  }
+  view<const float, 2> right(const float* p) const {
+    return turns_b ? transposed(view<const float, 2>(p, n, k)) : view<const float, 2>(p, k, n);
+  }
+};
+inline std::vector<product> products() {
+  std::vector<product> out{{65, 33, 70, false, false, update::overwrite},
+                           {3, 16, 5, true, true, update::accumulate},
+                           {4, 0, 4, false, false, update::overwrite}};
+  std::mt19937 random(3);
+  const auto number = [&] { return static_cast<float>(random()) / 2147483648.0f - 1; };
+  for (product& p : out) {
+    for (std::int64_t i = 0; i < p.m * p.k; ++i) p.a.push_back(hence::bf16(number()));
+    for (std::int64_t i = 0; i < p.k * p.n; ++i) p.b.push_back(number());
+    for (std::int64_t i = 0; i < p.m * p.n; ++i) p.c.push_back(number());
+  }
+  return out;
+}
+std::vector<float> on_cpu(const product& p);
+
+}  // namespace linear_case
