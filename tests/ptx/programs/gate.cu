@@ -67,8 +67,9 @@ void run(const Gate& gate, const batch<Z>& b, const outcome& wanted, cudaStream_
 /// Only what is asked for; a NaN in the bias is told; no rows launch nothing; what does not fit is
 /// refused before a launch.
 void run_odd(cudaStream_t stream) {
-  const moe::gate gate{moe::score::sqrt_softplus{}, 2, moe::grouped{1, 1, moe::max_score{}},
-                       moe::raw{}, 1.0};
+  const moe::gate gate{gate_case::either_score{true}, 2,
+                       moe::grouped{1, 1, gate_case::one_or_two{true}},
+                       moe::normalized{1e-20, moe::single_raw{}}, 1.0};
   const test::input<float> logits({0, 1, 2, 2, 1, 0}), bias({0, NAN, 0}),
       many(std::vector<float>(8000));
   const test::output<std::int32_t> ids(4);

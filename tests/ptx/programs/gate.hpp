@@ -15,6 +15,20 @@ namespace gate_case {
 
 namespace moe = hence::moe;
 
+/// Scores and group scores chosen at run time, so that the kernels are compiled once for both.
+struct either_score {
+  bool is_root;
+  HENCE_FN auto operator()(const auto& z) const {
+    return is_root ? moe::score::sqrt_softplus{}(z) : moe::score::sigmoid{}(z);
+  }
+};
+struct one_or_two {
+  bool is_pair;
+  HENCE_FN std::int64_t terms(std::int64_t k, std::int64_t kept) const {
+    return is_pair ? moe::top2_sum::terms(k, kept) : moe::max_score::terms(k, kept);
+  }
+};
+
 /// Logits in rows of `stride`, slots in rows of k + 1; what lies between is never read or written.
 template <class Z> struct batch {
   std::string name;
@@ -102,8 +116,9 @@ template <class F> void for_each_case(F&& f) {
   };
   using moe::gate, moe::grouped, moe::normalized;
   const normalized divided{1e-20, moe::single_raw{}};
-  const auto v3 = [&](std::int64_t k, std::int64_t count, std::int64_t kept) {
-    return gate{moe::score::sigmoid{}, k, grouped{count, kept, moe::top2_sum{}}, divided, 2.5};
+  const auto v3 = [&](std::int64_t k, std::int64_t count, std::int64_t kept, bool is_root = false,
+                      bool is_pair = true) {
+    return gate{either_score{is_root}, k, grouped{count, kept, one_or_two{is_pair}}, divided, 2.5};
   };
   run(v3(8, 8, 4), batch<float>{"sigmoid", 61, 64, 8, true, true, false});
   run(v3(8, 8, 4), batch<float>{"sigmoid, replay", 29, 64, 8, true, false, true});
@@ -129,12 +144,9 @@ template <class F> void for_each_case(F&& f) {
   };
   run(after(8), batch<hence::f16>{"softmax_after", 31, 40, 8, true, true, false});
   run(after(8), batch<hence::f16>{"softmax_after, few experts", 14, 8, 8, false, false, false});
-  const auto root = [](std::int64_t k, std::int64_t count, std::int64_t kept) {
-    return gate{moe::score::sqrt_softplus{}, k, grouped{count, kept, moe::max_score{}}, moe::raw{},
-                1.0};
-  };
-  run(root(3, 5, 3), batch<float>{"sqrt_softplus", 31, 35, 3, true, false, false});
-  run(root(4, 1, 1), batch<float>{"sqrt_softplus, all experts", 33, 100, 4, false, true, false});
+  run(v3(3, 5, 3, true, false), batch<float>{"sqrt_softplus", 31, 35, 3, true, false, false});
+  run(v3(4, 1, 1, true),
+      batch<float>{"sqrt_softplus, all experts", 33, 100, 4, false, true, false});
 }
 
 struct outcome {

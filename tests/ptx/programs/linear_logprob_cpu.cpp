@@ -6,7 +6,7 @@
 
 namespace linear_case {
 
-template <class T> outcome on_cpu(const batch<T>& b) {
+outcome on_cpu(const batch& b) {
   using gemm = hence::gemm::ordered;
   const auto tokens = b.labels.size();
   outcome o;
@@ -16,7 +16,7 @@ template <class T> outcome on_cpu(const batch<T>& b) {
   std::vector<std::byte> memory(
       static_cast<std::size_t>(hence::linear_logprob_bytes<gemm>(b.tokens, b.width, b.columns)));
   const auto hidden = matrix_of(b.hidden.data(), b.tokens, b.width, b.gap);
-  hence::linear_head<const T> head{matrix_of(b.weight.data(), b.columns, b.width, b.gap)};
+  hence::linear_head<const hence::bf16> head{matrix_of(b.weight.data(), b.columns, b.width, b.gap)};
   if (b.has_bias) head.bias = b.bias;
   o.forward = hence::linear_logprob(
       hence::cpu<>{}, gemm{}, b.rule, hidden, head, b.labels,
@@ -31,8 +31,6 @@ template <class T> outcome on_cpu(const batch<T>& b) {
     o.states.insert(o.states.end(), {s.others, s.moment, s.reference, s.shift, s.label});
   return o;
 }
-template outcome on_cpu(const batch<float>&);
-template outcome on_cpu(const batch<hence::bf16>&);
 
 std::vector<float> on_cpu(const product& p) {
   std::vector<float> c = p.c;
