@@ -143,6 +143,7 @@ template <class F> void for_each_case(F&& f) {
                 1.5};
   };
   run(after(8), batch<hence::f16>{"softmax_after", 31, 40, 8, true, true, false});
+  run(after(6), batch<hence::f16>{"softmax_after, replay", 29, 40, 6, false, false, true});
   run(after(8), batch<hence::f16>{"softmax_after, few experts", 14, 8, 8, false, false, false});
   run(v3(3, 5, 3, true, false), batch<float>{"sqrt_softplus", 31, 35, 3, true, false, false});
   run(v3(4, 1, 1, true),
