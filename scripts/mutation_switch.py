@@ -63,7 +63,7 @@ def piece(text, at):
     if end < 0:
         return None
     while True:  # skip conditions in front of the statement
-        m = re.match(r"(?:\s*#[^\n]*\n)+|\s*(?:if constexpr|if|while|for) (?=\()|\s*else\b|\s*(?:public|private):", text[begin:end])
+        m = re.match(r"(?:\s*(?://|#)[^\n]*\n)+|\s*(?:if constexpr|if|while|for) (?=\()|\s*else\b|\s*(?:public|private):", text[begin:end])
         if not m:
             break
         begin += m.end()
