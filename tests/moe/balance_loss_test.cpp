@@ -358,6 +358,67 @@ TEST_CASE("added to what is there") {
   for (std::size_t i = 0; i < there.size(); ++i) CHECK(there[i] == before[i] + g[i]);
 }
 
+TEST_CASE("a row's sums to the bit, and which P is the largest") {
+  using N = hence::num<float>;
+  const auto z = oracle::logits(8, 21);
+  N s[8];
+  for (std::size_t e = 0; e < 8; ++e) s[e] = hence::sigmoid(N(z[e]));
+  const N sum = ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
+  const auto m = measure(hence::cpu{}, moe::score::sigmoid{}, 1, z, 8);
+  for (std::size_t e = 0; e < 8; ++e) {
+    const double p = static_cast<double>((s[e] * (N(1.0f) / sum)).v);
+    CHECK(m.probability[e] == static_cast<std::int64_t>(std::floor(p * 0x1p40 + 0.5)));
+  }
+  // P apart by 2^-25
+  const std::vector<float> close{0, 0x1p-22f, 0, 0, 0, 0, 0, 0};
+  CHECK(measure(hence::cpu{}, moe::score::softmax{}, 1, close, 8).top_k[1] == 1);
+  // scores as small as what is added to their sum
+  const std::vector<float> small{-46, nan};
+  const double tiny = 1 / (1 + std::exp(46.0));
+  CHECK(static_cast<double>(
+            measure(hence::cpu{}, moe::score::sigmoid{}, 1, small, 2).probability[0]) ==
+        doctest::Approx(0x1p40 * tiny / (tiny + 1e-20)).epsilon(1e-5));
+}
+
+TEST_CASE("a row without a scored expert adds 0; a window without rows pulls nowhere") {
+  const std::vector<float> z{nan, -inf, nan};
+  const auto adds_nothing = [&](const auto& score) {
+    const auto m = measure(hence::cpu{}, score, 2, z, 3);
+    CHECK(m.probability == std::vector<std::int64_t>(3, 0));
+    CHECK(m.top_k == std::vector<std::int64_t>(3, 0));
+    CHECK(m.counts.squares.value() == 0);
+  };
+  adds_nothing(moe::score::softmax{});
+  adds_nothing(moe::score::sigmoid{});
+  const auto live = oracle::logits(6, 3);
+  for (const float d :
+       gradient(hence::cpu{}, moe::score::softmax{}, moe::z_loss{1.0}, 1, live, 3, {{}, 0}))
+    CHECK(d == 0.0f);
+}
+
+TEST_CASE("nothing is written behind the workspace or beside a strided gradient") {
+  constexpr std::int64_t experts = 16, tokens = 9;
+  const auto z = oracle::logits(experts * tokens, 4);
+  std::vector<std::uint8_t> valid(tokens, 1);
+  valid[8] = 0;
+  const auto in = inputs(z, experts, &valid);
+  const auto bytes = moe::balance_workspace_bytes(hence::cpu{}, tokens, experts, 4);
+  alignas(64) static std::byte memory[1 << 14];
+  REQUIRE(bytes + 256 <= std::int64_t{sizeof memory});
+  std::fill_n(memory, sizeof memory, std::byte{0x5a});
+  const view<std::byte> workspace(memory, bytes);
+  std::vector<std::int64_t> probability(experts), top_k(experts);
+  const auto counts = moe::measure_balance(hence::cpu{}, moe::score::sigmoid{}, 4, in, probability,
+                                           top_k, workspace);
+  std::vector<float> g((experts + 1) * tokens, 77.0f);
+  moe::balance_gradient(hence::cpu{}, moe::switch_loss{1.0, moe::balance_is_one{}},
+                        moe::score::sigmoid{}, 4, in, {top_k, counts.rows},
+                        view<float, 2>(g.data(), tokens, experts, experts + 1), moe::overwrite{},
+                        workspace);
+  for (std::int64_t i = bytes; i < bytes + 256; ++i) CHECK(memory[i] == std::byte{0x5a});
+  for (std::size_t t = 0; t < tokens; ++t) CHECK(g[t * (experts + 1) + experts] == 77.0f);
+}
+
 TEST_CASE("bad arrays are refused before anything is written") {
   const std::vector<float> z(12, 0.5f);
   std::vector<std::int64_t> probability(4, 77), top_k(3, 77);

@@ -78,7 +78,7 @@ void check(const Gate& gate, const oracle::gate& g, std::size_t experts, unsigne
 }
 
 TEST_CASE("central differences") {
-  for (const int k : {1, 2, 5, 9}) {
+  for (const int k : {1, 2, 4, 5, 9, 16}) {  // 4 and 16 fill whole cache lines
     const auto seed = static_cast<unsigned>(k);
     oracle::gate g;
     g.k = k, g.scale = 2.5, g.eps = 0.1;
@@ -183,6 +183,50 @@ TEST_CASE("dead data is not read: invalid rows, empty slots, unscored experts") 
   check_one(moe::gate{moe::score::softmax{}, 2, moe::all_experts{}, moe::raw{}, 1.0});
   check_one(moe::gate{moe::score::sigmoid{}, 2, moe::all_experts{},
                       moe::normalized{0.5, moe::single_raw{}}, 1.0});
+}
+
+TEST_CASE("given experts that are all unscored get 0") {
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN(),
+                  inf = std::numeric_limits<float>::infinity();
+  const std::vector<float> z{-inf, nan, -inf, nan}, cotangent{1, -2};
+  const auto none = [&](const auto& gate) {
+    for (const float d : gradient(hence::cpu{}, gate, z, {2, 1}, cotangent)) CHECK(d == 0.0f);
+  };
+  const moe::normalized weights{0.0, moe::single_raw{}};
+  none(moe::gate{moe::score::sigmoid{}, 2, moe::all_experts{}, weights, 1.0});
+  none(moe::gate{moe::score::softmax{}, 2, moe::all_experts{}, weights, 1.0});
+  none(moe::gate{moe::score::softmax{}, 2, moe::all_experts{}, moe::raw{}, 1.0});
+  none(moe::gate{moe::score::softmax_after{}, 2, moe::all_experts{}, moe::raw{}, 1.0});
+  // beside a scored one it is +0
+  const auto beside = gradient(
+      hence::cpu{}, moe::gate{moe::score::softmax{}, 1, moe::all_experts{}, moe::raw{}, 1.0},
+      {1, -inf, 2, nan}, {0}, {1});
+  CHECK(beside[0] > 0);
+  CHECK(__builtin_bit_cast(std::uint32_t, beside[1]) == 0);
+  CHECK(__builtin_bit_cast(std::uint32_t, beside[3]) == 0);
+}
+
+TEST_CASE("counts of a call; a strided gradient is written where it is") {
+  const auto z = oracle::logits(6 * 3, 5);
+  const std::vector<float> cotangent(6, 1.0f);
+  const std::vector<std::int32_t> ids{3, 0, 1, 2, 0, 0};  // 3 is none
+  const std::vector<std::uint8_t> valid{1, 1, 1, 1, 1, 0};
+  std::vector<float> out(6 * 4, 77.0f);
+  moe::gate_backward_inputs<float> in;
+  in.logits = view<const float, 2>(z.data(), 6, 3);
+  in.ids = view<const std::int32_t, 2>(ids.data(), 6, 1);
+  in.grad_weights = view<const float, 2>(cotangent.data(), 6, 1);
+  in.valid = valid;
+  const auto counts = moe::route_backward(
+      hence::cpu{}, moe::gate{moe::score::sigmoid{}, 1, moe::all_experts{}, moe::raw{}, 1.0}, in,
+      view<float, 2>(out.data(), 6, 3, 4));
+  CHECK(counts.rows == 5);
+  CHECK(counts.range_rows == 1);
+  for (std::size_t t = 0; t < 6; ++t) CHECK(out[4 * t + 3] == 77.0f);
+  for (std::size_t e = 0; e < 3; ++e) {
+    CHECK(out[e] == 0.0f);
+    CHECK(out[20 + e] == 0.0f);
+  }
 }
 
 TEST_CASE("a score of one's own is differentiated") {

@@ -64,6 +64,8 @@ TEST_CASE("the gate's numbers") {
         "hence: grouped.kept is 5, expected 1 to the 4 groups");
   CHECK(call().refusal(with_groups(moe::grouped{4, 3, moe::top_k_over_m_sum{}})) ==
         "hence: gate.k is 2, below the 3 kept groups, so top_k_over_m_sum would sum nothing");
+  // all four groups are kept: their sums are not asked for
+  CHECK(call().refusal(with_groups(moe::grouped{4, 4, moe::top_k_over_m_sum{}})).empty());
   CHECK(call().refusal(moe::gate{moe::score::sigmoid{}, 2, moe::all_experts{},
                                  moe::normalized{-1.0, moe::single_raw{}}, 1.0}) ==
         "hence: normalized.eps is -1, expected a finite number, 0 or more");
@@ -114,6 +116,11 @@ TEST_CASE("shapes, strides, nulls, overlaps") {
           c.bias.assign(8, 0.0f), c.bias[3] = __builtin_nanf("");
           c.in.bias = c.bias;
         }) == "hence: bias[3] is nan, expected a number or -inf");
+  CHECK(with([](call& c) {  // a NaN behind the bias is not of it
+          c.bias.assign(9, 0.0f), c.bias[8] = __builtin_nanf("");
+          c.in.bias = view<const float>(c.bias.data(), 8);
+        })
+            .empty());
   CHECK(with([](call& c) { c.out.weights.data = c.logits.data(); }) ==
         "hence: weights overlaps logits, expected separate arrays");
   CHECK(with([](call& c) { c.out.weights.data = reinterpret_cast<float*>(c.ids.data()); }) ==
@@ -129,6 +136,22 @@ TEST_CASE("shapes, strides, nulls, overlaps") {
   CHECK(with([](call& c) {
           c.workspace = view<std::byte>(few, 64);
         }).starts_with("hence: workspace has 64 bytes, expected at least "));
+}
+
+TEST_CASE("faults are counted one by one, and conditions are of any count") {
+  for (int i = 0; i < 16; ++i) {
+    moe::route_counts c;
+    c.note(static_cast<std::uint8_t>(i));
+    CHECK(c.nan_rows == (i & 1));
+    CHECK(c.infinite_rows == (i >> 1 & 1));
+    CHECK(c.range_rows == (i >> 2 & 1));
+    CHECK(c.repeated_rows == (i >> 3 & 1));
+    CHECK(hence::has(c.conditions(), hence::status::empty));
+    c.rows = 1;
+    CHECK(!hence::has(c.conditions(), hence::status::empty));
+    CHECK(hence::has(c.conditions(), hence::status::non_finite) == ((i & 3) != 0));
+    CHECK(hence::has(c.conditions(), hence::status::malformed) == ((i & 12) != 0));
+  }
 }
 
 TEST_CASE("ids of a type that cannot hold the experts") {
@@ -147,6 +170,10 @@ TEST_CASE("ids of a type that cannot hold the experts") {
     CHECK(std::string(e.what()) == "hence: ids holds ids below 128, the gate has 200 experts");
     CHECK(id == 77);
   }
+  in.logits = view<const float, 2>(logits.data(), 1, 128);
+  moe::route(hence::cpu{}, moe::gate{moe::score::sigmoid{}, 1, moe::all_experts{}, moe::raw{}, 1.0},
+             in, out);
+  CHECK(id == 0);
 }
 
 TEST_CASE("the backward pass's arrays") {

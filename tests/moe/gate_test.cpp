@@ -398,6 +398,96 @@ TEST_CASE("replayed ids are weighted as if selected") {
   }
 }
 
+TEST_CASE("given experts that are all unscored weigh nothing") {
+  const std::vector<float> z{-inf, nan, -inf, nan};
+  const std::vector<std::int32_t> ids{2, 1};
+  extras<float> extra;
+  extra.replay = &ids;
+  const auto weighs_nothing = [&](const auto& gate) {
+    const auto got = run(hence::cpu{}, gate, z, 1, extra);
+    CHECK(got.ids == ids);
+    CHECK(got.weights == std::vector<float>{0, 0});
+    CHECK(got.counts.replayed_rows == 1);
+  };
+  const moe::normalized weights{0.0, moe::single_raw{}};
+  weighs_nothing(moe::gate{moe::score::sigmoid{}, 2, moe::all_experts{}, weights, 1.0});
+  weighs_nothing(moe::gate{moe::score::softmax{}, 2, moe::all_experts{}, weights, 1.0});
+  weighs_nothing(moe::gate{moe::score::softmax{}, 2, moe::all_experts{}, moe::raw{}, 1.0});
+  weighs_nothing(moe::gate{moe::score::softmax_after{}, 2, moe::all_experts{}, moe::raw{}, 1.0});
+}
+
+TEST_CASE("large logits: the largest number is scored, e^z does not overflow") {
+  const std::vector<float> largest{0, std::numeric_limits<float>::max(), 1};
+  const auto got =
+      run(hence::cpu{}, moe::gate{moe::score::sigmoid{}, 2, moe::all_experts{}, moe::raw{}, 1.0},
+          largest, 1);
+  CHECK(got.ids == std::vector<std::int32_t>{1, 2});
+  CHECK(got.faults[0] == 0);
+  const std::vector<float> z{999, 1000, -5000, 998};
+  const double sum = 1 + std::exp(-1.0) + std::exp(-2.0);
+  const auto before = run(
+      hence::cpu{}, moe::gate{moe::score::softmax{}, 2, moe::all_experts{}, moe::raw{}, 1.0}, z, 1);
+  CHECK(before.weights[0] == doctest::Approx(1 / sum).epsilon(1e-6));
+  const std::vector<std::int32_t> ids{3, 1};  // not best first
+  extras<float> extra;
+  extra.replay = &ids;
+  const auto after = run(
+      hence::cpu{}, moe::gate{moe::score::softmax_after{}, 2, moe::all_experts{}, moe::raw{}, 1.0},
+      z, 1, extra);
+  CHECK(after.weights[1] == doctest::Approx(1 / (1 + std::exp(-2.0))).epsilon(1e-6));
+}
+
+TEST_CASE("a softmax sums in four chains") {
+  using N = hence::num<float>;
+  const auto z = oracle::logits(8, 21);
+  N y[8];
+  const float top = *std::max_element(z.begin(), z.end());
+  for (std::size_t e = 0; e < 8; ++e) y[e] = hence::exp(N(z[e]) - N(top));
+  const N sum = ((y[0] + y[4]) + (y[1] + y[5])) + ((y[2] + y[6]) + (y[3] + y[7]));
+  const auto got = run(
+      hence::cpu{}, moe::gate{moe::score::softmax{}, 8, moe::all_experts{}, moe::raw{}, 1.0}, z, 1);
+  for (std::size_t j = 0; j < 8; ++j)
+    CHECK(got.weights[j] == (y[static_cast<std::size_t>(got.ids[j])] * (N(1.0f) / sum)).v);
+}
+
+TEST_CASE("groups: ties, few eligible experts, the lowest bias, more terms than kept groups") {
+  const auto ids = [](const auto& groups, std::int64_t k, const std::vector<float>& z,
+                      const std::vector<float>* bias = nullptr) {
+    extras<float> extra;
+    extra.bias = bias;
+    return run(hence::cpu{}, moe::gate{moe::score::sigmoid{}, k, groups, moe::raw{}, 1.0}, z, 1,
+               extra)
+        .ids;
+  };
+  CHECK(ids(moe::grouped{2, 1, moe::max_score{}}, 2, {1, 0, 1, 0.5f}) ==
+        std::vector<std::int32_t>{0, 1});
+  // three terms, of which the first group has two: 0.88 + 0.88 beats 3 times 0.5
+  CHECK(ids(moe::grouped{2, 1, moe::top_k_over_m_sum{}}, 3, {2, 2, -inf, 0, 0, 0}) ==
+        std::vector<std::int32_t>{0, 1, -1});
+  // a group without an eligible expert is behind one whose sum is the lowest number
+  const std::vector<float> lowest(4, -std::numeric_limits<float>::max());
+  CHECK(ids(moe::grouped{2, 1, moe::top2_sum{}}, 1, {-inf, nan, 1, 2}, &lowest) ==
+        std::vector<std::int32_t>{2});
+  oracle::gate g;
+  g.k = 24, g.groups = 2, g.kept = 1, g.rule = oracle::group_score::top_k_over_m_sum;
+  g.normalize = false;
+  check_all(moe::gate{moe::score::sigmoid{}, 24, moe::grouped{2, 1, moe::top_k_over_m_sum{}},
+                      moe::raw{}, 1.0},
+            g, 9, 64, 22, true);
+}
+
+TEST_CASE("expert 0 twice is told; an id out of range leaves the load of the others") {
+  const moe::gate gate{moe::score::sigmoid{}, 2, moe::all_experts{}, moe::raw{}, 1.0};
+  const std::vector<std::int32_t> twice{0, 0};
+  extras<float> extra;
+  extra.replay = &twice;
+  CHECK(run(hence::cpu{}, gate, std::vector<float>{1, 2, 3}, 1, extra).counts.repeated_rows == 1);
+  const moe::gate one{moe::score::sigmoid{}, 1, moe::all_experts{}, moe::raw{}, 1.0};
+  const std::vector<std::int32_t> last{0, 0, 0, 0, 64};
+  extra.replay = &last;
+  CHECK(run(hence::cpu{}, one, std::vector<float>(5 * 64, 0.5f), 5, extra).load[0] == 4);
+}
+
 TEST_CASE("given ids that are none empty their row and are told") {
   const std::vector<float> z(3 * 4, 0.5f);
   const moe::gate gate{moe::score::sigmoid{}, 2, moe::all_experts{}, moe::raw{}, 1.0};
@@ -428,6 +518,9 @@ TEST_CASE("strides, narrow ids, a workspace, no optional output") {
   const auto past = reinterpret_cast<std::uintptr_t>(memory.data()) % 64;
   moe::gate_inputs<float> in;
   in.logits = view<const float, 2>(wide.data(), 30, 20, 25);
+  std::vector<std::uint8_t> valid(30, 1);
+  valid[29] = 0;
+  in.valid = valid;
   moe::gate_outputs<float, std::int8_t> out;
   out.ids = view<std::int8_t, 2>(ids.data(), 30, 3, 4);
   out.weights = view<float, 2>(weights.data(), 30, 3, 5);
@@ -435,12 +528,30 @@ TEST_CASE("strides, narrow ids, a workspace, no optional output") {
   const auto want = run(hence::cpu{}, gate, z, 30);
   for (std::size_t t = 0; t < 30; ++t) {
     for (std::size_t j = 0; j < 3; ++j) {
-      CHECK(ids[t * 4 + j] == want.ids[t * 3 + j]);
-      CHECK(weights[t * 5 + j] == want.weights[t * 3 + j]);
+      CHECK(ids[t * 4 + j] == (t < 29 ? want.ids[t * 3 + j] : -1));
+      CHECK(weights[t * 5 + j] == (t < 29 ? want.weights[t * 3 + j] : 0.0f));
     }
     CHECK(ids[t * 4 + 3] == 77);
     CHECK(weights[t * 5 + 4] == 77.0f);
   }
+}
+
+TEST_CASE("nothing is written behind the workspace") {
+  const moe::gate gate{moe::score::sigmoid{}, 4, moe::all_experts{}, moe::raw{}, 1.0};
+  const auto z = oracle::logits(9 * 24, 14);
+  const auto bytes = moe::route_workspace_bytes(hence::cpu{}, gate, 9, 24);
+  alignas(64) static std::byte memory[1 << 14];
+  REQUIRE(bytes + 256 <= std::int64_t{sizeof memory});
+  std::fill_n(memory, sizeof memory, std::byte{0x5a});
+  std::vector<std::int32_t> ids(36);
+  std::vector<float> weights(36);
+  moe::gate_inputs<float> in;
+  in.logits = view<const float, 2>(z.data(), 9, 24);
+  moe::gate_outputs<float> out;
+  out.ids = view<std::int32_t, 2>(ids.data(), 9, 4);
+  out.weights = view<float, 2>(weights.data(), 9, 4);
+  moe::route(hence::cpu{}, gate, in, out, view<std::byte>(memory, bytes));
+  for (std::int64_t i = bytes; i < bytes + 256; ++i) CHECK(memory[i] == std::byte{0x5a});
 }
 
 TEST_CASE("a score of one's own") {
