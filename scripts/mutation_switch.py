@@ -6,6 +6,7 @@ mutant and can be chosen between:
   T x = E;  x = E;     T x = chosen(7) ? (E') : (E);
   if (C)  for (;C;)    if (chosen(7) ? (C') : (C))
   E;                   chosen(7) ? void(E') : void(E);
+  f(A, B)  x[A]        f(A, (chosen(7) ? (B') : (B)))   where the statement has none of these forms
 
 What fits none of these forms is not in the text: the caller compiles it alone. What a compiler
 evaluates itself is never changed (`chosen` is false there): a mutant that only a static_assert sees survives.
@@ -120,13 +121,47 @@ def assignment(statement):
     return right
 
 
+def argument(text, at, stop):
+    """[begin, end) of the argument or index around [at, stop), or of a declarator's value; None where there is none."""
+    depth, begin = 0, at
+    while begin > 0 and (depth or text[begin - 1] not in OPEN + ",;"):
+        depth += (text[begin - 1] in CLOSE) - (text[begin - 1] in OPEN)
+        begin -= 1
+    depth, end = 0, stop
+    while end < len(text) and (depth or text[end] not in CLOSE + ",;"):
+        depth += (text[end] in OPEN) - (text[end] in CLOSE)
+        end += 1
+    if text[begin - 1] == "{" or text[end] == "}":
+        return None
+    declared = re.match(r"\s*\w+ = ", text[begin:at])
+    if text[begin - 1] == "," and declared:
+        begin += declared.end()
+    begin += len(text[begin:at]) - len(text[begin:at].lstrip())
+    inner = text[begin:end]
+    return None if "=" in re.sub(r"[<>=!]=", "", inner) or ">(" in inner else (begin, end, None)
+
+
+def statement_takes(text, found, at, stop):
+    """Whether the mutant at [at, stop) can be chosen in the statement or condition `found`."""
+    if not found or stop > found[1]:
+        return False
+    statement = text[found[0]:found[1]]
+    if found[2]:
+        return True
+    right = assignment(statement)
+    return right >= 0 and at - found[0] >= right and not re.match(
+        r"(static |inline )*constexpr |using |template|struct |(?!return )(const )?[\w:<>]+ \w+[({]", statement)
+
+
 def switched(text, mutants, wanted):
     """The text with those of the wanted mutants [(begin, end, replacement)] that fit, and the line that each
     of them, by its index, has in it."""
     groups, code = {}, masked(text)
     for index in sorted(wanted):
         at, stop, replacement = mutants[index]
-        found = piece(code, at)
+        found = piece(text, at)
+        if not statement_takes(text, found, at, stop):
+            found = None if found and "constexpr " in text[found[0]:found[1]] else argument(text, at, stop)
         if found and stop <= found[1]:
             groups.setdefault(found, []).append((index, at, stop, replacement))
     pieces, used = sorted(groups), {}
@@ -135,9 +170,8 @@ def switched(text, mutants, wanted):
             pieces[i] = pieces[i - 1]
     for begin, end, is_condition in sorted(set(pieces), reverse=True):
         old = text[begin:end]
-        right = 0 if is_condition else assignment(code[begin:end])
-        if right < 0 or not is_condition and re.match(r"(static |inline )*constexpr |using |template|struct ", old):
-            continue
+        is_value = is_condition is None
+        right = 0 if is_condition or is_value else assignment(old)
         changed = []
         for index, at, stop, replacement in groups[begin, end, is_condition]:
             if right and at - begin < right:
@@ -145,7 +179,9 @@ def switched(text, mutants, wanted):
             changed.append((index, text[begin:at] + replacement + text[stop:end]))
         if not changed:
             continue
-        if is_condition:
+        if is_value:
+            new = "(" + "".join(f"hence_mutation::chosen({i}) ? ({t}) : " for i, t in changed) + f"({old}))"
+        elif is_condition:
             new = "".join(f"hence_mutation::chosen({i}) ? bool({t}) : " for i, t in changed) + f"bool({old})"
         elif old.startswith("return"):
             new = "{ " + " ".join(f"if (hence_mutation::chosen({i})) {t};" for i, t in changed) + f" {old}; }}"
