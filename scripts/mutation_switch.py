@@ -131,8 +131,8 @@ def argument(text, at, stop):
     while end < len(text) and (depth or text[end] not in CLOSE + ",;"):
         depth += (text[end] in OPEN) - (text[end] in CLOSE)
         end += 1
-    if text[begin - 1] == "{" or text[end] == "}":
-        return None
+    if text[begin - 1] == "{" or text[end] == "}" or re.search(r"\bconstexpr ?\($", text[:begin]):
+        return None  # `chosen` is false where the compiler evaluates
     declared = re.match(r"\s*\w+ = ", text[begin:at])
     if text[begin - 1] == "," and declared:
         begin += declared.end()

@@ -174,6 +174,7 @@ TEST_CASE("ids of a type that cannot hold the experts") {
   moe::route(hence::cpu{}, moe::gate{moe::score::sigmoid{}, 1, moe::all_experts{}, moe::raw{}, 1.0},
              in, out);
   CHECK(id == 0);
+  hence::detail::check_id_type<std::int64_t>("ids", 16777216);  // holds any
 }
 
 TEST_CASE("the backward pass's arrays") {
