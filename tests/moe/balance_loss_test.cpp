@@ -360,14 +360,16 @@ TEST_CASE("added to what is there") {
 
 TEST_CASE("a row's sums to the bit, and which P is the largest") {
   using N = hence::num<float>;
-  const auto z = oracle::logits(8, 21);
-  N s[8];
-  for (std::size_t e = 0; e < 8; ++e) s[e] = hence::sigmoid(N(z[e]));
-  const N sum = ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
-  const auto m = measure(hence::cpu{}, moe::score::sigmoid{}, 1, z, 8);
-  for (std::size_t e = 0; e < 8; ++e) {
-    const double p = static_cast<double>((s[e] * (N(1.0f) / sum)).v);
-    CHECK(m.probability[e] == static_cast<std::int64_t>(std::floor(p * 0x1p40 + 0.5)));
+  for (unsigned seed = 21; seed < 41; ++seed) {
+    const auto z = oracle::logits(8, seed);
+    N s[8];
+    for (std::size_t e = 0; e < 8; ++e) s[e] = hence::sigmoid(N(z[e]));
+    const N sum = ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
+    const auto m = measure(hence::cpu{}, moe::score::sigmoid{}, 1, z, 8);
+    for (std::size_t e = 0; e < 8; ++e) {
+      const double p = static_cast<double>((s[e] * (N(1.0f) / sum)).v);
+      CHECK(m.probability[e] == static_cast<std::int64_t>(std::floor(p * 0x1p40 + 0.5)));
+    }
   }
   // P apart by 2^-25
   const std::vector<float> close{0, 0x1p-22f, 0, 0, 0, 0, 0, 0};
@@ -378,6 +380,21 @@ TEST_CASE("a row's sums to the bit, and which P is the largest") {
   CHECK(static_cast<double>(
             measure(hence::cpu{}, moe::score::sigmoid{}, 1, small, 2).probability[0]) ==
         doctest::Approx(0x1p40 * tiny / (tiny + 1e-20)).epsilon(1e-5));
+}
+
+TEST_CASE("the gradient where scores are as small as what is added to their sum") {
+  const std::vector<double> z{-46.5, -45, -46};
+  const std::vector<std::int64_t> count{1, 2, 5};
+  const auto g = gradient(hence::reference<double>{}, moe::score::sigmoid{},
+                          moe::switch_loss{1.0, moe::balance_is_one{}}, 1, z, 3, {count, 1});
+  for (std::size_t i = 0; i < 3; ++i) {
+    auto above = z, below = z;
+    above[i] += 1e-5, below[i] -= 1e-5;
+    const double want = (plain(oracle::score::sigmoid, 1, above, 3, count).value -
+                         plain(oracle::score::sigmoid, 1, below, 3, count).value) /
+                        2e-5;
+    CHECK(g[i] == doctest::Approx(want).epsilon(1e-6));
+  }
 }
 
 TEST_CASE("a row without a scored expert adds 0; a window without rows pulls nowhere") {

@@ -209,7 +209,7 @@ TEST_CASE("given experts that are all unscored get 0") {
 TEST_CASE("counts of a call; a strided gradient is written where it is") {
   const auto z = oracle::logits(6 * 3, 5);
   const std::vector<float> cotangent(6, 1.0f);
-  const std::vector<std::int32_t> ids{3, 0, 1, 2, 0, 0};  // 3 is none
+  const std::vector<std::int32_t> ids{2, 0, 1, 2, 3, 0};  // 3 is none
   const std::vector<std::uint8_t> valid{1, 1, 1, 1, 1, 0};
   std::vector<float> out(6 * 4, 77.0f);
   moe::gate_backward_inputs<float> in;
@@ -224,7 +224,7 @@ TEST_CASE("counts of a call; a strided gradient is written where it is") {
   CHECK(counts.range_rows == 1);
   for (std::size_t t = 0; t < 6; ++t) CHECK(out[4 * t + 3] == 77.0f);
   for (std::size_t e = 0; e < 3; ++e) {
-    CHECK(out[e] == 0.0f);
+    CHECK(out[16 + e] == 0.0f);
     CHECK(out[20 + e] == 0.0f);
   }
 }
