@@ -331,8 +331,11 @@ class Judge:
                 if not built.returncode:
                     programs.append((program, test))
                     break
-                lines = {int(n) for n in re.findall(rf"{header}:(\d+):", built.stderr)}
-                refused = {i for i in chosen if fit[i] in lines}
+                for place_of in (rf"{header}:(\d+):\d+: error", rf"{header}:(\d+):"):  # else where it came from
+                    lines = {int(n) for n in re.findall(place_of, built.stderr)}
+                    refused = {i for i in chosen if fit[i] in lines}
+                    if refused:
+                        break
                 if not refused:
                     print(built.stderr[:2000], file=sys.stderr)
                 chosen -= refused or set(chosen)

@@ -64,7 +64,7 @@ def piece(text, at):
     if end < 0:
         return None
     while True:  # skip conditions in front of the statement
-        m = re.match(r"(?:\s*(?://|#)[^\n]*\n)+|\s*(?:if constexpr|if|while|for) (?=\()|\s*else\b|\s*(?:public|private):", text[begin:end])
+        m = re.match(r"(?:\s*#[^\n]*\n)+|\s*(?:if constexpr|if|while|for) (?=\()|\s*else\b|\s*(?:public|private):", text[begin:end])
         if not m:
             break
         begin += m.end()
@@ -159,9 +159,9 @@ def switched(text, mutants, wanted):
     groups, code = {}, masked(text)
     for index in sorted(wanted):
         at, stop, replacement = mutants[index]
-        found = piece(text, at)
-        if not statement_takes(text, found, at, stop):
-            found = None if found and "constexpr " in text[found[0]:found[1]] else argument(text, at, stop)
+        found = piece(code, at)
+        if not statement_takes(code, found, at, stop):
+            found = None if found and "constexpr " in code[found[0]:found[1]] else argument(code, at, stop)
         if found and stop <= found[1]:
             groups.setdefault(found, []).append((index, at, stop, replacement))
     pieces, used = sorted(groups), {}
@@ -171,7 +171,7 @@ def switched(text, mutants, wanted):
     for begin, end, is_condition in sorted(set(pieces), reverse=True):
         old = text[begin:end]
         is_value = is_condition is None
-        right = 0 if is_condition or is_value else assignment(old)
+        right = 0 if is_condition or is_value else assignment(code[begin:end])
         changed = []
         for index, at, stop, replacement in groups[begin, end, is_condition]:
             if right and at - begin < right:
