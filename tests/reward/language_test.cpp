@@ -35,6 +35,8 @@ TEST_CASE("words are runs of letters of one script") {
   check("\u0644\u0627", 0, 1);
   check("don't' 'tis", 2, 2);
   check("don'", 1, 1);
+  check("caf\u00E9's", 1, 1);
+  check("\\\\a\\,b\\'c", 2, 2);
   check("a\\alpha", 1, 1);
   check("a\\", 1, 1);
   check(
@@ -73,6 +75,10 @@ TEST_CASE("a list of words, and a classifier of one's own") {
   CHECK(count_words("and", language::word_list{cut}).target == 1);
   CHECK(count_words("an", language::word_list{cut}).target == 1);
   CHECK(count_words("anz", language::word_list{cut}).target == 0);
+  // so is the thought's word: what follows it is not compared
+  const std::array<std::string_view, 2> stem{"an", "and"};
+  CHECK(count_words("an~", language::word_list{stem}).target == 1);
+  CHECK(count_words("so'5", language::word_list{sorted}).target == 1);
   const auto by_length =
       count_words("a bb ccc", [](std::string_view w, script) { return w.size() > 1; });
   CHECK(by_length.target == 2);
@@ -91,6 +97,9 @@ TEST_CASE("texts without a byte behind them, as constant expressions") {
   static_assert(count_words({backslash, 2}, english).words == 1);
   static_assert(count_words({quote, 2}, english).words == 1);
   static_assert(count_words({cut, 2}, english).words == 1);
+  static constexpr char command[] = {'\\', 'a'}, formula[] = {'$', 'a'};
+  static_assert(count_words({command, 2}, english).words == 0);
+  static_assert(count_words({formula, 2}, english).words == 1);
 }
 
 TEST_CASE("a million openings in linear time") {

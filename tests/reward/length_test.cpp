@@ -27,6 +27,8 @@ TEST_CASE("OpenRLHF's is bounded, AReaL's is not") {
   const length::areal_overlong endless{100, 20, 0.5};
   for (const std::int64_t n : {0, 80, 81, 90, 100}) CHECK(bounded(n) == endless(n));
   CHECK(bounded(80) == 0);
+  CHECK_FALSE(std::signbit(bounded(80)));
+  CHECK_FALSE(std::signbit(endless(80)));
   CHECK(bounded(90) == -0.25);
   CHECK(bounded(120) == -0.5);
   CHECK(endless(120) == -1.0);
@@ -39,6 +41,8 @@ TEST_CASE("stop properly: times the coefficient, or the coefficient") {
   CHECK(length::stop_properly{0.5}(1, false) == 1);
   CHECK(length::stop_properly{0}(1, true) == 0);
   CHECK(std::signbit(length::stop_properly{0}(-1, true)));  // times 0, not 0 instead
+  CHECK(length::stop_properly{0.5}(-3, true) == -1.5);
+  CHECK(length::stop_properly{-0.5}(-3, true) == -0.5);
   CHECK(length::stop_properly{-0.5}(1, true) == -0.5);
   CHECK(length::stop_properly{-0.5}(1, false) == 1);
 }
@@ -65,6 +69,7 @@ TEST_CASE("cos(pi x) against the C library in long double") {
   CHECK(length::cos_pi(1) == -1);
   CHECK(length::cos_pi(0.5) == 0);
   CHECK(length::cos_pi(-1.5) == 0);
+  CHECK(length::cos_pi(0.25) == 0x1.6a09e667f3bcdp-1);  // sqrt(1/2), rounded
   CHECK(length::cos_pi(0x1p52 + 1) == -1);
   CHECK(length::cos_pi(0x1p52 + 2) == 1);
   CHECK(length::cos_pi(0x1p60) == 1);
@@ -117,6 +122,8 @@ TEST_CASE("constants and lengths that do not fit are refused by name") {
   CHECK_THROWS_WITH(bad(true, 5), "hence: longest is 0, expected 1 or more");
   CHECK_THROWS_WITH((length::open_r1_cosine{bad}(true, 5)),
                     "hence: longest is 0, expected 1 or more");
+  bad.longest = 1;
+  CHECK(bad(true, 0) == 1.0);
   double length::cosine::* const members[] = {
       &length::cosine::correct_at_zero, &length::cosine::correct_at_longest,
       &length::cosine::wrong_at_zero, &length::cosine::wrong_at_longest, &length::cosine::exceeded};

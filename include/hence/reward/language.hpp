@@ -77,7 +77,7 @@ template <class Isa> class skipper {
     if (s_[at + 1] == '[') return closed(at, 2, "\\]", 3);
     std::size_t end = at + 1;
     while (end < s_.size() && is_letter(s_[end])) ++end;
-    return end > at + 1 ? end : at;
+    return end;  // without letters the backslash alone, which is no word either
   }
 
  private:
