@@ -55,6 +55,17 @@ TEST_CASE("n-grams against a set") {
   }
 }
 
+TEST_CASE("a hundred thousand different tokens are counted in linear time") {
+  ids tokens(100000);
+  for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<std::int64_t>(i);
+  const auto c = count(tokens, 2);
+  CHECK(c.distinct == 99999);
+  CHECK(c.total == 99999);
+  CHECK(repetition::workspace_size(0) == 2);
+  CHECK(repetition::workspace_size(4) == 8);
+  CHECK(repetition::workspace_size(5) == 16);
+}
+
 TEST_CASE("words as ids") {
   ids room(8, -1);
   CHECK(reward::word_ids(" The the  THE\ncat", room) == 4);
@@ -67,6 +78,9 @@ TEST_CASE("words as ids") {
   CHECK(reward::word_ids("a b c d", two) == 4);  // counted, not written
   CHECK(reward::word_ids(" \n", two) == 0);
   CHECK(reward::word_ids(std::string_view("a    b", 3), two) == 1);  // nothing behind the text
+  CHECK(reward::word_ids(std::string_view("ab", 1), room) == 1);
+  CHECK(reward::word_ids("a ", two) == 1);
+  CHECK(room[0] == two[0]);
 }
 
 TEST_CASE("endless repetition at the end") {
@@ -105,6 +119,8 @@ TEST_CASE("bad arguments are refused") {
                     "hence: workspace has 1 entries, expected at least 8");
   CHECK_THROWS_WITH(reward::repetition_penalty(t, 1, 0.5, small),
                     "hence: penalty is 0.5, expected 0 or less");
+  ids room(8);
+  CHECK(reward::repetition_penalty(t, 1, 0.0, room) == 0);  // no penalty is one too
   CHECK_THROWS_WITH(reward::find_loop(t, 1, small), "hence: times is 1, expected 2 or more");
   CHECK_THROWS_WITH(reward::find_loop(t, 2, small),
                     "hence: workspace has 1 entries, expected at least 3");

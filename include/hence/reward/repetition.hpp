@@ -21,7 +21,7 @@ struct ngram_counts {
   }
 };
 
-/// Entries that `count_ngrams` needs: the power of two above twice the tokens.
+/// Entries that `count_ngrams` needs: the least power of two that is twice the tokens or more.
 HENCE_FN constexpr std::int64_t workspace_size(std::int64_t tokens) {
   std::int64_t size = 2;
   while (size < 2 * tokens) size *= 2;
@@ -128,7 +128,7 @@ template <class Isa = native_isa, detail::token_list Tokens>
 /// \return the words.
 template <class Isa = native_isa> constexpr std::int64_t word_ids(text s, view<std::int64_t> ids) {
   std::int64_t words = 0;
-  for (std::size_t at = 0; at < s.size();) {
+  for (std::size_t at = 0;;) {
     while (at < s.size() && is_space(s[at])) ++at;
     if (at == s.size()) break;
     std::uint64_t h = 0xCBF29CE484222325u;
