@@ -188,6 +188,9 @@ TEST_CASE("expressions") {
   CHECK(is("-2^2", make(-4)));
   CHECK(is("(-2)^2", make(4)));
   CHECK(is("5\u00B2", make(25)));
+  CHECK(is("2\u00B9\u2070", make(1024)));
+  CHECK(is("2\u207B\u00B2", make(1, 4)));
+  CHECK(is("2\u207A\u00B2", make(4)));
   CHECK(is("\\frac{\\pi}{2}", make(1, 2, 1, 1)));
   CHECK(is("2\\pi", make(2, 1, 1, 1)));
   CHECK(is("\\frac\\pi2", make(1, 2, 1, 1)));
@@ -239,35 +242,18 @@ TEST_CASE("what is left to compute is counted") {
     CHECK(reader.read().ok());
     return reader.operations();
   };
-  for (const char* s : {"5", "-5", "3/4", "\\frac{3}{4}", "2\\sqrt{3}", "\\frac{\\pi}{2}", "3 1/2",
-                        "1e3", "6.02 \\times 10^{23}"})
+  for (const char* s : {"5", "-5", "-0", "3/4", "\\frac{3}{4}", "2\\sqrt{3}", "\\frac{\\pi}{2}",
+                        "3 1/2", "1e3", "6.02 \\times 10^{23}"})
     CHECK_MESSAGE(operations(s) == 0, s);
   for (const char* s : {"\\sqrt{12}", "2^{1/2}", "\\pi^2", "\\pi\u00B2", "\\sqrt{2}\\sqrt{3}",
                         "-(5)", "\\frac{1}{2}\\pi", "10 \\times 10^2"})
     CHECK_MESSAGE(operations(s) == 0, s);
-  for (const char* s : {"17*23",
-                        "1+1",
-                        "391/17",
-                        "2^10",
-                        "2(3)",
-                        "(2)(3)",
-                        "\\frac{4}{2}",
-                        "10^3",
-                        "3 \\times 4^2",
-                        "\\sqrt{16}",
-                        "--5",
-                        "-(-5)",
-                        "+-5",
-                        "5\u00B2",
-                        "2\u00B3",
-                        "2\\sqrt{9}",
-                        "3\\frac{3}{2}",
-                        "5^1",
-                        "5^0",
-                        "2\\times 10",
-                        "4^{1/2}",
-                        "\\sqrt[3]{8}",
-                        "\\sqrt{2}\\sqrt{8}"})
+  for (const char* s :
+       {"17*23",         "1+1",          "391/17",     "2^10",          "2(3)",
+        "(2)(3)",        "\\frac{4}{2}", "10^3",       "(10^3)",        "\\frac{1}{10^2}",
+        "3 \\times 4^2", "\\sqrt{16}",   "--5",        "-(-5)",         "+-5",
+        "5\u00B2",       "2\u00B3",      "2\\sqrt{9}", "3\\frac{3}{2}", "5^1",
+        "5^0",           "2\\times 10",  "4^{1/2}",    "\\sqrt[3]{8}",  "\\sqrt{2}\\sqrt{8}"})
     CHECK_MESSAGE(operations(s) > 0, s);
 }
 
