@@ -60,6 +60,9 @@ TEST_CASE("how two answers are equal") {
     return compare_answers(a, b, answer::math);
   };
   CHECK(how("B", "(B)") == match::same_choice);
+  CHECK(how("A)", "[A]") == match::same_choice);
+  CHECK(how("(J)", "J:") == match::same_choice);
+  CHECK(how("J", "I") == match::different);
   CHECK(how("1/2", "0.5") == match::same_value);
   CHECK(how("1,2", "2,1") == match::same_parts);
   CHECK(how("x+1", "x + 1") == match::same_form);
