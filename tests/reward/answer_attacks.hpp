@@ -12,6 +12,10 @@ inline constexpr answer_case answer_attacks[] = {
     // two numbers side by side never run into one
     {"1,234", "1, 234", no},
     {"1, 234", "1,234", no},
+    {"1,234+\\sqrt{2}", "1, 234+\\sqrt{2}", no},  // a sum of two terms is a number too
+    {"1, 234+\\sqrt{2}", "1,234+\\sqrt{2}", no},
+    {"1,234+\\sqrt{2}", "234+\\sqrt{2}, 1", no},
+    {"234+\\sqrt{2}, 1", "1,234+\\sqrt{2}", no},
     {"1~2", "12", no},
     {"1\\ 2", "12", no},
     {"1\\;2", "12", no},

@@ -176,15 +176,18 @@ constexpr bool same_set(const structure& a, const structure& b, answer_rules rul
               : pair_off<Isa, 1>(a, parts, size, rules, depth);
 }
 
-/// Compares what is a sum of unlike terms: each a number or a sum. `no_answer`: they are no such.
+/// Compares where at least one is a number or a sum of unlike terms. `no_answer`: neither is. A
+/// number is never a text: what has a value and what has none differ.
 template <class Isa>
 constexpr match compare_sums(const read_answer& a, const read_answer& b, answer_rules rules) {
-  if (!a.fits_sum() || !b.fits_sum()) return match::no_answer;
   const auto sum_of = [](const read_answer& r) {
-    return r.as_sum != nullptr ? *r.as_sum : read_quantity<Isa, exact_sum>(r.clean);
+    return !r.fits_sum() ? basic_quantity<exact_sum>{fail(exact_fault::syntax), false, 0, false, 0}
+           : r.as_sum != nullptr ? *r.as_sum
+                                 : read_quantity<Isa, exact_sum>(r.clean);
   };
   const basic_quantity<exact_sum> x = sum_of(a), y = sum_of(b);
-  if (!x.ok() || !y.ok()) return match::no_answer;
+  if (!x.ok() && !y.ok()) return match::no_answer;
+  if (x.ok() != y.ok()) return match::different;
   return compare_quantities<Isa>(x, a.clean, y, b.clean, rules);
 }
 
@@ -198,8 +201,6 @@ constexpr match compare(const read_answer& a, const read_answer& b, answer_rules
   if (a.number.ok() && b.number.ok())
     return compare_quantities<Isa>(a.number, a.clean, b.number, b.clean, rules);
   if (const match sums = compare_sums<Isa>(a, b, rules); sums != match::no_answer) return sums;
-  // a number is never a text: what has a value and what has none differ
-  if (a.number.ok() != b.number.ok()) return match::different;
   if (depth < 3) {
     const structure s = structure_of<Isa>(a.clean), t = structure_of<Isa>(b.clean);
     if (s.form != shape::single && s.form == t.form) {
