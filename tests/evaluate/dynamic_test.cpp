@@ -25,6 +25,21 @@ TEST_CASE("groups that differ stay, the others are counted by kind") {
         state.generated);
 }
 
+TEST_CASE("without a tolerance the range's ends are too hard and too easy") {
+  const std::vector<float> metric{0, 0, 1, 1, 0.5f, 0.5f};
+  const std::vector<std::int64_t> groups{0, 2, 4, 6};
+  bytes keep(3, 7);
+  evaluate::refill state;
+  evaluate::keep_informative(metric, groups, 0, {0, 1}, keep, state);
+  CHECK(state.all_low == 1);
+  CHECK(state.all_high == 1);
+  CHECK(state.constant == 1);
+  evaluate::refill narrow;  // a range of one number
+  evaluate::keep_informative(metric, groups, 0, {0.5f, 0.5f}, keep, narrow);
+  CHECK(narrow.all_low == 2);
+  CHECK(narrow.all_high == 1);
+}
+
 TEST_CASE("how many groups to draw next") {
   evaluate::refill r{.wanted = 32};
   CHECK(r.missing() == 32);
@@ -62,6 +77,7 @@ TEST_CASE("the difficulty filter") {
   CHECK_FALSE(f(4, 4));
   CHECK_FALSE(f(0, 0));
   CHECK(evaluate::difficulty_filter{0.5, 1}(1, 1));
+  CHECK(evaluate::difficulty_filter{0.5, 0.5}(1, 2));
   CHECK(evaluate::refill{}.missing() == 0);
 }
 
@@ -73,6 +89,10 @@ TEST_CASE("what does not fit is refused") {
   CHECK_THROWS_WITH(evaluate::keep_informative(metric, two, 0, {0, 1}, more, state),
                     "hence: cu_groups has 2 entries, keep describes 2 groups");
   CHECK_THROWS_WITH(evaluate::keep_informative(metric, one, 0, {0, 1}, keep, state),
+                    "hence: cu_groups does not ascend from 0 to 2, the number of metrics");
+  const std::vector<std::int64_t> falling{0, 2, 1, 2};
+  bytes three(3, 7);
+  CHECK_THROWS_WITH(evaluate::keep_informative(metric, falling, 0, {0, 1}, three, state),
                     "hence: cu_groups does not ascend from 0 to 2, the number of metrics");
   CHECK_THROWS_WITH(evaluate::keep_informative(metric, two, -1, {0, 1}, keep, state),
                     "hence: tolerance is -1, expected 0 or more");
