@@ -7,11 +7,11 @@ judged by the tests that mirror its header.
   scripts/mutation.py --per 10 kl clip    of the headers whose names contain kl or clip
   scripts/mutation.py --list              what there would be, without building anything
 
-A mutant is killed if a test fails, a static_assert in it too, ends badly or takes the processor for
-longer than 2 s and three times what the test takes as it is (a minute
-where that is not known). One that does not compile otherwise does not count. Survivors that
-docs/mutation.md proves equivalent do not count either; any other is printed, and the exit status is 1. Needs g++ (or CXX) and doctest. Runs niced, one
-compiler at a time, in a folder of its own under the system's temporary one. mutation_switch.py puts
+A mutant is killed if a test fails, a static_assert in it too, ends badly, sleeps, or takes the
+processor for longer than 2 s and three times what the test takes as it is (a minute where that is not
+known). One that does not compile otherwise does not count. Survivors that docs/mutation.md proves
+equivalent do not count either; any other is printed, and the exit status is 1. Needs g++ (or CXX) and
+doctest. Runs niced, one compiler at a time, in a folder of its own under the system's temporary one. mutation_switch.py puts
 all mutants of a header into one program; what does not fit there is compiled and judged alone.
 What survives is judged again under the address and undefined behaviour sanitizers, as CI runs them.
 """
@@ -353,7 +353,8 @@ class Judge:
     def passes(self, program, test, mutant, limited=True):
         seconds = self.seconds.get(test, 60)
         try:
-            return not subprocess.run([program, "--abort-after=1"], capture_output=True, timeout=1200,
+            return not subprocess.run([program, "--abort-after=1"], capture_output=True,
+                                      timeout=60 + 20 * seconds,  # one that sleeps
                                       preexec_fn=lambda: limits(seconds, limited),
                                       env={**os.environ, "HENCE_MUTANT": str(mutant)}).returncode
         except subprocess.TimeoutExpired:
