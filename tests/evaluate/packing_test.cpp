@@ -84,6 +84,16 @@ TEST_CASE("the order of equal lengths does not matter to the chunks' sizes, and 
   CHECK(pack({0, 0}, 10, 1).p.chunks == 1);  // a chunk that is all room takes more
 }
 
+TEST_CASE("a workspace with gaps") {
+  const ids lengths{3, 7, 5, 5, 9, 1};
+  ids chunk(6), room(static_cast<std::size_t>(2 * evaluate::packing_workspace_size(6, 10)), -5);
+  hence::view<std::int64_t> gaps(room.data(), evaluate::packing_workspace_size(6, 10));
+  gaps.stride[0] = 2;
+  CHECK(evaluate::pack_chunks(lengths, 10, 2, chunk, gaps).chunks == 4);
+  CHECK(chunk == pack(lengths, 10, 2).chunk);
+  for (std::size_t i = 1; i < room.size(); i += 2) CHECK(room[i] == -5);
+}
+
 TEST_CASE("what does not fit is refused before anything is written") {
   ids room(100), chunk(1, 7), two(2, 7);
   const ids lengths{11}, good{1, 2}, negative{1, -1};
