@@ -59,6 +59,12 @@ TEST_CASE("the ends are those resamples that leave as many outside") {
   CHECK(i.high == means[350]);
   CHECK(means[49] < means[51]);
   CHECK(means[349] < means[351]);
+  means.resize(400);  // a share of 49.875: 49 outside
+  const auto fewer = evaluate::bootstrap(values, 0.75, 5, means);
+  CHECK(fewer.low == means[49]);
+  CHECK(fewer.high == means[350]);
+  CHECK(means[49] < means[50]);
+  CHECK(means[349] < means[350]);
   std::vector<double> single(1);
   const auto one = evaluate::bootstrap(values, 0.9, 5, single);
   CHECK(one.low == one.high);
@@ -70,6 +76,18 @@ TEST_CASE("bootstrap of a constant and of one value") {
   CHECK(evaluate::bootstrap(constant, 0.9, 1, means).low == 0.25);
   CHECK(evaluate::bootstrap(constant, 0.9, 1, means).high == 0.25);
   CHECK(evaluate::bootstrap(one, 0.9, 1, means).high == 0.75);
+}
+
+TEST_CASE("the draws are Philox's words 0 and 2 of a counter for each two of them") {
+  const std::vector<double> values{1, 2, 4, 8, 16};
+  std::vector<double> means(1);
+  double sum = 0;
+  for (std::uint32_t i = 0; i < 5; ++i) {
+    const std::uint64_t word = hence::philox(7, {i / 2, 0, 0}).word[i % 2 * 2];
+    sum += values[static_cast<std::size_t>(word * 5 >> 32)];
+  }
+  evaluate::bootstrap(values, 0.5, 7, means);
+  CHECK(means[0] == sum / 5);
 }
 
 TEST_CASE("bootstrap draws every prompt as often") {
