@@ -73,6 +73,11 @@ TEST_CASE("a thousand samples neither overflow nor cancel") {
   CHECK(most > 0.97);
 }
 
+TEST_CASE("a thousand samples of one answer, or without any") {
+  CHECK(expected({1000}, 0, 0, 1, ties::fractional) == 1);
+  CHECK(expected({0}, 0, 1000, 1, ties::fractional) == 0);
+}
+
 TEST_CASE("bad counts are refused") {
   std::vector<double> room(100);
   const counts bad{1, -1}, many{600, 401}, good{2, 1};

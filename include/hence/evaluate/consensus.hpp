@@ -43,7 +43,7 @@ double expect_majority(view<const std::int64_t> counts, std::int64_t reference,
   binomials<Isa>(n, k, [&](std::int64_t, V b) { all = b; });
   V sum = 0.0;
   for (std::int64_t j = 1; j <= own && j <= k; ++j) {
-    const std::int64_t most_tied = k / j;
+    const std::int64_t most_tied = k / j - 1;  // with the reference
     for (std::int64_t i = 0; i < (most_tied + 1) * width; ++i) ways[i] = 0;
     ways[0] = 1;
     // one answer more, drawn at most `below` times, or j times as one that ties
