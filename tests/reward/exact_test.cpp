@@ -92,6 +92,8 @@ TEST_CASE("powers") {
   CHECK(power(integer(-1), reward::wide{1} << 80) == integer(1));
   CHECK(power(integer(0), reward::wide{1} << 80) == integer(0));
   CHECK(power(integer(2), 127).fault == exact_fault::overflow);
+  CHECK(power(surd(1, 1, 2), 126) == integer(reward::wide{1} << 63));
+  CHECK(power(surd(1, 1, 2), 127).fault == exact_fault::overflow);
   CHECK(power(integer(3), 100).fault == exact_fault::overflow);
   CHECK(power(pi, 65).fault == exact_fault::overflow);
 }
