@@ -67,23 +67,24 @@ template <class T>
 }
 
 /// Where an array of rows lies: `size` bytes every `step` bytes; step 0 if that is not looked at.
-struct row_place {
+struct rows_in_memory {
   const char* name;
   byte_range range;
   std::int64_t step, size;
 };
-template <class T> HENCE_FN row_place place_of_rows(const char* name, const view<T>& v) {
+template <class T> HENCE_FN rows_in_memory place_of_rows(const char* name, const view<T>& v) {
   return {name, range_of(v), v.stride[0] * static_cast<std::int64_t>(sizeof(T)), sizeof(T)};
 }
-template <class T> HENCE_FN row_place place_of_rows(const char* name, const view<T, 2>& v) {
+template <class T> HENCE_FN rows_in_memory place_of_rows(const char* name, const view<T, 2>& v) {
   constexpr auto size = static_cast<std::int64_t>(sizeof(T));
   return {name, range_of(v), v.stride[0] * size, v.extent[1] * size};
 }
-HENCE_FN row_place place_of_labels(const token_labels& labels) {
+HENCE_FN rows_in_memory place_of_labels(const token_labels& labels) {
   return {"labels", labels.bytes(), 0, 0};
 }
 /// Refuses to write to a where b is read or written. They may be columns of one table.
-template <class Isa = native_isa> void check_rows_apart(const row_place& a, const row_place& b) {
+template <class Isa = native_isa>
+void check_rows_apart(const rows_in_memory& a, const rows_in_memory& b) {
   if (!overlap(a.range, b.range)) return;
   if (a.step > 0 && a.step == b.step) {
     const auto bytes = reinterpret_cast<std::intptr_t>(b.range.first) -
@@ -96,9 +97,9 @@ template <class Isa = native_isa> void check_rows_apart(const row_place& a, cons
 }
 /// Refuses what is written on top of what is read, or of each other.
 template <std::size_t N, std::size_t M, class Isa = native_isa>
-void check_written_apart(const row_place (&written)[N], const row_place (&read)[M]) {
+void check_written_apart(const rows_in_memory (&written)[N], const rows_in_memory (&read)[M]) {
   for (std::size_t i = 0; i < N; ++i) {
-    for (const row_place& r : read) check_rows_apart(written[i], r);
+    for (const rows_in_memory& r : read) check_rows_apart(written[i], r);
     for (std::size_t j = 0; j < i; ++j) check_rows_apart(written[i], written[j]);
   }
 }
@@ -122,7 +123,7 @@ template <class T>
 
 /// Where the members of `out` lie.
 template <class S> struct result_places {
-  row_place of[6];
+  rows_in_memory of[6];
   HENCE_FN explicit result_places(const token_results<S>& out)
       : of{place_of_rows("out.logp", out.logp),
            place_of_rows("out.entropy", out.entropy),
@@ -147,8 +148,8 @@ template <class T, class S>
   check_rows("out.expected_logit", out.expected_logit, rows);
   check_rows("out.states", out.states, rows);
   const result_places<S> written(out);
-  const row_place read[] = {place_of_rows("logits", logits), place_of_labels(labels),
-                            place_of_rows("keep", keep)};
+  const rows_in_memory read[] = {place_of_rows("logits", logits), place_of_labels(labels),
+                                 place_of_rows("keep", keep)};
   check_written_apart(written.of, read);
 }
 
@@ -169,10 +170,10 @@ template <class T, class S, class Out>
   if (!in_place && overlap(range_of(logits), range_of(gradient)))
     refuse(message() << "hence: gradient overlaps logits, expected the same array (of the same row "
                         "stride and element size) or one apart from it");
-  const row_place written[] = {place_of_rows("gradient", gradient)};
-  const row_place read[] = {place_of_labels(labels), place_of_rows("keep", keep),
-                            place_of_rows("cot.logp", cot.logp),
-                            place_of_rows("cot.entropy", cot.entropy)};
+  const rows_in_memory written[] = {place_of_rows("gradient", gradient)};
+  const rows_in_memory read[] = {place_of_labels(labels), place_of_rows("keep", keep),
+                                 place_of_rows("cot.logp", cot.logp),
+                                 place_of_rows("cot.entropy", cot.entropy)};
   check_written_apart(written, read);
 }
 /// Results and gradient of one call, whose cotangents are read after results are written.
@@ -181,10 +182,10 @@ template <class S, class Out>
                                                               const token_results<S>& out,
                                                               const view<Out, 2>& gradient) {
   const result_places<S> written(out);
-  const row_place cotangents[] = {place_of_rows("cot.logp", cot.logp),
-                                  place_of_rows("cot.entropy", cot.entropy)};
+  const rows_in_memory cotangents[] = {place_of_rows("cot.logp", cot.logp),
+                                       place_of_rows("cot.entropy", cot.entropy)};
   check_written_apart(written.of, cotangents);
-  const row_place last[] = {place_of_rows("gradient", gradient)};
+  const rows_in_memory last[] = {place_of_rows("gradient", gradient)};
   check_written_apart(last, written.of);
 }
 
