@@ -55,6 +55,7 @@ __global__ void fill(float* u, std::uint64_t seed) {
 void run_odd(cudaStream_t stream) {
   const test::input<float> logits(std::vector<float>(64, 0.5f));
   const test::output<float> uniforms(4);
+  const test::output<float> full(4);
   const test::output<std::int64_t> token(4);
   const test::output<hence::status> conditions(1);
   fill<<<1, 4, 0, stream>>>(uniforms.get(), 42);
@@ -88,7 +89,7 @@ void run_odd(cudaStream_t stream) {
           "hence: sample_rule.top_p is 0");
   refused([&] { call(3, rule, tokens, conditions.get()); },
           "hence: out.token has 4 entries, logits has 3 rows");
-  refused([&] { call(4, rule, {.logp_full = {uniforms.get(), 4}}, conditions.get()); },
+  refused([&] { call(4, rule, {.logp_full = {full.get(), 4}}, conditions.get()); },
           "hence: out.token is null");
 }
 
