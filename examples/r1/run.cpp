@@ -1,6 +1,6 @@
 #include "run.hpp"
 
-#include "table.hpp"
+#include "report.hpp"
 
 #include "rl/run_files.hpp"
 
@@ -15,6 +15,7 @@ struct stage {
   std::vector<std::string> needs;  ///< the first has the weights to begin with
   json constants;                  ///< its own
   void (*work)(pipeline&, const pipeline_settings&, const trainer* teacher);
+  const char* what;  ///< what it begins with and does
   bool is_student = false;
 };
 
@@ -56,21 +57,25 @@ std::vector<stage> plan(const pipeline_settings& s) {
       {"base",
        {},
        {{"pretraining", pretraining(s, s.rl.base_steps)}},
-       [](pipeline& p, const auto& c, auto) { p.pretrain(c.rl.base_steps); }},
+       [](pipeline& p, const auto& c, auto) { p.pretrain(c.rl.base_steps); },
+       "Pretraining from random weights on text of all kinds, most of it faulty."},
       {"cold_start",
        {"base"},
        {{"documents", s.cold_documents}, {"supervised", supervised(s, s.cold_steps, s.cold_batch)}},
-       [](pipeline& p, const auto&, auto) { p.cold_start(); }},
+       [](pipeline& p, const auto&, auto) { p.cold_start(); },
+       "Supervised, from the base: full solutions without a fault."},
       {"reasoning_rl",
        {"cold_start"},
        {{"grpo", grpo(s, s.reasoning_steps, first_epsilon, first_temperature)},
         {"language_weight", s.language_weight}},
-       [](pipeline& p, const auto&, auto) { p.reason(); }},
+       [](pipeline& p, const auto&, auto) { p.reason(); },
+       "GRPO from there: rewards of accuracy, form and language consistency."},
       {"reject_tune",
        {"base", "reasoning_rl"},
        {{"samples", rejection(s, s.sampled_problems)},
         {"supervised", supervised(s, s.tune_steps, s.tune_batch)}},
-       [](pipeline& p, const auto&, const trainer* from) { p.reject_and_tune(*from); }},
+       [](pipeline& p, const auto&, const trainer* from) { p.reject_and_tune(*from); },
+       "Supervised, from the base again: good samples of the stage before, mixed with other data."},
       {"all_scenarios",
        {"reject_tune"},
        {{"reward_models",
@@ -84,27 +89,33 @@ std::vector<stage> plan(const pipeline_settings& s) {
         {"grpo", grpo(s, s.last_steps, last_epsilon, s.last_temperature)},
         {"preference_steps", s.preference_steps},
         {"language_weight", s.language_weight}},
-       [](pipeline& p, const auto&, auto) { p.all_scenarios(); }},
+       [](pipeline& p, const auto&, auto) { p.all_scenarios(); },
+       "GRPO from there on problems and everyday questions; two reward models, trained on "
+       "preference pairs, judge the latter."},
       {"student",
        {},
        {{"pretraining", pretraining(s, s.student_base_steps)}},
        [](pipeline& p, const auto& c, auto) { p.pretrain(c.student_base_steps); },
+       "A smaller base, pretrained from random weights.",
        true},
       {"student_rl",
        {"student"},
        {{"grpo", grpo(s, s.student_rl_steps, s.rl.epsilon, s.rl.temperature)}},
        [](pipeline& p, const auto& c, auto) { p.reinforce_student(c.student_rl_steps, 0); },
+       "RL directly on the student's base: R1-Zero's rewards.",
        true},
       {"distilled",
        {"student", "all_scenarios"},
        {{"samples", rejection(s, s.distill_problems)},
         {"supervised", supervised(s, s.distill_steps, s.tune_batch)}},
        [](pipeline& p, const auto&, const trainer* from) { p.distill(*from); },
+       "Supervised, from the student's base: samples of all_scenarios.",
        true},
       {"distilled_rl",
        {"distilled"},
        {{"grpo", grpo(s, s.student_more_steps, s.rl.epsilon, s.rl.temperature)}},
        [](pipeline& p, const auto& c, auto) { p.reinforce_student(c.student_more_steps, 1); },
+       "RL behind the distillation.",
        true},
   };
 }
@@ -146,6 +157,7 @@ class session {
         try {
           found = carry_out(g);
         } catch (const pipeline::stopped&) {
+          write_report(rows, g.name);
           say("\nstopped in %s; the stages before it are in the folder\n", g.name.c_str());
           return 130;
         }
@@ -157,6 +169,9 @@ class session {
     json all = json::array();
     for (const auto& r : rows) all.push_back(to_json(r));
     write_text(fs::path(o_.out) / "table.json", all.dump(2) + "\n");
+    write_report(rows, "");
+    say("%.0f s; report: %s\n", seconds_since(started_),
+        (fs::path(o_.out) / "report.html").c_str());
     bool is_enough = true;
     const auto expect = [&](const char* name, double value, double bar) {
       if (value >= bar) return;
@@ -248,6 +263,22 @@ class session {
     take(to.model(), lm::read_tensors(path(g)), "", to.state().weights);
   }
 
+  /// With the logs of stages that were found too.
+  void write_report(const std::vector<table_row>& rows, const std::string& stopped_in) const {
+    pipeline_record r{.title = "DeepSeek-R1 in miniature, seed " + std::to_string(s_.rl.seed),
+                      .build = build_text(pool_.size()),
+                      .configuration = configuration().dump(2),
+                      .stopped_in = stopped_in,
+                      .seconds = seconds_since(started_),
+                      .stages = {}};
+    for (const table_row& line : rows) {
+      const stage& g = named(line.name);
+      r.stages.push_back({line, g.what, read_lines(fs::path(o_.out) / (g.name + ".jsonl"))});
+      if (!g.is_student) r.students_from = r.stages.size();
+    }
+    write_text(fs::path(o_.out) / "report.html", report(r));
+  }
+
   row carry_out(const stage& g) {
     say("\n%s\n", g.name.c_str());
     trainer& model = model_of(g);
@@ -300,6 +331,7 @@ class session {
   scenarios world_;
   hence::thread_pool pool_;
   trainer teacher_, student_;
+  clock::time_point started_ = clock::now();
 };
 
 }  // namespace

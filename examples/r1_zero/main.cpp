@@ -2,20 +2,11 @@
 // teaches it to think. See --help.
 #include "run.hpp"
 
+#include "rl/interrupt.hpp"
+
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <cstdio>
 #include <exception>
-
-namespace {
-
-std::atomic<bool> stop = false;
-extern "C" void on_interrupt(int) {
-  if (stop) std::_Exit(130);  // the second time at once
-  stop = true;
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
   demo::run_options o;
@@ -52,10 +43,9 @@ int main(int argc, char** argv) {
   app.add_flag("--dry-run", o.is_dry, "say what would be run");
   app.add_flag("--quiet", o.is_quiet, "print nothing but errors");
   CLI11_PARSE(app, argc, argv);
-  std::signal(SIGINT, on_interrupt);
-  std::signal(SIGTERM, on_interrupt);
+  demo::catch_interrupts();
   try {
-    return demo::run(o, stop);
+    return demo::run(o, demo::is_interrupted);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "r1_zero: %s\n", e.what());
     return 1;

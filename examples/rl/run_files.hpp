@@ -55,6 +55,15 @@ inline void write_text(const fs::path& path, const std::string& text) {
   lm::replace_file(path, text);
 }
 
+/// The whole lines of a file of JSON; none if it is not there.
+inline std::vector<json> read_lines(const fs::path& path) {
+  std::vector<json> all;
+  if (std::ifstream in(path); in)
+    for (std::string line; std::getline(in, line) && !in.eof();)
+      if (json j = json::parse(line, nullptr, false); j.is_object()) all.push_back(std::move(j));
+  return all;
+}
+
 /// A file of lines that grows; what a killed run wrote after its checkpoint is cut off first.
 class line_file {
  public:
@@ -64,10 +73,8 @@ class line_file {
   line_file(const fs::path& path, std::string hint, const Keep& keep)
       : path_(path), hint_(std::move(hint)) {
     std::string kept;
-    if (std::ifstream in(path); in)
-      for (std::string line; std::getline(in, line) && !in.eof();)
-        if (const json j = json::parse(line, nullptr, false); j.is_object() && keep(j))
-          kept += line + "\n";
+    for (const json& j : read_lines(path))
+      if (keep(j)) kept += j.dump() + "\n";
     write_text(path, kept);
     file_ = std::fopen(path.c_str(), "ab");
     if (file_ == nullptr) throw std::runtime_error(path.string() + ": cannot be opened");
