@@ -155,8 +155,11 @@ balance_counts<typename Executor::scalar> measure_balance(
     detail::check_balance_inputs(in, k);
     detail::check_vector("probability", probability, experts);
     detail::check_vector("top_k", top_k, experts);
-    detail::check_apart("probability", detail::range_of(probability), "top_k",
-                        detail::range_of(top_k));
+    detail::check_written(
+        {{"top_k", detail::range_of(top_k)},
+         {"probability", detail::range_of(probability)},
+         {"workspace", detail::range_of(workspace)}},
+        {{"logits", detail::range_of(in.logits)}, {"valid", detail::range_of(in.valid)}});
     const std::int64_t bytes = detail::balance_bytes<Executor>(rows, experts, k);
     detail::check_workspace(workspace, bytes);
     const std::int64_t parts = detail::row_parts<Executor>(rows);

@@ -67,6 +67,7 @@ template <class Step, class S = float, class Isa = native_isa> class balancer {
                      << "hence: speed is " << speed_of(step) << ", expected a finite number");
     detail::check_vector("bias", bias, bias.extent[0]);
     detail::check_vector("load", load, bias.extent[0]);
+    detail::check_apart("load", detail::range_of(load), "bias", detail::range_of(bias));
     clear();
   }
 
@@ -76,6 +77,8 @@ template <class Step, class S = float, class Isa = native_isa> class balancer {
   ///   bias. \param load `[experts]`, as `route` wrote it.
   [[gnu::always_inline]] void observe(const route_counts& counts, view<const std::int64_t> load) {
     detail::check_vector("load", load, load_.extent[0]);
+    detail::check_apart("load", detail::range_of(load), "the balancer's own load",
+                        detail::range_of(load_));
     for (std::int64_t e = 0; e < load_.extent[0]; ++e)
       if (load[e] < 0)
         detail::refuse(detail::message()

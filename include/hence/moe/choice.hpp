@@ -59,7 +59,7 @@ choice_counts choose_tokens(const Executor& executor, const Gate& gate,
   choice_counts counts;
   if constexpr (detail::check_gate_type<Gate, typename Executor::scalar>() &&
                 detail::check_ids<Id>()) {
-    detail::check_choice(gate, in.logits, in.valid, ids);
+    detail::check_choice(gate, in.logits, in.valid, ids, workspace);
     if (capacity < 0)
       detail::refuse(detail::message()
                      << "hence: capacity is " << capacity << ", expected 0 or more");
@@ -95,11 +95,13 @@ choice_counts round_tokens(const Executor& executor, const Gate& gate,
   if constexpr (rounds && detail::check_gate_type<Gate, typename Executor::scalar>() &&
                 detail::check_ids<Id, Given>()) {
     const std::int64_t rows = in.logits.extent[0], experts = in.logits.extent[1];
-    detail::check_choice(gate, in.logits, in.valid, ids);
+    detail::check_choice(gate, in.logits, in.valid, ids, workspace);
     if (tile < 1)
       detail::refuse(detail::message() << "hence: tile is " << tile << ", expected 1 or more");
     detail::check_row_major("given", given, rows, given.extent[1]);
-    detail::check_apart("ids", detail::range_of(ids), "given", detail::range_of(given));
+    detail::check_written(
+        {{"ids", detail::range_of(ids)}, {"workspace", detail::range_of(workspace)}},
+        {{"given", detail::range_of(given)}});
     for (std::int64_t t = 0; t < rows; ++t)
       for (std::int64_t j = 0; j < given.extent[1]; ++j)
         if (given(t, j) < -1 || static_cast<std::int64_t>(given(t, j)) >= experts)

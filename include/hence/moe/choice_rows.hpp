@@ -192,15 +192,16 @@ moe::choice_counts choose(const Executor& executor, const Gate& gate,
 template <class Gate, class Z, class Id>
 [[gnu::always_inline]] inline void check_choice(const Gate& gate, const view<const Z, 2>& logits,
                                                 const view<const std::uint8_t>& valid,
-                                                const view<Id, 2>& ids) {
+                                                const view<Id, 2>& ids,
+                                                const view<std::byte>& workspace) {
   const std::int64_t rows = logits.extent[0], experts = logits.extent[1];
   check_gate(gate, experts);
   check_row_major("logits", logits, rows, experts);
   if (valid.present()) check_vector("valid", valid, rows);
   check_row_major("ids", ids, rows, gate.k);
   check_id_type<Id>("ids", experts);
-  check_apart("ids", range_of(ids), "logits", range_of(logits));
-  check_apart("ids", range_of(ids), "valid", range_of(valid));
+  check_written({{"ids", range_of(ids)}, {"workspace", range_of(workspace)}},
+                {{"logits", range_of(logits)}, {"valid", range_of(valid)}});
 }
 
 }  // namespace detail

@@ -185,6 +185,12 @@ void check_all_apart(const named_ranges<N>& written, const named_ranges<M>& read
       check_apart(written.name[i], written.range[i], written.name[j], written.range[j]);
   }
 }
+/// The memory of a call is of its own.
+template <int N, class Isa = native_isa>
+void check_memory_apart(const view<std::byte>& workspace, const named_ranges<N>& others) {
+  for (int j = 0; j < N; ++j)
+    check_apart("workspace", range_of(workspace), others.name[j], others.range[j]);
+}
 
 }  // namespace detail
 

@@ -187,8 +187,10 @@ void expert_rows(const Executor& executor, const Mlp& mlp,
     detail::expert_job<Executor, Mlp, Kept, X, W> job{executor, mlp, in, kept};
     job.live = detail::check_expert_inputs(job);
     detail::check_row_major("out", out, in.rows.extent[0], job.width());
-    detail::check_all_apart(detail::with_kept("out", detail::range_of(out), kept),
-                            detail::expert_reads(in));
+    const auto written = detail::with_kept("out", detail::range_of(out), kept);
+    detail::check_all_apart(written, detail::expert_reads(in));
+    detail::check_memory_apart(workspace, written);
+    detail::check_memory_apart(workspace, detail::expert_reads(in));
     const std::int64_t bytes =
         expert_workspace_bytes(executor, mlp, in.rows.extent[0], job.inner());
     detail::check_workspace(workspace, bytes);
@@ -221,8 +223,11 @@ void expert_rows_backward(const Executor& executor, const Mlp& mlp,
         {detail::range_of(to.rows), detail::range_of(to.row_weights), detail::range_of(to.gate),
          detail::range_of(to.up), detail::range_of(to.down)}};
     detail::check_all_apart(written, detail::expert_reads(in));
-    detail::check_all_apart(written,
-                            detail::with_kept("cotangent", detail::range_of(cotangent), kept));
+    const auto read = detail::with_kept("cotangent", detail::range_of(cotangent), kept);
+    detail::check_all_apart(written, read);
+    detail::check_memory_apart(workspace, written);
+    detail::check_memory_apart(workspace, read);
+    detail::check_memory_apart(workspace, detail::expert_reads(in));
     const std::int64_t bytes = expert_workspace_bytes(executor, mlp, rows, job.inner());
     detail::check_workspace(workspace, bytes);
     const detail::call_memory memory(workspace, bytes);

@@ -65,6 +65,7 @@ template <class In> [[gnu::always_inline]] inline void check_layer(const In& in)
   check_row_major("position", in.position, tokens, k);
   check_row_major("weights", in.weights, tokens, k);
   check_positions(in.position, layer_rows(in));
+  check_segments(in.segments, in.up.extent[0], layer_rows(in));
   std::int64_t filled = 0, live = 0;
   for (std::int64_t t = 0; t < tokens; ++t)
     for (std::int64_t j = 0; j < k; ++j) filled += in.position(t, j) >= 0;
@@ -140,8 +141,10 @@ void experts(const Executor& executor, const Mlp& mlp,
     const std::int64_t rows = detail::layer_rows(in), width = in.x.extent[1];
     detail::check_layer(in);
     detail::check_row_major("y", y, in.x.extent[0], width);
-    detail::check_all_apart(detail::with_kept("y", detail::range_of(y), kept),
-                            detail::layer_reads(in));
+    const auto written = detail::with_kept("y", detail::range_of(y), kept);
+    detail::check_all_apart(written, detail::layer_reads(in));
+    detail::check_memory_apart(workspace, written);
+    detail::check_memory_apart(workspace, detail::layer_reads(in));
     const std::int64_t bytes =
         experts_workspace_bytes<X>(executor, mlp, rows, width, in.up.extent[1]);
     detail::check_workspace(workspace, bytes);
@@ -183,8 +186,11 @@ void experts_backward(const Executor& executor, const Mlp& mlp,
         {detail::range_of(to.x), detail::range_of(to.weights), detail::range_of(to.gate),
          detail::range_of(to.up), detail::range_of(to.down)}};
     detail::check_all_apart(written, detail::layer_reads(in));
-    detail::check_all_apart(written,
-                            detail::with_kept("cotangent", detail::range_of(cotangent), kept));
+    const auto read = detail::with_kept("cotangent", detail::range_of(cotangent), kept);
+    detail::check_all_apart(written, read);
+    detail::check_memory_apart(workspace, written);
+    detail::check_memory_apart(workspace, read);
+    detail::check_memory_apart(workspace, detail::layer_reads(in));
     const std::int64_t bytes =
         experts_workspace_bytes<X>(executor, mlp, rows, width, in.up.extent[1]);
     detail::check_workspace(workspace, bytes);

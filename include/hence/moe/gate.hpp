@@ -43,6 +43,7 @@ route_counts route(const Executor& executor, const Gate& gate,
     detail::check_gate_arrays(in, out, gate.k);
     detail::check_bias(in.bias);
     detail::check_workspace(workspace, bytes);
+    detail::check_gate_memory(workspace, in, out);
     const std::int64_t parts = detail::row_parts<Executor>(rows);
     const detail::call_memory memory(workspace, bytes);
     const detail::grouping groups = detail::grouping_of(gate.groups, gate.k, experts);

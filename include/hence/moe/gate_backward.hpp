@@ -151,7 +151,8 @@ HENCE_FN void softmax_backward(const Gate& gate, const view<const Z, 2>& logits,
 
 template <class S, class Z, class Id>
 [[gnu::always_inline]] inline void check_backward_arrays(
-    const moe::gate_backward_inputs<S, Z, Id>& in, const view<S, 2>& grad_logits, std::int64_t k) {
+    const moe::gate_backward_inputs<S, Z, Id>& in, const view<S, 2>& grad_logits, std::int64_t k,
+    const view<std::byte>& workspace = {}) {
   const std::int64_t rows = in.logits.extent[0], experts = in.logits.extent[1];
   check_row_major("logits", in.logits, rows, experts);
   check_row_major("ids", in.ids, rows, k);
@@ -159,11 +160,11 @@ template <class S, class Z, class Id>
   check_row_major("grad_weights", in.grad_weights, rows, k);
   if (in.valid.present()) check_vector("valid", in.valid, rows);
   check_row_major("grad_logits", grad_logits, rows, experts);
-  const byte_range written = range_of(grad_logits);
-  check_apart("grad_logits", written, "logits", range_of(in.logits));
-  check_apart("grad_logits", written, "ids", range_of(in.ids));
-  check_apart("grad_logits", written, "grad_weights", range_of(in.grad_weights));
-  check_apart("grad_logits", written, "valid", range_of(in.valid));
+  check_written({{"grad_logits", range_of(grad_logits)}, {"workspace", range_of(workspace)}},
+                {{"logits", range_of(in.logits)},
+                 {"ids", range_of(in.ids)},
+                 {"grad_weights", range_of(in.grad_weights)},
+                 {"valid", range_of(in.valid)}});
 }
 
 }  // namespace detail
@@ -187,7 +188,7 @@ route_counts route_backward(const Executor& executor, const Gate& gate,
   if constexpr (detail::check_gate_type<Gate, S>() && detail::check_ids<Id>()) {
     const std::int64_t rows = in.logits.extent[0], experts = in.logits.extent[1];
     detail::check_gate(gate, experts);
-    detail::check_backward_arrays(in, grad_logits, gate.k);
+    detail::check_backward_arrays(in, grad_logits, gate.k, workspace);
     const std::int64_t bytes = route_workspace_bytes(executor, gate, rows, experts);
     detail::check_workspace(workspace, bytes);
     const std::int64_t parts = detail::row_parts<Executor>(rows);

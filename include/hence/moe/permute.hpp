@@ -108,14 +108,12 @@ template <class Id>
       refuse(message() << "hence: aligned_offsets is null, expected " << experts + 1
                        << " entries beside aligned_position");
   }
-  const byte_range written[] = {range_of(out.offsets), range_of(out.order), range_of(out.position),
-                                range_of(out.aligned_offsets), range_of(out.aligned_position)};
-  const char* const names[] = {"offsets", "order", "position", "aligned_offsets",
-                               "aligned_position"};
-  for (int i = 0; i < 5; ++i) {
-    check_apart(names[i], written[i], "ids", range_of(ids));
-    for (int j = 0; j < i; ++j) check_apart(names[i], written[i], names[j], written[j]);
-  }
+  check_written({{"offsets", range_of(out.offsets)},
+                 {"order", range_of(out.order)},
+                 {"position", range_of(out.position)},
+                 {"aligned_offsets", range_of(out.aligned_offsets)},
+                 {"aligned_position", range_of(out.aligned_position)}},
+                {{"ids", range_of(ids)}});
 }
 
 template <class Id>
@@ -217,6 +215,11 @@ void aligned_slots(const permutation& p, std::int64_t align, std::int64_t pad,
   detail::check_vector("slots", slots, p.aligned_offsets[experts]);
   if (block_expert.present())
     detail::check_vector("block_expert", block_expert, p.aligned_offsets[experts] / align);
+  detail::check_written(
+      {{"slots", detail::range_of(slots)}, {"block_expert", detail::range_of(block_expert)}},
+      {{"offsets", detail::range_of(p.offsets)},
+       {"order", detail::range_of(p.order)},
+       {"aligned_offsets", detail::range_of(p.aligned_offsets)}});
   for (std::int64_t e = 0; e < experts; ++e) {
     const std::int64_t first = p.aligned_offsets[e], end = p.aligned_offsets[e + 1];
     const std::int64_t count = p.offsets[e + 1] - p.offsets[e];

@@ -82,9 +82,11 @@ void append_shared(view<const Id, 2> ids, view<const S, 2> weights, std::int64_t
   detail::check_row_major("all_weights", all_weights, tokens, k + shared);
   detail::check_id_type<Id>("all_ids", experts + shared);
   if (valid.present()) detail::check_vector("valid", valid, tokens);
-  detail::check_apart("all_ids", detail::range_of(all_ids), "ids", detail::range_of(ids));
-  detail::check_apart("all_weights", detail::range_of(all_weights), "weights",
-                      detail::range_of(weights));
+  detail::check_written(
+      {{"all_ids", detail::range_of(all_ids)}, {"all_weights", detail::range_of(all_weights)}},
+      {{"ids", detail::range_of(ids)},
+       {"weights", detail::range_of(weights)},
+       {"valid", detail::range_of(valid)}});
   for (std::int64_t t = 0; t < tokens; ++t) {
     const bool is_valid = !valid.present() || valid[t] != 0;
     for (std::int64_t j = 0; j < k + shared; ++j) {
