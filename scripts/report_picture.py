@@ -33,7 +33,7 @@ def main(report, picture, *titles):
         x, y = 10 + i % 2 * width, 10 + i // 2 * height
         out += f'<rect class="card" x="{x}" y="{y}" width="{width - 10}" height="{height - 10}" rx="8"/>\n'
         out += f'<text class="title" x="{x + 14}" y="{y + 22}" font-weight="600">{title} <tspan font-weight="400">{what}</tspan></text>\n'
-        out += f'<svg x="{x + 10}" y="{y + 30}" width="460" height="210" viewBox="0 0 460 210">{body}</svg>\n'
+        out += f'<svg x="{x + 10}" y="{y + 30}" width="460" height="210" viewBox="0 -6 480 219">{body}</svg>\n'
     open(picture, "w", encoding="utf-8").write(out + "</svg>\n")
 
 

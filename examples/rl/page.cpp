@@ -88,7 +88,7 @@ std::string chart(const std::string& title, const std::string& what,
   };
   const auto y = [&](double v) { return above + (height - above - below) * (1 - v / top); };
   std::string s = "<figure><figcaption><b>" + title + "</b> <span>" + what +
-                  "</span></figcaption><svg viewBox=\"0 0 460 210\" role=\"img\" aria-label=\"" +
+                  "</span></figcaption><svg viewBox=\"0 -6 480 219\" role=\"img\" aria-label=\"" +
                   escaped(title + ": " + what) + "\">";
   for (int k = 0; k <= 4; ++k) {
     const double v = top * k / 4;
@@ -127,7 +127,7 @@ std::string bars(const std::string& title, const std::string& what,
   const double top = static_cast<double>(std::max<std::int64_t>(
       1, values.empty() ? 1 : *std::max_element(values.begin(), values.end())));
   std::string s = "<figure><figcaption><b>" + title + "</b> <span>" + what +
-                  "</span></figcaption><svg viewBox=\"0 0 460 210\" role=\"img\" aria-label=\"" +
+                  "</span></figcaption><svg viewBox=\"0 -6 480 219\" role=\"img\" aria-label=\"" +
                   escaped(title + ": " + what) + "\">";
   const double step = 400.0 / static_cast<double>(std::max<std::size_t>(values.size(), 1));
   for (std::size_t i = 0; i < values.size(); ++i) {
