@@ -134,4 +134,25 @@ TEST_CASE("what is refused") {
         "hence: out overlaps hidden; they are separate arrays");
   CHECK(message_of([&] { scatter_to_predictors(cpu{}, example.layout(), of_responses, stored); }) ==
         "hence: out overlaps gradient; they are separate arrays");
+  // the boundaries, and maps of one another
+  auto of_own = example.layout();
+  std::vector<std::int64_t> boundaries(40);
+  for (std::int64_t i = 0; i <= of_own.rows(); ++i)
+    boundaries[static_cast<std::size_t>(i)] = of_own.cu_responses[i];
+  of_own.cu_responses = view<const std::int64_t>(boundaries.data(), of_own.rows() + 1);
+  const std::vector<std::int64_t> before = boundaries;
+  const view<std::int64_t> on_them(boundaries.data(), of_own.stored());
+  CHECK(message_of([&] { write_maps(of_own, {.position = on_them}); }) ==
+        "hence: out.position overlaps cu_responses; they are separate arrays");
+  CHECK(message_of([&] {
+          gather_predictors(
+              cpu{}, of_own, stored,
+              view<float, 2>(reinterpret_cast<float*>(boundaries.data()), of_own.responses(), 1));
+        }) == "hence: out overlaps cu_responses; they are separate arrays");
+  std::vector<std::int64_t> map(40, 7);
+  const view<std::int64_t> one(map.data(), of_own.stored());
+  CHECK(message_of([&] { write_maps(of_own, {.position = one, .group = one}); }) ==
+        "hence: out.group overlaps out.position; they are separate arrays");
+  CHECK(boundaries == before);
+  CHECK(map == std::vector<std::int64_t>(40, 7));
 }

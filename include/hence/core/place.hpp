@@ -45,6 +45,16 @@ template <class T, class U>
   check_apart(written, place_of(a, l), read, place_of(b, l));
 }
 
+/// Refuses an output over the batch's masks or row boundaries.
+template <class Isa = native_isa>
+void check_apart_from_batch(const char* written, const array_place& a, const layout& b) {
+  check_apart(written, a, "mask.response", place_of(b.response, b));
+  check_apart(written, a, "mask.policy", place_of(b.policy, b));
+  check_apart(written, a, "mask.kl", place_of(b.kl, b));
+  check_apart(written, a, "mask.metric", place_of(b.metric, b));
+  check_apart(written, a, "cu_seqlens", {b.boundaries(), 0, 0});
+}
+
 /// Refuses an output mask over the batch's masks or row boundaries. It may be the response mask
 /// itself, from the same first element with the same row stride, and then no other mask.
 template <class Isa = native_isa>

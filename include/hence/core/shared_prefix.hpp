@@ -90,6 +90,13 @@ void check_states(const char* name, bool present, const std::int64_t (&extent)[2
     refuse(message() << "hence: " << name << " has shape [" << extent[0] << ", " << extent[1]
                      << "], expected [" << rows << ", " << columns << "]");
 }
+/// Refuses an output over the boundaries of groups, prompts and responses.
+template <class Isa = native_isa>
+void check_apart_from_prefix(const char* written, byte_range range, const shared_prefix& s) {
+  check_apart(written, {range, 0, 0}, "cu_groups", {s.cu_groups.bytes(), 0, 0});
+  check_apart(written, {range, 0, 0}, "cu_prompts", {s.cu_prompts.bytes(), 0, 0});
+  check_apart(written, {range, 0, 0}, "cu_responses", {s.cu_responses.bytes(), 0, 0});
+}
 /// Calls f(r, p) for every response token r of row i, p being what predicts it.
 template <class F>
 HENCE_FN void for_each_predictor(const shared_prefix& s, std::int64_t g, std::int64_t i, F&& f) {
@@ -108,6 +115,14 @@ HENCE_FN void for_each_predictor(const shared_prefix& s, std::int64_t g, std::in
   detail::check_map("out.group", out.group, s.stored());
   detail::check_map("out.row", out.row, s.stored());
   detail::check_map("out.predictor", out.predictor, s.responses());
+  const detail::byte_range maps[] = {detail::range_of(out.position), detail::range_of(out.group),
+                                     detail::range_of(out.row), detail::range_of(out.predictor)};
+  const char* const names[] = {"out.position", "out.group", "out.row", "out.predictor"};
+  for (int m = 0; m < 4; ++m) {
+    detail::check_apart_from_prefix(names[m], maps[m], s);
+    for (int n = 0; n < m; ++n)
+      detail::check_apart(names[m], {maps[m], 0, 0}, names[n], {maps[n], 0, 0});
+  }
   const auto write = [&](std::int64_t at, std::int64_t position, std::int64_t g, std::int64_t row) {
     if (out.position.present()) out.position[at] = position;
     if (out.group.present()) out.group[at] = g;
@@ -139,6 +154,7 @@ void gather_predictors(const Executor&, const shared_prefix& s,
   detail::check_states("out", out.present(), out.extent, s.responses(), width);
   detail::check_apart("out", {detail::range_of(out), 0, 0}, "hidden",
                       {detail::range_of(hidden), 0, 0});
+  detail::check_apart_from_prefix("out", detail::range_of(out), s);
   for (std::int64_t g = 0; g < s.groups(); ++g)
     for (std::int64_t i = s.cu_groups[g]; i < s.cu_groups[g + 1]; ++i)
       detail::for_each_predictor(s, g, i, [&](std::int64_t r, std::int64_t p) {
@@ -161,6 +177,7 @@ void scatter_to_predictors(const Executor&, const shared_prefix& s,
   detail::check_states("out", out.present(), out.extent, s.stored(), width);
   detail::check_apart("out", {detail::range_of(out), 0, 0}, "gradient",
                       {detail::range_of(gradient), 0, 0});
+  detail::check_apart_from_prefix("out", detail::range_of(out), s);
   for (std::int64_t g = 0; g < s.groups(); ++g) {
     const std::int64_t prompt = s.prompt_begin(g), last = prompt + s.prompt_length(g) - 1;
     for (std::int64_t p = prompt; p < last; ++p)

@@ -118,6 +118,7 @@ status cross_entropy(const Executor& executor, const cross_entropy_rule& rule,
       detail::refuse(detail::message()
                      << "hence: labels is null, expected " << logits.extent[0] << " rows");
     detail::check_rows("labels", labels.present(), labels.size(), 1, logits.extent[0], false);
+    detail::check_distill_apart(out, {detail::place_of_labels(labels)});
     const detail::smoothed_rows<Executor> rows{{temperature, in, out}};
     return detail::for_token_rows(executor, logits, [&](std::int64_t t) {
       if (labels[t] < 0 || rows.is_dead(t)) return rows.clear(t, logits.extent[1]);

@@ -37,9 +37,7 @@ status distill(const Executor& executor, const Divergence& how, const distill_ru
     detail::check_distill(rule, student, in, out);
     const view<const Q, 2> read = teacher;
     detail::check_matrix("teacher", read, student.extent[0], student.extent[1]);
-    if (detail::overlap(detail::range_of(teacher), detail::range_of(out.gradient)))
-      detail::refuse(detail::message() << "hence: out.gradient overlaps teacher, expected separate "
-                                          "arrays");
+    detail::check_distill_apart(out, {detail::place_of_rows("teacher", teacher)});
     const detail::distiller<Executor> rows{rule, in, out};
     return detail::for_token_rows(executor, student, [&](std::int64_t t) {
       if (rows.is_dead(t)) return rows.clear(t, student.extent[1]);
@@ -85,6 +83,8 @@ status distill_top_k(const Executor& executor, const Divergence& how, Tail rest,
                                        << " is not at most clamp_max " << rule.clamp_max);
     detail::check_matrix("ids", ids, student.extent[0], ids.extent[1]);
     detail::check_matrix("teacher_logp", teacher_logp, student.extent[0], ids.extent[1]);
+    detail::check_distill_apart(out, {detail::place_of_rows("ids", ids),
+                                      detail::place_of_rows("teacher_logp", teacher_logp)});
     const detail::distiller<Executor> rows{temperature, in, out};
     return detail::for_token_rows(executor, student, [&](std::int64_t t) {
       if (rows.is_dead(t)) return rows.clear(t, student.extent[1]);

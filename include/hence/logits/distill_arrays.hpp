@@ -39,6 +39,14 @@ struct one_token {};
 
 namespace detail {
 
+/// Refuses results on top of what is read, or of each other.
+template <class S, std::size_t M>
+void check_distill_apart(const distill_results<S>& out, const rows_in_memory (&read)[M]) {
+  const rows_in_memory written[] = {place_of_rows("out.per_token", out.per_token),
+                                    place_of_rows("out.gradient", out.gradient)};
+  check_written_apart(written, read);
+}
+
 template <class T, class S>
 [[gnu::always_inline]] inline void check_distill(const distill_rule& rule,
                                                  const view<T, 2>& student,
@@ -54,6 +62,10 @@ template <class T, class S>
   check_rows("in.mask", in.mask, rows);
   check_rows("in.cotangent", in.cotangent, rows);
   check_rows("out.per_token", out.per_token, rows);
+  check_distill_apart(
+      out, {place_of_rows("in.mask", in.mask), place_of_rows("in.cotangent", in.cotangent)});
+  check_rows_apart(place_of_rows("out.per_token", out.per_token),
+                   place_of_rows("student", student));
   if (!out.gradient.present()) return;
   check_matrix("out.gradient", out.gradient, rows, columns);
   const void *from = student.data, *to = out.gradient.data;

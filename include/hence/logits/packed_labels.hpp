@@ -66,6 +66,7 @@ label_counts packed_labels(const Executor&, const Batch& batch, per_token<const 
   detail::check_shape("ids", ids, b);
   detail::check_shape("labels", labels, b);
   detail::check_apart("labels", labels, "ids", ids, b);
+  detail::check_apart_from_batch("labels", detail::place_of(labels, b), b);
   label_counts found;
   for (std::int64_t i = 0; i < b.rows; ++i) {
     const detail::row_masks mask = b.masks_of(i);
@@ -99,6 +100,7 @@ void label_weights(const Executor&, How how, const Batch& batch,
   detail::check_shape("labels", labels, b);
   detail::check_shape("out", out, b);
   detail::check_apart("out", out, "labels", labels, b);
+  detail::check_apart_from_batch("out", detail::place_of(out, b), b);
   if (how.count < 1)
     detail::refuse(detail::message() << "hence: label_mean's count is " << how.count
                                      << ", expected that of the whole step, at least 1");

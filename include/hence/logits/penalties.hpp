@@ -20,6 +20,7 @@
 #include <hence/core/execute.hpp>
 #include <hence/core/layout.hpp>
 #include <hence/core/load.hpp>
+#include <hence/core/place.hpp>
 
 namespace hence::inline v0 {
 
@@ -125,6 +126,19 @@ status penalize(const Executor&, const penalty_rule& rule, view<T, 2> logits,
   if (!counts.present() || counts.extent[0] != columns)
     detail::refuse(detail::message() << "hence: counts has " << counts.extent[0]
                                      << " entries, expected the vocabulary's " << columns);
+  const detail::array_place written[] = {{detail::range_of(logits), 0, 0},
+                                         {detail::range_of(counts), 0, 0}},
+                            read[] = {{detail::range_of(history.prompt), 0, 0},
+                                      {history.cu_prompt.bytes(), 0, 0},
+                                      {detail::range_of(history.response), 0, 0},
+                                      {history.cu_response.bytes(), 0, 0}};
+  const char* const names[] = {"history.prompt", "history.cu_prompt", "history.response",
+                               "history.cu_response"};
+  detail::check_apart("counts", written[1], "logits", written[0]);
+  for (int i = 0; i < 4; ++i) {
+    detail::check_apart("logits", written[0], names[i], read[i]);
+    detail::check_apart("counts", written[1], names[i], read[i]);
+  }
   status found = status::ok;
   for (std::int64_t row = 0; row < rows; ++row) {
     detail::seen_tokens seen{nullptr, nullptr, 0, 0};

@@ -61,6 +61,7 @@ status response_logps(const Executor&, How, const Batch& batch,
   detail::check_shape("logp", logp, b);
   detail::check_response_vector("out", out.present(), out.extent[0], b.rows);
   detail::check_apart("out", out, "logp", logp, b);
+  detail::check_apart_from_batch("out", detail::place_of(out, b), b);
   bool finite = true;
   for (std::int64_t i = 0; i < b.rows; ++i) {
     const auto sums = detail::sum_of_response(b.row(logp, i), b.masks_of(i), b.length(i));
@@ -85,6 +86,7 @@ void response_gradient(const Executor&, How, const Batch& batch,
   detail::check_response_vector("g", g.present(), g.extent[0], b.rows);
   detail::check_shape("out", out, b);
   detail::check_apart("out", out, "g", g, b);
+  detail::check_apart_from_batch("out", detail::place_of(out, b), b);
   for (std::int64_t i = 0; i < b.rows; ++i) {
     const detail::row_masks mask = b.masks_of(i);
     const std::int64_t length = b.length(i);

@@ -49,6 +49,7 @@ status teacher_advantages(const Executor&, const teacher_rule<typename Executor:
   detail::check_shape("out", out, b);
   detail::check_apart("out", out, "teacher", teacher, b);
   detail::check_apart("out", out, "student", student, b);
+  detail::check_apart_from_batch("out", detail::place_of(out, b), b);
   if (!(rule.coef - rule.coef == S(0)))
     detail::refuse(detail::message()
                    << "hence: teacher_rule.coef is " << static_cast<double>(rule.coef)
