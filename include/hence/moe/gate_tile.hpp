@@ -56,7 +56,7 @@ HENCE_FN void for_tiles(const view<const std::uint8_t>& valid, std::int64_t begi
                         Dead dead, F f) {
   for (std::int64_t i = begin; i < end;) {
     tile_rows<V> tile;
-    for (; i < end && tile.count < lane_count<V>; ++i) {
+    for (; i < end && lane_count<V> > tile.count; ++i) {  // nvcc would read "count <" as a template
       if (!valid.present() || valid.data[i] != 0)
         tile.row[tile.count++] = i;
       else
