@@ -130,6 +130,7 @@ template <class Isa = native_isa> struct ordered_on {
   }
 
   /// Products of one A, which is packed once: c[i] = a b[i], or += a b[i].
+  /// \param a, u, scratch as above. \param b, c N of each.
   /// \param then what is read after them, as `begin_of` the next product's B: it is fetched while
   /// the last panel is multiplied.
   template <int N, class A, class B>
