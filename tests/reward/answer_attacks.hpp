@@ -367,6 +367,19 @@ inline constexpr answer_case answer_attacks[] = {
     {"1\\,2", "12", no},
     {"5 cm \\times", "5 cm", no},
     {"5 cm /", "5 cm", no},
+    {"$5\\$", "5", no},
+    {"\\(5", "5", no},
+    {"\\(5 cm", "5 cm", no},
+    {"2", "2ml", yes, strict_differs},
+    {"1 \\text 2", "1, 2", no},
+    {"1 \\text{and x} 2", "1, 2", no},
+    {"1 \\text{and  ", "1", no},
+    {"1 \\text{  ", "1", no},
+    {"1 \\text{nor} 2", "1, 2", no},
+    {"1 \\text{ and } 2", "1, 2", yes},
+    {"\\sqrt[4]{-4}", "\\sqrt2", no},
+    {"\\sqrt[4]{8}", "\\sqrt2", no},
+    {"\\sqrt[8]{16}", "\\sqrt2", yes},
 };
 
 }  // namespace fixture

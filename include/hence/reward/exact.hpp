@@ -243,10 +243,8 @@ template <class Isa = native_isa> constexpr exact root_of(exact x, int k) {
   if (a != 0 && b != 0)
     return exact_ratio<Isa>(negative ? -static_cast<wide>(a) : static_cast<wide>(a),
                             static_cast<wide>(b));
-  if (k % 2 == 0 && k != 2 && !negative) {  // the sixth root of 8 is the square root of 2
-    const exact half = root_of<Isa>(x, k / 2);
-    return half.ok() ? root_of<Isa>(half, 2) : half;
-  }
+  // the sixth root of 8 is the square root of 2
+  if (k % 2 == 0 && k != 2) return root_of<Isa>(root_of<Isa>(x, k / 2), 2);
   if (k != 2) return detail::fail(exact_fault::not_exact);
   // sqrt(num / den) = sqrt(num den) / den; num and den have no common factor
   if ((num | den) >> 32 != 0) return detail::fail(exact_fault::overflow);

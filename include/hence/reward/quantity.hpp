@@ -39,10 +39,10 @@ template <class Isa> constexpr std::size_t closing_brace(text s, std::size_t at)
   return npos;
 }
 
-/// Where `part` stands in s from `at` on with no backslash before it: `\$` closes no formula.
+/// Where `part` stands in s from `at` > 0 on with no backslash before it: `\$` closes no formula.
 template <class Isa> constexpr std::size_t find_unescaped(text s, text part, std::size_t at) {
   at = find<Isa>(s, part, at);
-  while (at != npos && at > 0 && s[at - 1] == '\\') at = find<Isa>(s, part, at + 1);
+  while (at != npos && s[at - 1] == '\\') at = find<Isa>(s, part, at + 1);
   return at;
 }
 
