@@ -358,6 +358,20 @@ sample random_expression(std::mt19937& random, int depth) {
 
 }  // namespace
 
+TEST_CASE("quotients that are numbers, and those that are left to compute") {
+  const auto operations = [](const char* s) {
+    reward::detail::expression_reader<hence::native_isa> reader(s, grammar::answer);
+    CHECK(reader.read().ok());
+    return reader.operations();
+  };
+  for (const char* s : {"3/4", "\\frac{3}{4}", "\\frac{\\sqrt3}{2}", "\\frac{2}{\\sqrt3}",
+                        "\\frac{\\pi}{6}", "\\frac{\\sqrt2}{\\sqrt3}", "\\frac{\\sqrt3}{\\pi}"})
+    CHECK_MESSAGE(operations(s) == 0, s);
+  for (const char* s : {"7/3/5", "7 \\div \\frac{3}{5}", "\\frac{1}{0.3}", "0.5/3", "6/3",
+                        "\\frac{\\sqrt2}{\\sqrt8}", "\\frac{2\\pi}{3\\pi}"})
+    CHECK_MESSAGE(operations(s) == 1, s);
+}
+
 TEST_CASE("random expressions against long double, in both grammars") {
   std::mt19937 random(5);
   int judged = 0;

@@ -110,6 +110,29 @@ TEST_CASE("eight wrappers come off, a ninth stays") {
   CHECK_FALSE(reward::parse_quantity(boxed(9)).ok());
 }
 
+TEST_CASE("what closes a formula, and what may be a variable") {
+  using reward::detail::begins_term;
+  const auto closes = [](const char* s) {
+    return reward::detail::find_unescaped<hence::native_isa>(s, "$", 1);
+  };
+  CHECK(closes("$5$") == 2);
+  CHECK(closes("$\\$5$") == 4);
+  CHECK(closes("$5\\$") == reward::npos);
+  CHECK(closes("$5$\\") == 2);
+  CHECK(closes("$5") == reward::npos);
+  CHECK(closes("$\\$\\$\\") == reward::npos);
+  for (const char* s : {"m", "s^2", "g h", "mg", "ms", "mg h"}) CHECK(begins_term(s));
+  for (const char* s : {"", "cm", "kg", "as", "ml", "mph", "ag", " m", "5"})
+    CHECK_FALSE(begins_term(s));
+  CHECK(parse_quantity("2g h").letter);
+  CHECK_FALSE(parse_quantity("5m/s").letter);
+  CHECK(parse_quantity("2\\pi h").letter);
+  CHECK_FALSE(parse_quantity("2 h").letter);
+  CHECK_FALSE(parse_quantity("\\(5").ok());
+  CHECK_FALSE(parse_quantity("\\(5 cm").ok());
+  CHECK(parse_quantity("\\(5\\) cm").unit == parse_quantity("5 cm").unit);
+}
+
 TEST_CASE("nothing behind the end of a text is read") {
   // the compiler lets nothing behind an array be read
   static constexpr char open[] = {'\\', 't', 'e', 'x', 't', '{', '{', '5', '}'};

@@ -69,7 +69,21 @@ TEST_CASE("a million brackets") {
   }
 }
 
+TEST_CASE("words in a font separate, alone in their braces") {
+  for (const char* word : {"\\text{and}", "\\text{ and }", "\\textrm{or}", "\\mbox{  or }"})
+    CHECK(parts("1 " + std::string(word) + " 2") == list{"1", "2"});
+  for (const char* word : {"\\text and", "\\text and}", "\\text{and x}", "\\text{nor}",
+                           "\\text{and", "\\text{", "\\text{ or", "\\textand"})
+    CHECK(parts("1 " + std::string(word)) == list{"1 " + std::string(word)});
+  CHECK(parts(std::string_view("1 \\text{and}").substr(0, 11)) == list{"1 \\text{and"});
+}
+
 TEST_CASE("nothing behind the end of a text is read") {
+  static constexpr char word[] = {'1', ' ', '\\', 't', 'e', 'x', 't', '{', ' ', 'o', 'r', ' '};
+  static_assert(detail::count_parts<isa>({word, 12}, false, 3) == 1);
+  static_assert(detail::count_parts<isa>({word, 11}, false, 3) == 1);
+  static_assert(detail::count_parts<isa>({word, 9}, false, 3) == 1);
+  static_assert(detail::count_parts<isa>({word, 8}, false, 3) == 1);
   static constexpr char list[] = {'(', '1', ',', '2', ')', '\\'};
   static_assert(detail::structure_of<isa>({list, 5}).form == shape::ordered);
   static_assert(detail::structure_of<isa>({list, 4}).form == shape::single);

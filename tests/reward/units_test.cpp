@@ -64,6 +64,19 @@ TEST_CASE("the table's names are different and its ids fit") {
   CHECK(twice == 0);
 }
 
+TEST_CASE("a sign waits for its factor") {
+  const auto reads = [](const char* s) {
+    reward::unit_code c = 0;
+    return reward::detail::read_unit<hence::native_isa>(s, c);
+  };
+  CHECK(reads(" "));
+  CHECK(reads("N \\cdot m"));
+  CHECK(reads("N \\times m"));
+  CHECK_FALSE(reads("cm \\times"));
+  CHECK_FALSE(reads("cm *"));
+  CHECK_FALSE(reads("cm /"));
+}
+
 TEST_CASE("64 bytes are read, to the last and not beyond") {
   static_assert([] {
     char s[64] = {};

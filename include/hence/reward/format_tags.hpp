@@ -60,8 +60,7 @@ struct tag_places {
   std::size_t answer_begin, answer_end;
 };
 
-template <class Isa = native_isa>
-constexpr tag_places find_tags(text s, bool opened_by_prompt = false) {
+template <class Isa = native_isa> constexpr tag_places find_tags(text s, bool opened_by_prompt) {
   tag_places p{{}, {npos, npos, npos, npos}, {npos, npos, npos, npos}, npos, npos, npos};
   std::size_t open = npos;  // the latest <answer> without its </answer>
   for (std::size_t i = 0; i < s.size(); ++i) {
