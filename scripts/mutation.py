@@ -126,6 +126,7 @@ TARGETS = {
     "reward/script.hpp": ["reward/script_test"],
     "reward/language.hpp": ["reward/language_test"],
     "reward/length.hpp": ["reward/length_test"],
+    "reward/readable.hpp": ["reward/readable_test"],
     "reward/repetition.hpp": ["reward/repetition_test"],
     "reward/combine.hpp": ["reward/combine_test"],
     "reward/code_tests.hpp": ["reward/code_tests_test"],

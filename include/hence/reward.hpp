@@ -12,5 +12,6 @@
 #include <hence/reward/format_peers.hpp>
 #include <hence/reward/language.hpp>
 #include <hence/reward/length.hpp>
+#include <hence/reward/readable.hpp>
 #include <hence/reward/repetition.hpp>
 #include <hence/reward/reward_model.hpp>
