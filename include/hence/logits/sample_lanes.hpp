@@ -24,8 +24,10 @@ template <class M> HENCE_FN unsigned lane_bits(const M& mask) {
   } else
 #endif
   {
+    std::int32_t lanes[sizeof(mask.m) / 4];
+    __builtin_memcpy(lanes, &mask.m, sizeof(lanes));
     unsigned bits = 0;
-    for (unsigned i = 0; i < sizeof(mask.m) / 4; ++i) bits |= (mask.m[i] != 0 ? 1u : 0u) << i;
+    for (unsigned i = 0; i < sizeof(mask.m) / 4; ++i) bits |= (lanes[i] != 0 ? 1u : 0u) << i;
     return bits;
   }
 }
