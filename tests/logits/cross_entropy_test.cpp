@@ -112,7 +112,7 @@ TEST_CASE("in place; threads; dead tokens; bad rows") {
   cross_entropy(cpu{}, rule, both, labels, distill_inputs<float>{.cotangent = cot},
                 {.gradient = both});
   CHECK(place == whole.gradient);
-  labels[1] = -100, labels[2] = columns;
+  labels[1] = -100, labels[2] = labels[9] = columns;
   x[1 * columns] = NAN, x[3 * columns] = NAN, x[4 * columns] = -inf, x[5 * columns + 8999] = -inf;
   x[6 * columns] = NAN;
   std::vector<std::uint8_t> mask(rows, 1);
@@ -123,7 +123,7 @@ TEST_CASE("in place; threads; dead tokens; bad rows") {
     CHECK(a.per_token[t] == 0);
     CHECK(a.gradient[t * columns + 5] == 0);
   }
-  for (const std::size_t t : {2u, 3u, 4u, 5u}) {
+  for (const std::size_t t : {2u, 3u, 4u, 5u, 9u}) {
     CHECK(std::isnan(a.per_token[t]));
     CHECK(std::isnan(a.gradient[t * columns + 5]));
   }
@@ -187,6 +187,10 @@ TEST_CASE("wrong arguments are refused") {
   CHECK(call(0.1, 1, {}) == "hence: labels is null, expected 3 rows");
   CHECK(call(0.1, 1, few) == "hence: labels has 2 entries, logits has 3 rows");
   CHECK(out == std::vector<float>(3, -7.0f));
+  // no rows need no labels
+  CHECK(cross_entropy(cpu{}, {.temperature = 1, .smoothing = 0, .over = smoothing_over::support},
+                      view<const float, 2>(x.data(), 0, 4), view<const std::int64_t>(),
+                      distill_inputs<float>{}, {}) == status::ok);
 }
 
 }  // namespace

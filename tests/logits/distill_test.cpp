@@ -128,6 +128,25 @@ TEST_CASE("values and gradients are those of the definitions") {
           generalized_jsd{beta}, [&](list s, list q) { return jsd(s, q, real(beta)); }, masked);
 }
 
+/// Numbers whose float64 sum depends on its order: lanes of 16 and a tree over them, written out.
+TEST_CASE("sums by column do not know the register width") {
+  constexpr int n = 48;
+  float x[n];
+  double lane[16] = {};
+  for (int i = 0; i < n; ++i) {
+    x[i] = i % 3 == 0 ? 1e17f : i % 3 == 1 ? 1.0f + float(i) : -1e17f;
+    lane[i % 16] += double(x[i]);
+  }
+  for (int half = 8; half >= 1; half /= 2)
+    for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
+  using V = typename detail::distiller<cpu<>>::V;
+  detail::column_sum<native_isa> one, wide;
+  for (int i = 0; i < n; ++i) one.add(i, double(x[i]));
+  for (int i = 0; i < n; i += detail::lane_count<V>) wide.add_lanes(i, detail::load_as<V>(x + i));
+  CHECK(one.value() == lane[0]);
+  CHECK(wide.value() == lane[0]);
+}
+
 TEST_CASE("equal distributions are 0 apart; in place; dead tokens; bad rows") {
   std::mt19937 random(3);
   std::normal_distribution<float> normal(0, 3);

@@ -67,13 +67,8 @@ template <class Executor> struct smoothed_rows : distiller<Executor> {
     };
     this->for_columns(columns, [&]<class U>(U like, std::int64_t i) __attribute__((always_inline)) {
       const auto f = spread(like, i);
-      S values[static_cast<unsigned>(lane_count<U>)], phi[static_cast<unsigned>(lane_count<U>)];
-      store_as(values, f.value);
-      store_as(phi, U(f.own));
-      for (int j = 0; j < lane_count<U>; ++j) {
-        value.add(i + j, static_cast<double>(values[j]));
-        slopes.add(i + j, static_cast<double>(phi[j]));
-      }
+      value.add_lanes(i, U(f.value));
+      slopes.add_lanes(i, U(f.own));
     });
     const W loss = W(value.value()) + W(static_cast<double>(chosen.value.v));
     if (this->out.per_token.present()) this->out.per_token[t] = static_cast<S>(loss.v);

@@ -17,6 +17,12 @@ namespace detail {
 template <class Isa> struct column_sum {
   double lane[16] = {};
   HENCE_FN void add(std::int64_t column, double x) { lane[column & 15] = lane[column & 15] + x; }
+  /// The columns from `column` on, as many as U has lanes.
+  template <class U> HENCE_FN void add_lanes(std::int64_t column, const U& x) {
+    typename U::scalar values[static_cast<unsigned>(lane_count<U>)];
+    store_as(values, x);
+    for (int j = 0; j < lane_count<U>; ++j) add(column + j, static_cast<double>(values[j]));
+  }
   HENCE_FN double value() const {
     double a[16];
     for (int i = 0; i < 16; ++i) a[i] = lane[i];
@@ -93,13 +99,8 @@ template <class Executor> struct distiller {
     };
     const auto sum = [&]<class U>(U like, std::int64_t i) __attribute__((always_inline)) {
       const auto f = term(like, i);
-      S values[static_cast<unsigned>(lane_count<U>)], phi[static_cast<unsigned>(lane_count<U>)];
-      store_as(values, f.value);
-      store_as(phi, f.own);
-      for (int j = 0; j < lane_count<U>; ++j) {
-        value.add(i + j, static_cast<double>(values[j]));
-        slopes.add(i + j, static_cast<double>(phi[j]));
-      }
+      value.add_lanes(i, U(f.value));
+      slopes.add_lanes(i, U(f.own));
       if (gradient != nullptr && !in_place) store_as(gradient + i, f.own);
     };
     for_columns(columns, sum);
@@ -182,9 +183,7 @@ template <class Executor> struct distiller {
                     const std::int64_t* ids, const S* teacher_logp, std::int64_t k) const {
     column_sum<Isa> all, shown, taught;
     for_columns(columns, [&]<class U>(U, std::int64_t i) __attribute__((always_inline)) {
-      S p[static_cast<unsigned>(lane_count<U>)];
-      store_as(p, exp(s.log_p(load_as<U>(student + i))));
-      for (int j = 0; j < lane_count<U>; ++j) all.add(i + j, static_cast<double>(p[j]));
+      all.add_lanes(i, exp(s.log_p(load_as<U>(student + i))));
     });
     for (std::int64_t j = 0; j < k; ++j) {
       shown.add(j, static_cast<double>(exp(s.log_p(load_as<N>(student + ids[j]))).v));
