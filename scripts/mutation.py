@@ -72,20 +72,20 @@ TARGETS = {
     "policy/advantage_rule.hpp": ["policy/advantage_named_test", "policy/advantage_test"],
     "policy/advantage_scale.hpp": ["policy/advantage_named_test", "policy/advantage_test"],
     "policy/advantage_whiten.hpp": ["policy/advantage_token_test"],
-    "logits/cross_entropy.hpp": ["logits/cross_entropy_test"],
-    "logits/distill.hpp": ["logits/distill_test"],
-    "logits/distill_arrays.hpp": ["logits/distill_test"],
-    "logits/distill_rows.hpp": ["logits/distill_test"],
+    "logits/cross_entropy.hpp": ["logits/cross_entropy_test", "logits/overlaps_test"],
+    "logits/distill.hpp": ["logits/distill_test", "logits/overlaps_test"],
+    "logits/distill_arrays.hpp": ["logits/distill_test", "logits/overlaps_test"],
+    "logits/distill_rows.hpp": ["logits/distill_test", "logits/overlaps_test"],
     "logits/divergence.hpp": ["logits/distill_test"],
-    "logits/linear_arrays.hpp": ["logits/linear_logprob_test"],
-    "logits/linear_logprob.hpp": ["logits/linear_logprob_test"],
+    "logits/linear_arrays.hpp": ["logits/linear_logprob_test", "logits/overlaps_test"],
+    "logits/linear_logprob.hpp": ["logits/linear_logprob_test", "logits/overlaps_test"],
     "logits/linear_tiles.hpp": ["logits/linear_logprob_test"],
-    "logits/packed_labels.hpp": ["logits/packed_labels_test"],
-    "logits/penalties.hpp": ["logits/penalties_test"],
+    "logits/packed_labels.hpp": ["logits/packed_labels_test", "logits/overlaps_test"],
+    "logits/penalties.hpp": ["logits/penalties_test", "logits/overlaps_test"],
     "logits/per_response.hpp": ["logits/per_response_test"],
     "logits/preference.hpp": ["logits/preference_loss_test"],
-    "logits/preference_loss.hpp": ["logits/preference_loss_test"],
-    "logits/sample.hpp": ["logits/sample_test"],
+    "logits/preference_loss.hpp": ["logits/preference_loss_test", "logits/overlaps_test"],
+    "logits/sample.hpp": ["logits/sample_test", "logits/overlaps_test"],
     "logits/sample_draw.hpp": ["logits/sample_test", "logits/sample_nucleus_test"],
     "logits/sample_estimates.hpp": ["logits/sample_estimates_test", "logits/sample_nucleus_test"],
     "logits/sample_lanes.hpp": ["logits/sample_nucleus_test", "logits/sample_test"],
@@ -98,12 +98,12 @@ TARGETS = {
     "logits/softmax_row.hpp": ["logits/vocabulary_shards_test", "logits/token_logprob_test"],
     "logits/softmax_rule.hpp": ["logits/token_logprob_test"],
     "logits/softmax_term.hpp": ["logits/vocabulary_shards_test", "logits/token_logprob_test"],
-    "logits/teacher_advantage.hpp": ["logits/teacher_advantage_test"],
+    "logits/teacher_advantage.hpp": ["logits/teacher_advantage_test", "logits/overlaps_test"],
     "logits/token_arrays.hpp": ["logits/token_logprob_test"],
-    "logits/token_checks.hpp": ["logits/token_logprob_test"],
-    "logits/token_logprob.hpp": ["logits/token_logprob_test"],
-    "logits/token_rows.hpp": ["logits/token_logprob_test"],
-    "logits/vocabulary_shards.hpp": ["logits/vocabulary_shards_test"],
+    "logits/token_checks.hpp": ["logits/token_logprob_test", "logits/overlaps_test"],
+    "logits/token_logprob.hpp": ["logits/token_logprob_test", "logits/overlaps_test"],
+    "logits/token_rows.hpp": ["logits/token_logprob_test", "logits/overlaps_test"],
+    "logits/vocabulary_shards.hpp": ["logits/vocabulary_shards_test", "logits/overlaps_test"],
     "reward/text.hpp": ["reward/text_test"],
     "reward/tokens.hpp": ["reward/normal_text_test", "reward/expression_test"],
     "reward/normal_text.hpp": ["reward/normal_text_test"],
@@ -260,7 +260,7 @@ def limits(seconds, memory):
     """What a mutant may not exceed: of the processor's time, so that a busy machine kills none, and of memory."""
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     if memory:
-        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+        resource.setrlimit(resource.RLIMIT_DATA, (4 << 30, 4 << 30))
 
 
 class Judge:

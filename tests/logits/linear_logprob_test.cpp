@@ -213,6 +213,78 @@ TEST_CASE("widths of whole pages; negative labels that are not ignored") {
   CHECK(std::count(d_bias.begin(), d_bias.end(), 0.0f) == v);
 }
 
+TEST_CASE("one token, one column, one width") {
+  const float hidden = 3, weight = 2;
+  const std::vector<std::int64_t> labels{0};
+  float logp = NAN, slope = NAN;
+  std::vector<std::byte> memory(std::size_t(linear_logprob_bytes<gemm::ordered>(1, 1, 1)));
+  const view<const float, 2> h(&hidden, 1, 1);
+  const linear_head<const float> head{.weight = view<const float, 2>(&weight, 1, 1)};
+  CHECK(linear_logprob_and_gradient(
+            cpu{}, gemm::ordered{}, rule(), h, head, labels, {}, {.logp = view<float>(&logp, 1)},
+            {.weight = view<float, 2>(&slope, 1, 1)}, memory) == status::ok);
+  CHECK(logp == 0);
+  CHECK(slope == 0);
+}
+
+TEST_CASE("memory of exactly one token's floats; more columns than the parts take at the least") {
+  constexpr std::int64_t n = 3, d = 8, v = 256 * 40;
+  std::vector<float> hidden(std::size_t(n * d)), weight(std::size_t(v * d));
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal(0, 0.5f);
+  for (float& x : hidden) x = normal(random);
+  for (float& x : weight) x = normal(random);
+  const std::vector<std::int64_t> labels{0, 10239, 77};
+  const linear_head<const float> head{.weight = view<const float, 2>(weight.data(), v, d)};
+  std::vector<float> want(n), logp(n);
+  struct alignas(64) line {
+    std::byte bytes[64];
+  };
+  const auto call = [&](const auto& executor, std::int64_t bytes, std::vector<float>& to) {
+    std::vector<line> memory(std::size_t(bytes / 64 + 1));
+    return linear_logprob(executor, gemm::ordered{}, rule(),
+                          view<const float, 2>(hidden.data(), n, d), head, labels, {.logp = to},
+                          view<std::byte>(memory[0].bytes, bytes));
+  };
+  // at a cache line the 64 bytes of alignment are not needed
+  const std::int64_t one = linear_logprob_bytes<gemm::ordered>(1, d, v) - 64;
+  CHECK(call(cpu{}, one, want) == status::ok);
+  CHECK_THROWS_AS(call(cpu{}, one - 4, logp), std::invalid_argument);
+  thread_pool pool(2);
+  CHECK(call(cpu{pool}, linear_logprob_bytes<gemm::ordered>(1, d, v, linear_parts) - 64, logp) ==
+        status::ok);
+  CHECK(logp == want);
+}
+
+template <int N> struct scratchy {
+  static constexpr std::int64_t scratch_floats = N;
+};
+
+TEST_CASE("how memory is laid out") {
+  CHECK(detail::scratch_of<scratchy<0>>() == 0);
+  CHECK(detail::scratch_of<scratchy<1>>() == 16);
+  CHECK(detail::scratch_of<scratchy<16>>() == 16);
+  CHECK(detail::scratch_of<scratchy<17>>() == 32);
+  // whole lines of 16 floats, and no multiple of four of them
+  CHECK(detail::rounded_up(1) == 16);
+  CHECK(detail::rounded_up(16) == 16);
+  CHECK(detail::rounded_up(17) == 32);
+  CHECK(detail::rounded_up(49) == 80);
+  CHECK(detail::rounded_up(64) == 80);
+  CHECK(detail::rounded_up(65) == 80);
+  alignas(64) std::byte bytes[256];
+  const auto floats = [&](std::int64_t begin, std::int64_t size) {
+    return detail::aligned_floats<float>(view<std::byte>(bytes + begin, size));
+  };
+  CHECK(static_cast<void*>(floats(0, 100).data) == bytes);
+  CHECK(floats(0, 100).extent[0] == 25);
+  CHECK(static_cast<void*>(floats(7, 249).data) == bytes + 64);
+  CHECK(floats(7, 249).extent[0] == 48);
+  CHECK(floats(7, 60).extent[0] == 0);
+  CHECK_FALSE(floats(7, 50).present());
+  CHECK_FALSE(detail::aligned_floats<float>(view<std::byte>(nullptr, 100)).present());
+}
+
 TEST_CASE("bf16 weights have the bits of their values") {
   problem p;
   std::vector<bf16> narrow;
@@ -298,6 +370,10 @@ TEST_CASE("wrong arguments are refused before anything is written") {
         "hence: labels is null, expected 23 tokens");
   CHECK(forward(hidden, {.weight = weight}, p.labels, out, {}).find("hence: memory has 0 bytes") ==
         0);
+  view<std::byte> one_byte(memory.data(), 1);
+  one_byte.stride[0] = 5;  // of one entry it says nothing
+  CHECK(forward(hidden, {.weight = weight}, p.labels, out, one_byte)
+            .find("hence: memory has 1 bytes") == 0);
   CHECK(forward(hidden, {.weight = weight}, p.labels, out, view<std::byte>(memory.data() + 1, 9))
             .find("hence: memory has 9 bytes") == 0);
   CHECK(forward(hidden, {.weight = weight, .bias = few}, p.labels, out, memory) ==

@@ -33,6 +33,16 @@ TEST_CASE("no sequence predicts the next one, and only answers are learned") {
   CHECK(labels == std::vector<std::int64_t>{-100, 13, 14, -100, 32, 33, -100, -100});
 }
 
+TEST_CASE("token 0 is a label") {
+  const std::vector<std::int64_t> cu{0, 3}, ids{5, 0, 0};
+  std::vector<std::int64_t> labels(3, 7);
+  std::vector<float> w(3, 7.0f);
+  CHECK(packed_labels(cpu{}, ragged{cu}, ids, labels).tokens == 2);
+  CHECK(labels == std::vector<std::int64_t>{0, 0, -100});
+  label_weights(cpu{}, label_mean::sequences{1}, ragged{cu}, labels, w);
+  CHECK(w == std::vector<float>{0.5f, 0.5f, 0});
+}
+
 TEST_CASE("weights sum to one over the step") {
   const std::vector<std::int64_t> cu{0, 4, 5, 8}, labels{12, 13, -100, 14, -100, 32, -100, -100};
   std::vector<float> w(8, 7.0f);

@@ -126,6 +126,19 @@ TEST_CASE("no history, no change; no rows are no error") {
   CHECK(x == std::vector<float>(4, 2.0f));
   CHECK(penalize(cpu{}, {.repetition = 2}, view<float, 2>(x.data(), 0, 4), {.cu_response = none},
                  counts) == status::ok);
+  CHECK(penalize(cpu{}, {.repetition = 2}, view<float, 2>(nullptr, 0, 4), {.cu_response = none},
+                 counts) == status::ok);
+}
+
+TEST_CASE("a vocabulary of one token, one id of any stride, the largest repetition") {
+  float x = 2e30f;
+  const ints ids{0}, cu{0, 1};
+  view<const std::int64_t> apart(ids.data(), 1);
+  apart.stride[0] = 9;
+  std::vector<std::int32_t> counts(1, 0);
+  CHECK(penalize(cpu{}, {.repetition = 1e30f}, view<float, 2>(&x, 1, 1),
+                 {.response = apart, .cu_response = cu}, counts) == status::ok);
+  CHECK(x == 2);
 }
 
 TEST_CASE("a prompt's offsets without ids say that it is empty") {

@@ -265,6 +265,26 @@ TEST_CASE("a rule of one's own") {
   CHECK(a.rejected == std::vector<float>{2.0f, 0.0f});
 }
 
+TEST_CASE("the ends of what is accepted") {
+  const std::vector<double> at{-1.0};
+  std::vector<double> value(1);
+  const preference_pairs<double> in{
+      .chosen = at, .rejected = at, .ref_chosen = at, .ref_rejected = at};
+  const reference<double> exact;
+  // equal rewards: the chosen response is not the better one
+  CHECK(preference_loss(exact, preference::dpo{1e30, 0.0}, in, {value}).correct == 0);
+  CHECK(value[0] == doctest::Approx(0.6931471805599453));
+  CHECK(preference_loss(exact, preference::simpo{1.0, 0.0}, in, {value}).found == status::ok);
+  CHECK(value[0] == doctest::Approx(0.6931471805599453));
+  CHECK(preference_loss(exact, preference::simpo{1.0, 1e30}, in, {value}).found == status::ok);
+  CHECK(value[0] == 1e30);
+  const std::vector<std::uint8_t> yes(1, 1);
+  CHECK(preference_loss(exact, preference::kto{1.0, 1.0, 1.0}, 1e30,
+                        {.logp = at, .ref = at, .desirable = yes}, {value})
+            .found == status::ok);
+  CHECK(value[0] == 1);
+}
+
 TEST_CASE("what is refused, before anything is written") {
   std::vector<float> w(3, -1.0f), l(3, -2.0f), r(3, -1.5f), out(3, 7.0f), short_one(2, 0.0f);
   const auto message_of = [](const auto& call) -> std::string {

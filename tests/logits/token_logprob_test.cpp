@@ -420,8 +420,9 @@ TEST_CASE("offsets beyond 2^31 elements") {
   const auto bytes = static_cast<std::size_t>((rows - 1) * stride + columns) * sizeof(float);
   void* memory[2];
   for (void*& m : memory) {
-    m = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-             -1, 0);
+    // shared: no part of what a limit of the process' data counts
+    m = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+             0);
     REQUIRE(m != MAP_FAILED);
   }
   auto *x = static_cast<float*>(memory[0]), *g = static_cast<float*>(memory[1]);

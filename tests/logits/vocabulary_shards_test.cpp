@@ -214,6 +214,29 @@ TEST_CASE("NaN, no support, bad and ignored labels") {
   CHECK(masked_out.logp[1] == -inf);
 }
 
+TEST_CASE("two shards in different frames") {
+  using N = num<double, native_isa>;
+  const softmax_state near{1, 0, 10, 0, 3}, far{2, 0, 0, 10, NAN};
+  // both have the exponent 10: the first stays
+  CHECK(detail::merged<N>(near, far, 1).shift == 0);
+  CHECK(detail::merged<N>(near, far, 1).others == 3);
+  CHECK(detail::merged<N>(near, far, 1).label == 3);
+  CHECK(detail::merged<N>(far, near, 1).shift == 10);
+  CHECK(detail::merged<N>(far, near, 1).label == -7);
+  // a NaN leaves no frame, whichever side it comes from
+  const softmax_state nan = detail::without_numbers();
+  for (const softmax_state& merged :
+       {detail::merged<N>(nan, far, 1), detail::merged<N>(far, nan, 1)}) {
+    CHECK(std::isnan(merged.others));
+    CHECK(merged.shift == 0);
+  }
+}
+
+TEST_CASE("a vocabulary of one token") {
+  const softmax_rule rule{.temperature = 1.0, .negative = negative_labels::out_of_range};
+  CHECK(run<float>(cpu{}, rule, {3.0f, -4.0f}, 2, {0, 0}, {0, 1}).logp == std::vector<float>{0, 0});
+}
+
 TEST_CASE("what is refused") {
   const softmax_rule rule{.temperature = 1.0, .negative = negative_labels::out_of_range};
   std::vector<float> x(8), logp(2);

@@ -15,6 +15,8 @@
 #include <hence/core/place.hpp>
 #include <hence/core/sum.hpp>
 
+#include <algorithm>
+
 namespace hence::inline v0 {
 
 /// What `packed_labels` found; counts of micro-batches and ranks add up.
@@ -114,8 +116,8 @@ void label_weights(const Executor&, How how, const Batch& batch,
     const auto count = static_cast<double>(how.count);
     const std::int64_t n =
         std::same_as<How, label_mean::tokens> ? 1 : detail::labels_of(from, length);
-    const auto weight = static_cast<S>(
-        detail::arithmetic<double>::div(sign, count * static_cast<double>(n > 1 ? n : 1)));
+    const auto labels_here = static_cast<double>(std::max<std::int64_t>(n, 1));
+    const auto weight = static_cast<S>(detail::arithmetic<double>::div(sign, count * labels_here));
     for (std::int64_t t = 0; t < length; ++t) to[t] = from[t] >= 0 ? weight : S(0);
   }
 }

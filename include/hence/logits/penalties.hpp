@@ -142,7 +142,7 @@ status penalize(const Executor&, const penalty_rule& rule, view<T, 2> logits,
   status found = status::ok;
   for (std::int64_t row = 0; row < rows; ++row) {
     detail::seen_tokens seen{nullptr, nullptr, 0, 0};
-    if (has_prompt && history.prompt.present()) {
+    if (history.prompt.present()) {
       seen.prompt = history.prompt.data + history.cu_prompt[row];
       seen.prompt_size = history.cu_prompt[row + 1] - history.cu_prompt[row];
     }
