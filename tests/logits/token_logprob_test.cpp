@@ -240,6 +240,19 @@ TEST_CASE("labels of 32 bits, and cotangents that are absent") {
   CHECK(std::count(gradient.begin(), gradient.end(), 0.0f) == 900);
 }
 
+TEST_CASE("a part of labels, of either type and any stride") {
+  const std::vector<std::int32_t> narrow{0, 1, 2, 3, 4, 5, 6, 7};
+  const std::vector<std::int64_t> wide(narrow.begin(), narrow.end());
+  view<const std::int32_t> every_other(narrow.data(), 4);
+  view<const std::int64_t> every_other_wide(wide.data(), 4);
+  every_other.stride[0] = every_other_wide.stride[0] = 2;
+  for (const token_labels& all : {token_labels(every_other), token_labels(every_other_wide)}) {
+    const token_labels some = all.part(1, 3);
+    CHECK(some.size() == 3);
+    for (std::int64_t i = 0; i < 3; ++i) CHECK(some[i] == 2 * (i + 1));
+  }
+}
+
 TEST_CASE("the gradient is the slope of the values") {
   for (const double cap : {0.0, 20.0}) {
     std::vector<float> as_float = rows::make(0, 40, 7, 3);
