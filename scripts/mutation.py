@@ -152,7 +152,7 @@ TARGETS = {
     "moe/choice_rows.hpp": ["moe/choice_test"],
     "moe/choice_rule.hpp": ["moe/choice_rule_test"],
     "moe/combine.hpp": ["moe/combine_test"],
-    "moe/expert_arrays.hpp": ["moe/expert_rows_test", "moe/experts_test"],
+    "moe/expert_arrays.hpp": ["moe/expert_arrays_test", "moe/expert_rows_test", "moe/experts_test"],
     "moe/expert_rows.hpp": ["moe/expert_rows_test", "moe/experts_test"],
     "moe/expert_tiles.hpp": ["moe/expert_rows_test", "moe/experts_test"],
     "moe/experts.hpp": ["moe/experts_test"],

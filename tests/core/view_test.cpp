@@ -51,6 +51,27 @@ TEST_CASE("the default view is absent") {
   CHECK(!b.present());
 }
 
+TEST_CASE("only the default view is not given") {
+  CHECK(!view<float>().given());
+  CHECK(!view<float, 2>().given());
+  CHECK(!view<float, 3>().given());
+  CHECK(view<float>(nullptr, 0).given());
+  CHECK(view<float, 2>(nullptr, 0, 0).given());
+  view<float, 2> v;
+  v.extent[0] = 3;
+  CHECK(v.given());
+  v = {};
+  v.extent[1] = 3;
+  CHECK(v.given());
+  v = {};
+  v.stride[0] = 1;  // Eigen's columns
+  CHECK(v.given());
+  float x = 0;
+  v = {};
+  v.data = &x;
+  CHECK(v.given());
+}
+
 TEST_CASE("from containers, const and not") {
   std::vector<float> v{1, 2, 3};
   const std::vector<float> c{4, 5};

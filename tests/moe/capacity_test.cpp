@@ -25,6 +25,9 @@ TEST_CASE("three roundings of one factor") {
   CHECK(moe::capacity_of_tokens{0.5}(9, 3, 4) == 3);  // 3 floor(0.5 3)
   CHECK(moe::capacity_of_tokens{1.0}(8, 2, 4) == 4);  // 2 ceil(8/4)
   CHECK(moe::capacity_ceil{16777216}(1, 1, 1) == 16777216);
+  CHECK(moe::capacity_of_tokens{1.0}(9, 3, INT64_MAX) == 3);
+  CHECK(moe::capacity_of_tokens{16777216}(std::int64_t{1} << 38, 1, 1) == std::int64_t{1} << 62);
+  CHECK(moe::capacity_ceil{16777216}(std::int64_t{1} << 36, 4, 1) == std::int64_t{1} << 62);
   CHECK(moe::capacity_ceil{0}(10, 2, 8) == 0);
   // megablocks divides first: int(factor * (top_k * tokens / num_experts))
   CHECK(moe::capacity_floor{1.2}(155, 1, 6) == 30);
@@ -56,6 +59,9 @@ TEST_CASE("capacities that are no number of tokens are refused") {
   };
   CHECK(of(-1, 2).starts_with("hence: capacity of -1 tokens, k = 2,"));
   CHECK(of(1, 0).starts_with("hence: capacity of 1 tokens, k = 0,"));
+  CHECK(of((std::int64_t{1} << 37) + 1, 2) ==
+        "hence: capacity of 137438953473 tokens, k = 2, expected at most 274877906944 slots");
+  CHECK(of(std::int64_t{1} << 37, 2).empty());
 }
 
 struct dropped {

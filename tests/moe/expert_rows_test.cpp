@@ -367,9 +367,9 @@ TEST_CASE("what is refused, before anything is written") {
     return refusal([&](auto& in, auto&) { in.segments.count = counts; });
   };
   CHECK(with_counts({3, 1, 2}) ==
-        "hence: segments: expert 2 has rows [3, 5), expected them within [4, 5)");
+        "hence: segments: expert 2 has 2 rows from row 3 on, expected them within [4, 5)");
   CHECK(with_counts({3, 0, 3}) ==
-        "hence: segments: expert 2 has rows [3, 6), expected them within [3, 5)");
+        "hence: segments: expert 2 has 3 rows from row 3 on, expected them within [3, 5)");
   CHECK(with_counts({3, -1, 2}) == "hence: segments.count[1] is -1, expected 0 or more");
   CHECK(with_counts({3, 2}) == "hence: segments.count has 2 entries, expected 3");
   CHECK(refusal([](auto& in, auto&) { in.segments.first.extent[0] = 2; }) ==
@@ -397,9 +397,9 @@ TEST_CASE("what is refused, before anything is written") {
         "hence: down has shape [3, 5, 3], expected [3, 5, 4]");
   const std::vector<std::int64_t> beyond{0, 3, 9}, late{0, 3, 4};
   CHECK(refusal([&](auto& in, auto&) { in.segments.first = beyond; }) ==
-        "hence: segments: expert 2 has rows [9, 11), expected them within [3, 5)");
+        "hence: segments: expert 2 has 2 rows from row 9 on, expected them within [3, 5)");
   CHECK(refusal([&](auto& in, auto&) { in.segments.first = late; }) ==
-        "hence: segments: expert 2 has rows [4, 6), expected them within [3, 5)");
+        "hence: segments: expert 2 has 2 rows from row 4 on, expected them within [3, 5)");
   CHECK(refusal([](auto&, auto&) {}).empty());
 }
 

@@ -100,6 +100,8 @@ TEST_CASE("matrices: shape, null, strides") {
   CHECK(refused({.present = false}) == "hence: a is null, expected [3, 2]");
   CHECK(refused({.present = false, .rows = 0}).empty());
   CHECK(refused({.present = false, .columns = 0}).empty());
+  CHECK(refused({.rows = -1}) == "hence: a has shape [-1, 2], expected no extent below 0");
+  CHECK(refused({.columns = -1}) == "hence: a has shape [3, -1], expected no extent below 0");
   CHECK(refused({.stride = 2}) == "hence: a has stride 2 within a row, expected 1");
   CHECK(refused({.columns = 1, .stride = 2}).empty());  // no second column
   CHECK(refused({.row_stride = 1}) == "hence: a has row stride 1, expected at least its 2 columns");
@@ -116,6 +118,11 @@ TEST_CASE("matrices: shape, null, strides") {
   CHECK(expected(3, 1) == "hence: a has shape [3, 2], expected [3, 1]");
 }
 
+TEST_CASE("counts") {
+  CHECK(refusal([] { detail::check_count("n", -1); }) == "hence: n is -1, expected 0 or more");
+  CHECK(refusal([] { detail::check_count("n", 0); }).empty());
+}
+
 TEST_CASE("vectors: size, null, stride") {
   const auto refused = [](bool present, std::int64_t extent, std::int64_t stride,
                           std::int64_t size) {
@@ -123,7 +130,8 @@ TEST_CASE("vectors: size, null, stride") {
   };
   CHECK(refused(true, 3, 1, 3).empty());
   CHECK(refused(true, 3, 1, 4) == "hence: v has 3 entries, expected 4");
-  CHECK(refused(false, 3, 1, 3) == "hence: v has 3 entries, expected 3");
+  CHECK(refused(false, 3, 1, 3) == "hence: v is null, expected 3 entries");
+  CHECK(refused(true, -1, 1, -1) == "hence: v has -1 entries, expected 0 or more");
   CHECK(refused(false, 0, 1, 0).empty());
   CHECK(refused(true, 3, 2, 3) == "hence: v has stride 2, expected 1");
   CHECK(refused(true, 1, 2, 1).empty());

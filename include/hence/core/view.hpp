@@ -124,7 +124,11 @@ template <class T, int Rank = 1> struct view {
 
   HENCE_FN constexpr bool present() const { return data != nullptr; }
   /// Whether it was made of something, if only of a null pointer or an empty container.
-  HENCE_FN constexpr bool given() const { return present() || stride[Rank - 1] != 0; }
+  HENCE_FN constexpr bool given() const {
+    bool any = present();
+    for (int i = 0; i < Rank; ++i) any |= extent[i] != 0 || stride[i] != 0;
+    return any;
+  }
   HENCE_FN constexpr T& operator[](std::int64_t i) const
     requires(Rank == 1)
   {

@@ -12,10 +12,12 @@ namespace hence::inline v0::detail {
 /// Refuses a workspace that is given and does not serve. \param bytes that the call needs.
 template <class Isa = native_isa>
 void check_workspace(const view<std::byte>& w, std::int64_t bytes) {
-  if (!w.present()) return;
+  if (!w.given()) return;
   if (w.extent[0] < bytes)
     refuse(message() << "hence: workspace has " << w.extent[0] << " bytes, expected at least "
                      << bytes);
+  if (!w.present() && w.extent[0] > 0)
+    refuse(message() << "hence: workspace is null, expected at least " << bytes << " bytes");
   if (reinterpret_cast<std::uintptr_t>(w.data) % 64 != 0)
     refuse(message() << "hence: workspace is not aligned to 64 bytes");
   if (w.stride[0] != 1) refuse(message() << "hence: workspace is not contiguous");

@@ -50,12 +50,6 @@ struct z_loss {
   double coef;
 };
 
-/// What a gradient divides by: counts and rows of the micro-batch, the window or all ranks.
-struct balance_window {
-  view<const std::int64_t> count;  ///< `[experts]`
-  std::int64_t rows;               ///< valid rows that the counts are of
-};
-
 /// Says whether a gradient is written or added to what is there.
 struct overwrite {};
 struct accumulate {};
@@ -71,7 +65,11 @@ double balance_loss(const switch_loss<AtBalance>& loss, std::int64_t k,
   detail::check_gate_numbers<Isa>(k, experts, 1, 0);
   detail::check_coef<Isa>(loss.coef);
   detail::check_vector("probability", probability, experts);
-  detail::check_vector("count", window.count, experts);
+  for (std::int64_t e = 0; e < experts; ++e)
+    if (probability[e] < 0)
+      detail::refuse(detail::message() << "hence: probability[" << e << "] is " << probability[e]
+                                       << ", expected 0 or more");
+  detail::check_window<Isa>(window, experts);
   num<double, Isa> sum = 0.0;
   for (std::int64_t e = 0; e < experts; ++e)
     sum = fma(num<double, Isa>(static_cast<double>(window.count[e])),
@@ -80,8 +78,10 @@ double balance_loss(const switch_loss<AtBalance>& loss, std::int64_t k,
           num<double, Isa>(loss.factor(experts, k, window.rows)))
       .v;
 }
-template <class S>
-HENCE_FN double balance_loss(const z_loss& loss, const balance_counts<S>& counts) {
+template <class S, class Isa = native_isa>
+double balance_loss(const z_loss& loss, const balance_counts<S>& counts) {
+  detail::check_coef<Isa>(loss.coef);
+  detail::check_count<Isa>("rows", counts.rows);
   return counts.rows > 0 ? loss.coef * static_cast<double>(counts.squares.value()) /
                                static_cast<double>(counts.rows)
                          : 0.0;
@@ -210,7 +210,7 @@ void balance_gradient(const Executor& executor, const switch_loss<AtBalance>& lo
   if constexpr (detail::check_score_type<Score>()) {
     const std::int64_t experts = in.logits.extent[1];
     detail::check_coef(loss.coef);
-    detail::check_vector("count", window.count, experts);
+    detail::check_window(window, experts);
     detail::balance_tiles<V, Into>(executor, in, grad_logits, workspace, k,
                                    detail::switch_gradient<V, Score>{
                                        score, loss.factor(experts, k, window.rows), window.count});
@@ -229,6 +229,7 @@ void balance_gradient(const Executor& executor, const z_loss& loss,
                       view<std::byte> workspace = {}) {
   using V = detail::row_number_t<Executor>;
   detail::check_coef(loss.coef);
+  detail::check_count("rows", rows);
   const double factor = rows > 0 ? 2 * loss.coef / static_cast<double>(rows) : 0.0;
   detail::balance_tiles<V, Into>(executor, in, grad_logits, workspace, 1,
                                  detail::z_gradient<V>{factor});

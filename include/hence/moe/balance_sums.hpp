@@ -39,6 +39,12 @@ template <class S> struct balance_counts {
   }
 };
 
+/// What a gradient divides by: counts and rows of the micro-batch, the window or all ranks.
+struct balance_window {
+  view<const std::int64_t> count;  ///< `[experts]`
+  std::int64_t rows;               ///< valid rows that the counts are of
+};
+
 /// The unit of the sums of P.
 inline constexpr double probability_unit = 0x1p-40;
 
@@ -99,6 +105,17 @@ std::int64_t balance_bytes(std::int64_t tokens, std::int64_t experts, std::int64
   return c.used() * row_parts<Executor>(tokens);
 }
 
+/// A row has an expert at most once.
+template <class Isa = native_isa>
+void check_window(const moe::balance_window& window, std::int64_t experts) {
+  check_count("window.rows", window.rows);
+  check_vector("count", window.count, experts);
+  for (std::int64_t e = 0; e < experts; ++e)
+    if (window.count[e] < 0 || window.count[e] > window.rows)
+      refuse(message() << "hence: count[" << e << "] is " << window.count[e]
+                       << ", expected 0 to the " << window.rows << " rows");
+}
+
 template <class Isa = native_isa> void check_coef(double coef) {
   if (!(coef - coef == 0))
     refuse(message() << "hence: coef is " << coef << ", expected a finite number");
@@ -118,7 +135,7 @@ template <class S, class Z>
   const std::int64_t rows = in.logits.extent[0], experts = in.logits.extent[1];
   check_gate_numbers(k, experts, 1, 0);
   check_row_major("logits", in.logits, rows, experts);
-  if (in.valid.present()) check_vector("valid", in.valid, rows);
+  if (in.valid.given()) check_vector("valid", in.valid, rows);
 }
 
 }  // namespace detail
@@ -130,6 +147,7 @@ template <class Executor>
 std::int64_t balance_workspace_bytes(const Executor&, std::int64_t tokens, std::int64_t experts,
                                      std::int64_t k) {
   detail::check_gate_numbers(k, experts, 1, 0);
+  detail::check_count("tokens", tokens);
   return detail::balance_bytes<Executor>(tokens, experts, k);
 }
 

@@ -79,10 +79,8 @@ template <class Step, class S = float, class Isa = native_isa> class balancer {
     detail::check_vector("load", load, load_.extent[0]);
     detail::check_apart("load", detail::range_of(load), "the balancer's own load",
                         detail::range_of(load_));
-    for (std::int64_t e = 0; e < load_.extent[0]; ++e)
-      if (load[e] < 0)
-        detail::refuse(detail::message()
-                       << "hence: load[" << e << "] is " << load[e] << ", expected 0 or more");
+    check_load(load);
+    detail::check_count("counts.replayed_rows", counts.replayed_rows);
     for (std::int64_t e = 0; e < load_.extent[0]; ++e) load_[e] += load[e];
     replayed_ += counts.replayed_rows;
   }
@@ -102,6 +100,7 @@ template <class Step, class S = float, class Isa = native_isa> class balancer {
     if (step <= last_step_)
       detail::refuse(detail::message() << "hence: step is " << step << ", expected above "
                                        << last_step_ << ": the bias moves once per optimizer step");
+    check_load(load_);  // the caller's array, all-reduced
     const std::int64_t experts = bias_.extent[0];
     std::int64_t total = 0;
     for (std::int64_t e = 0; e < experts; ++e) total += load_[e];
@@ -131,6 +130,12 @@ template <class Step, class S = float, class Isa = native_isa> class balancer {
   HENCE_FN view<std::int64_t> load() const { return load_; }
 
  private:
+  [[gnu::always_inline]] static void check_load(const view<const std::int64_t>& load) {
+    for (std::int64_t e = 0; e < load.extent[0]; ++e)
+      if (load[e] < 0)
+        detail::refuse(detail::message()
+                       << "hence: load[" << e << "] is " << load[e] << ", expected 0 or more");
+  }
   HENCE_FN void clear() {
     for (std::int64_t e = 0; e < load_.extent[0]; ++e) load_[e] = 0;
     replayed_ = 0;

@@ -17,6 +17,9 @@ HENCE_FN std::int64_t rounded_up(double x) {
   return below + (static_cast<double>(below) < x);
 }
 
+/// So many that factor times them is below 2^63.
+constexpr std::int64_t most_slots = std::int64_t{1} << 38;
+
 template <class Isa = native_isa>
 void check_capacity(double factor, std::int64_t tokens, std::int64_t k, std::int64_t experts) {
   if (!(factor >= 0 && factor <= 16777216))
@@ -24,6 +27,9 @@ void check_capacity(double factor, std::int64_t tokens, std::int64_t k, std::int
   if (tokens < 0 || k < 1 || experts < 1)
     refuse(message() << "hence: capacity of " << tokens << " tokens, k = " << k << ", experts = "
                      << experts << ", expected 0 or more tokens and 1 or more of the others");
+  if (tokens > most_slots / k)
+    refuse(message() << "hence: capacity of " << tokens << " tokens, k = " << k
+                     << ", expected at most " << most_slots << " slots");
 }
 
 /// Refuses a permutation that is not of these ids.
@@ -79,8 +85,8 @@ struct capacity_of_tokens {
   [[gnu::always_inline]] std::int64_t operator()(std::int64_t tokens, std::int64_t k,
                                                  std::int64_t experts) const {
     detail::check_capacity(factor, tokens, k, experts);
-    return k * static_cast<std::int64_t>(factor *
-                                         static_cast<double>((tokens + experts - 1) / experts));
+    return k * static_cast<std::int64_t>(
+                   factor * static_cast<double>(tokens / experts + (tokens % experts != 0)));
   }
 };
 
@@ -132,7 +138,7 @@ drop_counts apply_capacity(std::int64_t capacity, [[maybe_unused]] Drop drop,
   detail::check_row_major("kept_ids", a.kept_ids, tokens, k);
   detail::check_row_major("kept_weights", a.kept_weights, tokens, k);
   detail::check_sorted_slots<Isa>(a.ids, a.sorted);
-  if (a.load.present()) detail::check_vector("load", a.load, experts);
+  if (a.load.given()) detail::check_vector("load", a.load, experts);
   detail::check_written({{"kept_ids", detail::range_of(a.kept_ids)},
                          {"kept_weights", detail::range_of(a.kept_weights)},
                          {"load", detail::range_of(a.load)}},
@@ -172,6 +178,7 @@ template <class S, class Id, class Isa = native_isa>
 void capacity_backward(view<Id, 2> kept_ids, view<S, 2> grad) {
   detail::check_row_major("kept_ids", kept_ids, kept_ids.extent[0], kept_ids.extent[1]);
   detail::check_row_major("grad", grad, kept_ids.extent[0], kept_ids.extent[1]);
+  detail::check_apart("grad", detail::range_of(grad), "kept_ids", detail::range_of(kept_ids));
   for (std::int64_t t = 0; t < kept_ids.extent[0]; ++t)
     for (std::int64_t j = 0; j < kept_ids.extent[1]; ++j)
       if (kept_ids(t, j) < 0) grad(t, j) = S(0);

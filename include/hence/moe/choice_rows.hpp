@@ -197,7 +197,7 @@ template <class Gate, class Z, class Id>
   const std::int64_t rows = logits.extent[0], experts = logits.extent[1];
   check_gate(gate, experts);
   check_row_major("logits", logits, rows, experts);
-  if (valid.present()) check_vector("valid", valid, rows);
+  if (valid.given()) check_vector("valid", valid, rows);
   check_row_major("ids", ids, rows, gate.k);
   check_id_type<Id>("ids", experts);
   check_written({{"ids", range_of(ids)}, {"workspace", range_of(workspace)}},

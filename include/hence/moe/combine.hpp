@@ -140,7 +140,7 @@ void combine(const Executor& executor, view<const X, 2> rows, slot_positions pos
   const std::int64_t tokens = position.extent[0], k = position.extent[1], width = y.extent[1];
   detail::check_row_major("rows", rows, rows.extent[0], width);
   detail::check_positions(position, rows.extent[0]);
-  if (weights.present()) detail::check_row_major("weights", weights, tokens, k);
+  if (weights.given()) detail::check_row_major("weights", weights, tokens, k);
   detail::check_row_major("y", y, tokens, width);
   detail::check_written({{"y", detail::range_of(y)}}, {{"rows", detail::range_of(rows)},
                                                        {"position", detail::range_of(position)},
@@ -166,7 +166,7 @@ template <class Executor, class X>
 void spread(const Executor& executor, view<const X, 2> x, slot_positions position,
             view<const typename Executor::scalar, 2> weights, view<X, 2> rows) {
   using V = detail::row_number_t<Executor>;
-  if (!weights.present()) return gather(executor, x, position, rows);
+  if (!weights.given()) return gather(executor, x, position, rows);
   const std::int64_t tokens = position.extent[0], k = position.extent[1], width = x.extent[1];
   detail::check_row_major("x", x, tokens, width);
   detail::check_row_major("rows", rows, rows.extent[0], width);

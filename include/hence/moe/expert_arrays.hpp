@@ -146,9 +146,9 @@ std::int64_t check_segments(const moe::expert_segments& s, std::int64_t experts,
                        << ", expected 0 or more");
     if (s.count[e] == 0) continue;
     if (s.first[e] < end || s.first[e] > rows || s.count[e] > rows - s.first[e])
-      refuse(message() << "hence: segments: expert " << e << " has rows [" << s.first[e] << ", "
-                       << s.first[e] + s.count[e] << "), expected them within [" << end << ", "
-                       << rows << ")");
+      refuse(message() << "hence: segments: expert " << e << " has " << s.count[e]
+                       << " rows from row " << s.first[e] << " on, expected them within [" << end
+                       << ", " << rows << ")");
     end = s.first[e] + s.count[e];
     total += s.count[e];
   }

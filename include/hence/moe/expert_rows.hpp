@@ -88,19 +88,19 @@ template <class Job>
   check_matrices("down", in.down, experts, width, inner);
   if (Job::gated)
     check_matrices("gate", in.gate, experts, inner, width);
-  else if (in.gate.present())
+  else if (in.gate.given())
     refuse(message() << "hence: gate is given, expected none: the activation is a plain one");
   if (job.token == nullptr) check_row_major("rows", in.rows, rows, width);
   if (Job::weighs)
     check_vector("row_weights", in.row_weights, rows);
-  else if (in.row_weights.present())
+  else if (in.row_weights.given())
     refuse(message() << "hence: row_weights is given, expected none: with after_down combine "
                         "weighs");
   if constexpr (is_saved<std::remove_cvref_t<decltype(job.kept)>>) {
     check_row_major("saved.up", job.kept.up, rows, inner);
     if (Job::gated)
       check_row_major("saved.gate", job.kept.gate, rows, inner);
-    else if (job.kept.gate.present())
+    else if (job.kept.gate.given())
       refuse(message() << "hence: saved.gate is given, expected none: the activation is a plain "
                           "one");
   }
@@ -117,23 +117,23 @@ template <class In> HENCE_FN named_ranges<7> expert_reads(const In& in) {
 template <class Job, class S>
 [[gnu::always_inline]] inline void check_expert_gradients(const Job& job,
                                                           const moe::expert_gradients<S>& to) {
-  if (to.rows.present())
+  if (to.rows.given())
     check_row_major("gradients.rows", to.rows, job.in.rows.extent[0], job.width());
-  if (to.row_weights.present()) {
+  if (to.row_weights.given()) {
     if (!job.weighs)
       refuse(message() << "hence: gradients.row_weights is given, expected none: "
                           "with after_down dot_rows gives it");
     check_vector("gradients.row_weights", to.row_weights, job.in.rows.extent[0]);
   }
-  if (to.gate.present()) {
+  if (to.gate.given()) {
     if (!job.gated)
       refuse(message() << "hence: gradients.gate is given, expected none: the "
                           "activation is a plain one");
     check_matrices("gradients.gate", to.gate, job.in.up.extent[0], job.inner(), job.width());
   }
-  if (to.up.present())
+  if (to.up.given())
     check_matrices("gradients.up", to.up, job.in.up.extent[0], job.inner(), job.width());
-  if (to.down.present())
+  if (to.down.given())
     check_matrices("gradients.down", to.down, job.in.up.extent[0], job.width(), job.inner());
 }
 /// An array beside the saved ones, absent if nothing is saved.
@@ -168,6 +168,8 @@ std::int64_t expert_workspace_bytes(const Executor&, const Mlp&, std::int64_t ro
                                     std::int64_t ff) {
   using S = typename Executor::scalar;
   using job = detail::expert_job<Executor, Mlp, recomputed, S, S>;
+  detail::check_count("rows", rows);
+  detail::check_count("ff", ff);
   return detail::job_bytes<job>(rows, ff, 0);
 }
 

@@ -61,6 +61,8 @@ template <class In> HENCE_FN std::int64_t layer_rows(const In& in) {
 /// Arrays of tokens, and that slots and segments are of one permutation.
 template <class In> [[gnu::always_inline]] inline void check_layer(const In& in) {
   const std::int64_t tokens = in.x.extent[0], k = in.position.extent[1];
+  if (in.rows < -1)
+    refuse(message() << "hence: rows is " << in.rows << ", expected 0 or more, or -1");
   check_row_major("x", in.x, tokens, in.up.extent[2]);
   check_row_major("position", in.position, tokens, k);
   check_row_major("weights", in.weights, tokens, k);
@@ -120,6 +122,9 @@ template <class X, class Executor, class Mlp>
 std::int64_t experts_workspace_bytes(const Executor&, const Mlp&, std::int64_t rows,
                                      std::int64_t width, std::int64_t ff) {
   using S = typename Executor::scalar;
+  detail::check_count("rows", rows);
+  detail::check_count("width", width);
+  detail::check_count("ff", ff);
   detail::carver c;
   detail::layer_memory<S>(c, rows, width);
   return c.used() +
@@ -179,8 +184,8 @@ void experts_backward(const Executor& executor, const Mlp& mlp,
     const std::int64_t rows = detail::layer_rows(in), width = in.x.extent[1];
     detail::check_layer(in);
     detail::check_row_major("cotangent", cotangent, tokens, width);
-    if (to.x.present()) detail::check_row_major("gradients.x", to.x, tokens, width);
-    if (to.weights.present()) detail::check_row_major("gradients.weights", to.weights, tokens, k);
+    if (to.x.given()) detail::check_row_major("gradients.x", to.x, tokens, width);
+    if (to.weights.given()) detail::check_row_major("gradients.weights", to.weights, tokens, k);
     const detail::named_ranges<5> written{
         {"gradients.x", "gradients.weights", "gradients.gate", "gradients.up", "gradients.down"},
         {detail::range_of(to.x), detail::range_of(to.weights), detail::range_of(to.gate),

@@ -39,9 +39,10 @@ route_counts route(const Executor& executor, const Gate& gate,
   route_counts total;
   if constexpr (detail::check_gate_type<Gate, S>() && detail::check_ids<Id, Out>()) {
     const std::int64_t rows = in.logits.extent[0], experts = in.logits.extent[1];
-    const std::int64_t bytes = route_workspace_bytes(executor, gate, rows, experts);
+    detail::check_gate(gate, experts);
     detail::check_gate_arrays(in, out, gate.k);
     detail::check_bias(in.bias);
+    const std::int64_t bytes = route_workspace_bytes(executor, gate, rows, experts);
     detail::check_workspace(workspace, bytes);
     detail::check_gate_memory(workspace, in, out);
     const std::int64_t parts = detail::row_parts<Executor>(rows);

@@ -158,7 +158,7 @@ template <class S, class Z, class Id>
   check_row_major("ids", in.ids, rows, k);
   check_id_type<Id>("ids", experts);
   check_row_major("grad_weights", in.grad_weights, rows, k);
-  if (in.valid.present()) check_vector("valid", in.valid, rows);
+  if (in.valid.given()) check_vector("valid", in.valid, rows);
   check_row_major("grad_logits", grad_logits, rows, experts);
   check_written({{"grad_logits", range_of(grad_logits)}, {"workspace", range_of(workspace)}},
                 {{"logits", range_of(in.logits)},

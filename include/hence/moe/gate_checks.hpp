@@ -199,17 +199,17 @@ template <class S, class Z, class Id, class Out>
                                                      std::int64_t k) {
   const std::int64_t rows = in.logits.extent[0], experts = in.logits.extent[1];
   check_row_major("logits", in.logits, rows, experts);
-  if (in.bias.present()) check_vector("bias", in.bias, experts);
-  if (in.valid.present()) check_vector("valid", in.valid, rows);
-  if (in.replay.present()) {
+  if (in.bias.given()) check_vector("bias", in.bias, experts);
+  if (in.valid.given()) check_vector("valid", in.valid, rows);
+  if (in.replay.given()) {
     check_row_major("replay", in.replay, rows, k);
     check_id_type<Id>("replay", experts);
   }
   check_row_major("ids", out.ids, rows, k);
   check_id_type<Out>("ids", experts);
   check_row_major("weights", out.weights, rows, k);
-  if (out.load.present()) check_vector("load", out.load, experts);
-  if (out.row_faults.present()) check_vector("row_faults", out.row_faults, rows);
+  if (out.load.given()) check_vector("load", out.load, experts);
+  if (out.row_faults.given()) check_vector("row_faults", out.row_faults, rows);
   check_written({{"ids", range_of(out.ids)},
                  {"weights", range_of(out.weights)},
                  {"load", range_of(out.load)},

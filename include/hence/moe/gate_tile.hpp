@@ -186,6 +186,7 @@ template <class Executor, class Gate>
 std::int64_t route_workspace_bytes(const Executor&, const Gate& gate, std::int64_t tokens,
                                    std::int64_t experts) {
   detail::check_gate(gate, experts);
+  detail::check_count("tokens", tokens);
   detail::carver c;
   detail::tile_memory<detail::row_number_t<Executor>>(
       c, experts, gate.k, detail::grouping_of(gate.groups, gate.k, experts));

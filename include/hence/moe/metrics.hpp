@@ -39,8 +39,7 @@ struct load_metrics {
 /// \param load `[experts]`, each 0 or more. \tparam Isa keeps translation units apart.
 template <class Isa = native_isa> load_metrics measure_load(view<const std::int64_t> load) {
   const std::int64_t experts = load.extent[0];
-  if (!load.present() && experts > 0)
-    detail::refuse(detail::message() << "hence: load is null, expected " << experts << " entries");
+  detail::check_vector("load", load.present(), experts, 1, experts);  // of any stride
   load_metrics m;
   m.experts = experts;
   m.least = experts > 0 ? load[0] : 0;

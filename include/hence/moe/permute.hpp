@@ -99,12 +99,12 @@ template <class Id>
     refuse(message() << "hence: order has " << out.order.extent[0] << " entries, expected at least "
                      << tokens * k);
   check_vector("order", out.order, out.order.extent[0]);
-  if (out.position.present()) check_row_major("position", out.position, tokens, k);
-  if (out.aligned_offsets.present())
+  if (out.position.given()) check_row_major("position", out.position, tokens, k);
+  if (out.aligned_offsets.given())
     check_vector("aligned_offsets", out.aligned_offsets, experts + 1);
-  if (out.aligned_position.present()) {
+  if (out.aligned_position.given()) {
     check_row_major("aligned_position", out.aligned_position, tokens, k);
-    if (!out.aligned_offsets.present())
+    if (!out.aligned_offsets.given())
       refuse(message() << "hence: aligned_offsets is null, expected " << experts + 1
                        << " entries beside aligned_position");
   }
@@ -213,7 +213,7 @@ void aligned_slots(const permutation& p, std::int64_t align, std::int64_t pad,
   const std::int64_t experts = detail::check_aligned_offsets<Isa>(p, align);
   detail::check_sorted_order<Isa>(p, INT64_MAX);
   detail::check_vector("slots", slots, p.aligned_offsets[experts]);
-  if (block_expert.present())
+  if (block_expert.given())
     detail::check_vector("block_expert", block_expert, p.aligned_offsets[experts] / align);
   detail::check_written(
       {{"slots", detail::range_of(slots)}, {"block_expert", detail::range_of(block_expert)}},

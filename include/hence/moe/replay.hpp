@@ -136,7 +136,7 @@ record_counts check_record(const routing_record<Id>& record, std::int64_t tokens
     detail::refuse(detail::message() << "hence: the record is of " << record.experts
                                      << " experts, the gate has " << experts);
   detail::check_row_major("record.ids", record.ids, tokens, k);
-  if (valid.present()) detail::check_vector("valid", valid, tokens);
+  if (valid.given()) detail::check_vector("valid", valid, tokens);
   record_counts counts;
   for (std::int64_t t = 0; t < tokens; ++t) {
     if (valid.present() && valid[t] == 0) continue;
@@ -167,7 +167,7 @@ disagreement compare_routing(view<const A, 2> replayed, view<const B, 2> live,
   const std::int64_t tokens = replayed.extent[0], k = replayed.extent[1];
   detail::check_row_major("replayed", replayed, tokens, k);
   detail::check_row_major("live", live, tokens, k);
-  if (valid.present()) detail::check_vector("valid", valid, tokens);
+  if (valid.given()) detail::check_vector("valid", valid, tokens);
   disagreement d;
   for (std::int64_t t = 0; t < tokens; ++t) {
     if (valid.present() && valid[t] == 0) continue;

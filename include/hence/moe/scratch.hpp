@@ -68,6 +68,13 @@ template <class T> HENCE_FN byte_range range_of(const view<T, 2>& a) {
           ((a.extent[0] - 1) * a.stride[0] + a.extent[1]) * static_cast<std::int64_t>(sizeof(T))};
 }
 
+/// Refuses a count below 0.
+template <class Isa = native_isa> void check_count(const char* name, std::int64_t n) {
+  if (n < 0) refuse(message() << "hence: " << name << " is " << n << ", expected 0 or more");
+}
+
+// Only a default view is absent: an array that may be is checked where it is `given`.
+
 /// Refuses a matrix that is not `[rows, columns]` with contiguous rows one after the other.
 template <class Isa = native_isa>
 void check_row_major(const char* name, bool present, const std::int64_t (&extent)[2],
@@ -75,6 +82,9 @@ void check_row_major(const char* name, bool present, const std::int64_t (&extent
   if (extent[0] != rows || extent[1] != columns)
     refuse(message() << "hence: " << name << " has shape [" << extent[0] << ", " << extent[1]
                      << "], expected [" << rows << ", " << columns << "]");
+  if (rows < 0 || columns < 0)
+    refuse(message() << "hence: " << name << " has shape [" << rows << ", " << columns
+                     << "], expected no extent below 0");
   if (!present && rows > 0 && columns > 0)
     refuse(message() << "hence: " << name << " is null, expected [" << rows << ", " << columns
                      << "]");
@@ -97,8 +107,12 @@ template <class T>
 template <class Isa = native_isa>
 void check_vector(const char* name, bool present, std::int64_t extent, std::int64_t stride,
                   std::int64_t size) {
-  if (extent != size || (!present && size > 0))
+  if (extent != size)
     refuse(message() << "hence: " << name << " has " << extent << " entries, expected " << size);
+  if (size < 0)
+    refuse(message() << "hence: " << name << " has " << size << " entries, expected 0 or more");
+  if (!present && size > 0)
+    refuse(message() << "hence: " << name << " is null, expected " << size << " entries");
   if (size > 1 && stride != 1)
     refuse(message() << "hence: " << name << " has stride " << stride << ", expected 1");
 }

@@ -81,7 +81,7 @@ void append_shared(view<const Id, 2> ids, view<const S, 2> weights, std::int64_t
   detail::check_row_major("all_ids", all_ids, tokens, k + shared);
   detail::check_row_major("all_weights", all_weights, tokens, k + shared);
   detail::check_id_type<Id>("all_ids", experts + shared);
-  if (valid.present()) detail::check_vector("valid", valid, tokens);
+  if (valid.given()) detail::check_vector("valid", valid, tokens);
   detail::check_written(
       {{"all_ids", detail::range_of(all_ids)}, {"all_weights", detail::range_of(all_weights)}},
       {{"ids", detail::range_of(ids)},
