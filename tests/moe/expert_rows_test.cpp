@@ -7,6 +7,7 @@
 #include <hence/threads/pool.hpp>
 
 #include <doctest/doctest.h>
+#include <array>
 #include <stdexcept>
 #include <string>
 
@@ -291,6 +292,57 @@ TEST_CASE("no rows at all, one row, more experts than rows") {
   const numbers want = m.expert(true, 1, wide.x.data());
   for (std::size_t d = 0; d < 5; ++d)
     CHECK(static_cast<double>(y.out[d]) == doctest::Approx(want[d]).epsilon(1e-5));
+}
+
+TEST_CASE("one expert, one inner number, one column") {
+  for (const auto& [experts, inner, width] : {std::array{1, 4, 5}, {3, 1, 5}, {3, 4, 1}}) {
+    const layer m(experts, inner, width);
+    const std::vector<std::int64_t> first(at(experts), 0);
+    std::vector<std::int64_t> count(at(experts), 0);
+    count[0] = 2;
+    const problem<float> p(m, true, first, count, 2);
+    const problem<double> wide(m, true, first, count, 2);
+    const auto y = run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::after_down{}, true, p);
+    for (std::int64_t r = 0; r < 2; ++r) {
+      const numbers want = m.expert(true, 0, &wide.x[at(r * width)]);
+      for (std::int64_t d = 0; d < width; ++d)
+        CHECK(static_cast<double>(y.out[at(r * width + d)]) ==
+              doctest::Approx(want[at(d)]).epsilon(1e-5));
+    }
+  }
+}
+
+/// A pool of one thread that tells how often it was asked, and for how many parts.
+struct counting_pool {
+  mutable std::vector<std::int64_t> asked;
+  template <class F> void parallel_for(std::int64_t n, F&& f) const {
+    asked.push_back(n);
+    for (std::int64_t i = n; i > 0; --i) f(i - 1);  // any order will do
+  }
+};
+
+TEST_CASE("a pool is asked where there is more than one part; its workspace holds all parts") {
+  const layer m(2, 3, 4);
+  const auto asked = [&](std::int64_t rows) {
+    const counting_pool pool;
+    const problem<float> p(m, true, {0, 5}, {5, rows - 5}, rows);
+    CHECK(same(run(hence::cpu(pool), gemm::ordered{}, moe::swiglu{}, moe::before_down{}, false, p),
+               run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::before_down{}, false, p)));
+    return pool.asked;
+  };
+  CHECK(asked(64).empty());
+  // forward; then backward the rows and the matrices
+  CHECK(asked(65) == std::vector<std::int64_t>(3, 2));
+  CHECK(asked(200) == std::vector<std::int64_t>(3, 4));
+  // 16 parts with a tile of 512 rows, of two arrays, each; in fewer rows the gradient needs most
+  const counting_pool pool;
+  const moe::expert_mlp mlp{gemm::ordered{}, moe::swiglu{}, moe::after_down{}};
+  const auto bytes = [&](std::int64_t rows) {
+    return moe::expert_workspace_bytes(hence::cpu(pool), mlp, rows, 16);
+  };
+  const std::int64_t scratch = 16 * gemm::ordered::scratch_floats * 4, row = 16 * 4;
+  CHECK(bytes(1 << 20) == scratch + 16 * 512 * 2 * row);
+  CHECK(bytes(4096) == scratch + 4096 * 3 * row);
 }
 
 TEST_CASE("NaN in a row stays in that row and its expert") {

@@ -300,6 +300,7 @@ TEST_CASE("what is refused, before anything is written") {
   CHECK(refusal([](auto& in) { in.weights.extent[1] = 1; }) ==
         "hence: weights has shape [4, 1], expected [4, 2]");
   CHECK(refusal([](auto& in) { in.rows = 1; }).substr(0, 16) == "hence: position[");
+  CHECK(refusal([](auto& in) { in.rows = 0; }).ends_with("expected -1 to -1"));
   const std::vector<std::int64_t> counts{1, 0, 0};
   CHECK(refusal([&](auto& in) { in.segments.count = counts; }).substr(0, 42) ==
         "hence: segments hold 1 rows, expected the ");

@@ -145,7 +145,7 @@ std::int64_t check_segments(const moe::expert_segments& s, std::int64_t experts,
       refuse(message() << "hence: segments.count[" << e << "] is " << s.count[e]
                        << ", expected 0 or more");
     if (s.count[e] == 0) continue;
-    if (s.first[e] < end || s.first[e] > rows || s.count[e] > rows - s.first[e])
+    if (s.first[e] < end || s.count[e] > rows - s.first[e])
       refuse(message() << "hence: segments: expert " << e << " has " << s.count[e]
                        << " rows from row " << s.first[e] << " on, expected them within [" << end
                        << ", " << rows << ")");
@@ -161,7 +161,7 @@ template <class F>
 HENCE_FN void for_segments(const moe::expert_segments& s, std::int64_t begin, std::int64_t end,
                            std::int64_t most, F f) {
   std::int64_t before = 0;  // live rows of the experts so far
-  for (std::int64_t e = 0; e < s.count.extent[0] && before < end; ++e) {
+  for (std::int64_t e = 0; e < s.count.extent[0]; ++e) {
     const std::int64_t n = s.count[e];
     const std::int64_t low = begin > before ? begin - before : 0;
     const std::int64_t high = end - before < n ? end - before : n;

@@ -161,9 +161,8 @@ void experts(const Executor& executor, const Mlp& mlp,
     job all{executor, mlp, row_inputs, kept, m.token};
     all.live = detail::check_expert_inputs(all);
     detail::place_slots(in, m);
-    if (all.live > 0)
-      all.forward(from, update::overwrite, memory.part(0, bytes) + c.used(),
-                  (bytes - c.used()) / all.parts() / 64 * 64);
+    all.forward(from, update::overwrite, memory.part(0, bytes) + c.used(),
+                (bytes - c.used()) / all.parts() / 64 * 64);
     combine(executor, view<const S, 2>(from), in.position,
             job::weighs ? view<const S, 2>() : in.weights, y);
   }
