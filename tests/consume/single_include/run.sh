@@ -7,7 +7,7 @@ mkdir "$work/alone"
 cmake "-DOUTPUT=$work/alone/hence.hpp" -P "$root/cmake/single_include.cmake"
 
 echo "== nothing is missing"
-(cd "$root/include" && find hence -name '*.hpp' ! -path 'hence/interop/eigen.hpp' \
+(cd "$root/include" && find hence -name '*.hpp' ! -path 'hence/interop/eigen.hpp' ! -path 'hence/interop/thrust*' \
   ! -path 'hence/core/*' | sort) >"$work/wanted" # of core, what the topics need
 sed -n 's,^// ==== \(.*\) ====$,\1,p' "$work/alone/hence.hpp" | sort >"$work/taken"
 missing=$(comm -23 "$work/wanted" "$work/taken")
