@@ -185,16 +185,9 @@ class session {
     lm::write_tensors(checkpoint_path(), file);
   }
   void load() {
-    if (!fs::exists(checkpoint_path())) {
-      say("resume     there is no checkpoint yet, the run begins\n");
-      return;
-    }
-    const auto file = lm::read_tensors(checkpoint_path());
-    if (file.text("run") != run_key())
-      throw std::runtime_error(checkpoint_path().string() +
-                               ": is of a run with other settings; give the same flags, or another "
-                               "--out. It was made with " +
-                               file.text("run"));
+    const auto found = read_checkpoint(checkpoint_path(), run_key(), o_.is_quiet);
+    if (!found) return;
+    const lm::tensor_file& file = *found;
     run_state& r = trainer_.state();
     take(trainer_.model(), file, "", r.weights);
     r.optimizer = lm::adamw_state(trainer_.model().size());

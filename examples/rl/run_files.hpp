@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 namespace demo {
 
@@ -94,6 +95,24 @@ class line_file {
   std::string hint_;
   std::FILE* file_ = nullptr;
 };
+
+/// The checkpoint that a run goes on from, and a line that there is none yet if there is none.
+/// Throws if it is of a run with other settings. \param run_key what a run's numbers depend on, the
+/// checkpoint's entry "run".
+inline std::optional<lm::tensor_file> read_checkpoint(const fs::path& path,
+                                                      const std::string& run_key, bool is_quiet) {
+  if (!fs::exists(path)) {
+    say(is_quiet, "resume     there is no checkpoint yet, the run begins\n");
+    return {};
+  }
+  auto file = lm::read_tensors(path);
+  if (file.text("run") != run_key)
+    throw std::runtime_error(path.string() +
+                             ": is of a run with other settings; give the same flags, or another "
+                             "--out. It was made with " +
+                             file.text("run"));
+  return file;
+}
 
 /// Adds an array of the model's size to a file, a tensor per parameter. The file views the array.
 inline void put(const lm::transformer<float>& model, lm::tensor_file& file,

@@ -141,16 +141,9 @@ class session {
     lm::write_tensors(checkpoint_path(), file);
   }
   void load() {
-    if (!demo::fs::exists(checkpoint_path())) {
-      say("resume     there is no checkpoint yet, the run begins\n");
-      return;
-    }
-    const auto file = lm::read_tensors(checkpoint_path());
-    if (file.text("run") != run_key())
-      throw std::runtime_error(checkpoint_path().string() +
-                               ": is of a run with other settings; give the same flags, or another "
-                               "--out. It was made with " +
-                               file.text("run"));
+    const auto found = demo::read_checkpoint(checkpoint_path(), run_key(), o_.is_quiet);
+    if (!found) return;
+    const lm::tensor_file& file = *found;
     demo::run_state& r = run_.trainer().state();
     demo::take(run_.model(), file, "", r.weights);
     demo::take(run_.model(), file, "optimizer.first.", r.optimizer.first);
