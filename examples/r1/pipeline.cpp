@@ -269,7 +269,7 @@ void pipeline::distill(const trainer& teacher) {
 }
 
 void pipeline::reinforce_student(std::int64_t steps, std::uint64_t part) {
-  auto goal = r1_zero_objective(s_.rl);
+  auto goal = r1_zero_objective(s_.rl, world_);
   goal.stage = student + part;
   reinforce(goal, steps);
 }

@@ -144,10 +144,13 @@ class session {
         static_cast<long long>(c.width), static_cast<long long>(c.heads),
         c.is_moe() ? "8 experts of which 2, and a shared one" : "dense");
     say("task       %s, seed %llu\n", s_.task.c_str(), static_cast<unsigned long long>(s_.seed));
-    say("recipe     deepseek_r1_zero, %lld steps of %lld questions x %lld replies, %lld "
+    say("recipe     %s, %lld steps of %lld questions x %lld replies, %lld "
         "minibatches\n",
+        s_.recipe == "grpo" ? "deepseek_r1_zero" : s_.recipe.c_str(),
         static_cast<long long>(s_.steps), static_cast<long long>(s_.questions),
         static_cast<long long>(s_.group), static_cast<long long>(s_.minibatches));
+    const auto loss = constants_of(goal_.loss);
+    say("loss       ratio in [%g, %g], KL coefficient %g\n", loss.low, loss.high, loss.kl_coef);
     say("folder     %s\n\n", o_.out.c_str());
   }
 
@@ -367,7 +370,7 @@ class session {
   std::unique_ptr<word_task> task_;
   hence::thread_pool pool_;
   trainer trainer_;
-  objective goal_ = r1_zero_objective(s_);
+  objective goal_ = r1_zero_objective(s_, *task_);
   bool has_colour_, is_loaded_ = false;
   std::string phase_ = "base";
   std::int64_t base_step_ = 0;

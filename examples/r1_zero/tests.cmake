@@ -1,5 +1,5 @@
 # Included by hence's own tests: a short run that rises above a bar, a shorter one whose metrics are
-# the same for every compiler and instruction set, and the same bits after kill -9 and --resume.
+# the same for every compiler and instruction set, the losses by name, and the same bits after kill -9 and --resume.
 set(runs "${CMAKE_CURRENT_BINARY_DIR}/r1_zero_runs")
 file(MAKE_DIRECTORY "${runs}")
 add_test(NAME examples/r1_zero COMMAND r1_zero --out "${runs}/bar" --base-steps 350 --steps 25
@@ -14,6 +14,7 @@ add_test(NAME examples/r1_zero_errors
                  "${CMAKE_CURRENT_SOURCE_DIR}/r1_zero/errors.cmake")
 set_tests_properties(examples/r1_zero examples/r1_zero_golden examples/r1_zero_errors
                      PROPERTIES TIMEOUT 300)
+hence_example_test(rl_losses hence_rl)
 find_program(HENCE_PYTHON python3)
 if(HENCE_PYTHON)
   add_test(NAME examples/r1_zero_resume

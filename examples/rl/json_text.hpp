@@ -125,6 +125,7 @@ inline evaluation evaluation_from_json(const json& j) {
 
 /// The constants of a run that its numbers depend on.
 inline json to_json(const settings& s) {
+  const auto loss = constants_of(make_loss(s, 1));
   json j = {
       {"task", s.task},
       {"recipe", s.recipe},
@@ -136,7 +137,9 @@ inline json to_json(const settings& s) {
       {"minibatches", s.minibatches},
       {"temperature", s.temperature},
       {"refresh_reference", s.refresh_reference},
-      {"epsilon", s.epsilon},
+      {"ratio_low", loss.low},  // null: no bound
+      {"ratio_high", loss.high},
+      {"kl_coef", loss.kl_coef},
       {"rate", s.rate},
       {"format_weight", s.format_weight},
       {"optimizer",

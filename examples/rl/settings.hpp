@@ -9,13 +9,14 @@
 
 #include <hence/policy/recipe_family.hpp>
 
+#include <optional>
 #include <string>
 
 namespace demo {
 
 struct settings {
   std::string task = "chain";
-  std::string recipe = "grpo";
+  std::string recipe = "grpo";  ///< the loss, one of `loss_names()`; "grpo" is R1-Zero's
   std::string model_kind = "dense";
   std::uint64_t seed = 0;
 
@@ -33,7 +34,11 @@ struct settings {
   double temperature = hence::recipe::deepseek_r1_zero_schedule.temperature;  ///< 1
   std::int64_t refresh_reference =
       hence::recipe::deepseek_r1_zero_schedule.refresh_reference;  ///< 400: beyond this run's end
-  double epsilon = 0.2;        ///< not stated in the paper; PPO's
+  double epsilon = 0.2;           ///< of grpo and dr_grpo, whose papers state none; PPO's
+  double cispo_epsilon_high = 2;  ///< the weight is at most 1 + this; not stated in the paper
+  /// In place of the recipe's own where they are given: the range [1 - low, 1 + high], and the
+  /// coefficient of k3.
+  std::optional<double> epsilon_low{}, epsilon_high{}, kl_coef{};
   double rate = 7e-4;          ///< 3e-6 there; twice as much loses one seed in ten
   double format_weight = 0.5;  ///< 1 there; at 1 a form without thinking pays too well
   lm::adamw_rule optimizer{};

@@ -52,6 +52,12 @@ trainer::trainer(const settings& s, const word_task& t, hence::thread_pool& pool
 trainer::trainer(const settings& s, const task& t, const lm::model_config& c,
                  hence::thread_pool& pool)
     : s_(s), task_(t), pool_(pool), model_(c) {
+  const std::int64_t rollout = s.questions * s.group;
+  if (s.minibatches < 1 || s.minibatches > rollout)
+    throw std::invalid_argument("minibatches is " + std::to_string(s.minibatches) +
+                                ", expected 1 to the " + std::to_string(rollout) +
+                                " replies of a rollout (" + std::to_string(s.questions) +
+                                " questions x " + std::to_string(s.group) + ")");
   gradient_.resize(static_cast<std::size_t>(model_.gradient_size()));
 }
 
@@ -166,9 +172,10 @@ void trainer::begin_reinforcement() {
   state_.step = 0;
 }
 
-objective r1_zero_objective(const settings& s) {
-  return {.loss = hence::recipe::deepseek_r1_zero(static_cast<float>(s.epsilon)),
+objective r1_zero_objective(const settings& s, const task& t) {
+  return {.loss = make_loss(s, t.longest_reply()),
           .temperature = s.temperature,
+          .scales_advantage = s.recipe != "dr_grpo",
           .rewards = [weight = s.format_weight](const judged_rollout& r, std::span<float> rewards) {
             for (std::size_t i = 0; i < rewards.size(); ++i)
               rewards[i] = static_cast<float>(hence::recipe::deepseek_r1_zero_reward(
@@ -216,10 +223,12 @@ step_metrics trainer::reinforce(const objective& goal, sample_group* shown) {
                             replies[i].is_finished);
   goal.rewards({asked, replies, judged}, rewards);
   const hence::groups groups{.cu_groups = cu_groups};
-  hence::advantages(
-      hence::cpu{},
-      hence::advantage::grpo(/*ddof=*/1, /*eps=*/1e-4, hence::advantage::singleton_zero{}), groups,
-      rewards, advantages);
+  const hence::advantage::singleton_zero alone{};
+  if (goal.scales_advantage)
+    hence::advantages(hence::cpu{}, hence::advantage::grpo(/*ddof=*/1, /*eps=*/1e-4, alone), groups,
+                      rewards, advantages);
+  else
+    hence::advantages(hence::cpu{}, hence::advantage::dr_grpo(alone), groups, rewards, advantages);
 
   // The rows at random to the minibatches, in each of them again prompt after prompt.
   std::vector<std::size_t> order(count);
@@ -228,7 +237,6 @@ step_metrics trainer::reinforce(const objective& goal, sample_group* shown) {
     dice d(seed(purpose::split), static_cast<std::uint32_t>(m.step), i);
     std::swap(order[i], order[static_cast<std::size_t>(d.below(static_cast<std::int64_t>(i) + 1))]);
   }
-  const auto& loss = goal.loss;
   hence::policy_metrics<float> policy;
   double entropy_sum = 0;
   m.rate = s_.rate;
@@ -257,7 +265,6 @@ step_metrics trainer::reinforce(const objective& goal, sample_group* shown) {
       part.batch.close();
       counts = counts + hence::count(part.batch.ragged());
     }
-    const auto window = hence::over_window(loss.aggregation, counts);
     for (const auto& [batch, old, row_advantages] : parts) {
       const auto n = static_cast<std::size_t>(batch.responses());
       std::vector<float> ref(n), entropy(n), cotangent(n);
@@ -265,15 +272,15 @@ step_metrics trainer::reinforce(const objective& goal, sample_group* shown) {
       model_.logprobs(pool_, state_.reference.data(), batch, activations_, goal.temperature, ref);
       const auto logp = logprobs(batch, goal.temperature, entropy);
       const hence::sampled how{.temperature = goal.temperature};
-      const auto result = hence::loss_and_gradient(
-          hence::cpu{}, loss, batch.ragged(),
+      const loss_part part = loss_and_gradient(
+          goal.loss, counts, batch.ragged(),
           {.logp = {logp, how}, .old = {old, how}, .ref = {ref, how}, .advantages = row_advantages},
-          window, cotangent, hence::with_metrics);
-      if (has(result.conditions(), hence::status::non_finite))
+          cotangent);
+      if (!part.is_finite)
         throw std::runtime_error("step " + std::to_string(m.step) + ": the loss is not finite");
       add_gradient(batch, goal.temperature, cotangent);
-      m.loss += result.loss();
-      policy += result.metrics();
+      m.loss += part.loss;
+      policy += part.metrics;
       for (const float e : entropy) entropy_sum += static_cast<double>(e);
     }
     m.gradient_norm += update(m.rate);

@@ -3,7 +3,7 @@
 /// which they are called.
 #pragma once
 
-#include "settings.hpp"
+#include "losses.hpp"
 #include "task.hpp"
 
 #include "lm/generate.hpp"
@@ -63,9 +63,6 @@ struct evaluation {
   double pass_1_low = 0, pass_1_high = 0;  ///< 95% over problems
 };
 
-/// GRPO's family, of which R1-Zero and the stages of R1 are.
-using grpo_loss = decltype(hence::recipe::grpo(0.2f));
-
 /// A rollout that is judged, `[questions group]` each but the problems, `[questions]`.
 struct judged_rollout {
   std::span<const problem> asked;
@@ -75,17 +72,18 @@ struct judged_rollout {
 
 /// What an RL stage is for.
 struct objective {
-  grpo_loss loss;
+  any_loss loss;
   double temperature = 1;
-  std::uint64_t stage = 0;  ///< separates its draws from those of other stages
+  bool scales_advantage = true;  ///< by the group's deviation; if not, Dr. GRPO's r - mean
+  std::uint64_t stage = 0;       ///< separates its draws from those of other stages
   /// The rewards of a rollout, `[questions group]`.
   std::function<void(const judged_rollout&, std::span<float>)> rewards;
   /// Problem of a seed and an index; empty: the task's.
   std::function<problem(std::uint64_t, std::uint64_t)> problems{};
 };
 
-/// R1-Zero's: the loss and the two rewards of rules.
-objective r1_zero_objective(const settings& s);
+/// R1-Zero's: the loss of the settings and the two rewards of rules. Throws as `make_loss`.
+objective r1_zero_objective(const settings& s, const task& t);
 
 /// What is saved and read again.
 struct run_state {

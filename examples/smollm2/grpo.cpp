@@ -157,7 +157,7 @@ class session {
 
   void reinforce() {
     demo::run_state& r = run_.trainer().state();
-    const auto goal = demo::r1_zero_objective(trainer_settings(s_));
+    const auto goal = demo::r1_zero_objective(trainer_settings(s_), run_.task());
     const auto is_done = [&](const json& j) { return j.value("step", std::int64_t{-1}) < r.step; };
     const std::string hint = "--resume goes on from the last checkpoint";
     demo::line_file metrics(folder() / "metrics.jsonl", hint, [&](const json& j) {

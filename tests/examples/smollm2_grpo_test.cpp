@@ -181,7 +181,7 @@ TEST_CASE("an update makes the replies with the larger rewards likelier") {
   t.begin_from({weights.data(), static_cast<std::size_t>(weights.size())});
   t.begin_reinforcement();
 
-  auto goal = demo::r1_zero_objective(s);
+  auto goal = demo::r1_zero_objective(s, task);
   std::vector<demo::problem> asked;
   std::vector<lm::generated> replies;
   std::vector<float> rewards;
@@ -231,7 +231,7 @@ TEST_CASE("an update makes the replies with the larger rewards likelier") {
   demo::trainer cut(s, task, config, pool);
   cut.begin_from({weights.data(), static_cast<std::size_t>(weights.size())});
   cut.begin_reinforcement();
-  const auto again = cut.reinforce(demo::r1_zero_objective(s), nullptr);
+  const auto again = cut.reinforce(demo::r1_zero_objective(s, task), nullptr);
   CHECK(cut.state().weights == trained);
   CHECK(again.gradient_norm == first.gradient_norm);
   CHECK(again.loss == doctest::Approx(first.loss).epsilon(1e-6));
