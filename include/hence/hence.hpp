@@ -4,6 +4,7 @@
 #pragma once
 
 #include <hence/core/gemm/ordered.hpp>
+#include <hence/core/shared_prefix.hpp>
 #include <hence/evaluate.hpp>
 #include <hence/interop/dlpack.hpp>
 #include <hence/interop/dlpack_lend.hpp>

@@ -468,6 +468,22 @@ template <class F> std::string refusal(F&& f) {
   return "";
 }
 
+TEST_CASE("a mixture's share is one") {
+  for (const float forward : {-0.1f, 1.1f, NAN}) {
+    const std::vector<float> x(2);
+    std::string told;
+    try {
+      distill(cpu{}, divergence::mixed_kl{forward}, {.temperature = 1.0},
+              view<const float, 2>(x.data(), 1, 2), view<const float, 2>(x.data(), 1, 2), {}, {});
+    } catch (const std::invalid_argument& e) {
+      told = e.what();
+    }
+    CHECK(told.find("hence: mixed_kl.forward is ") == 0);
+  }
+  divergence::mixed_kl{0.0f}.check();
+  divergence::mixed_kl{1.0f}.check();
+}
+
 TEST_CASE("wrong arguments are refused") {
   std::vector<float> x(12, 1.0f), y(12, 1.0f), out(3, -7.0f);
   const view<float, 2> a(x.data(), 3, 4), b(y.data(), 3, 4), wrong(y.data(), 4, 3);

@@ -79,7 +79,10 @@ template <class Isa = native_isa> void check_shared_prefix(const shared_prefix& 
 }
 template <class Isa = native_isa>
 void check_map(const char* name, const view<std::int64_t>& map, std::int64_t size) {
-  if (map.present() && map.extent[0] != size)
+  if (!map.given()) return;
+  if (!map.present() && size > 0)
+    refuse(message() << "hence: " << name << " is null, expected " << size << " entries");
+  if (map.extent[0] != size)
     refuse(message() << "hence: " << name << " has " << map.extent[0] << " entries, expected "
                      << size);
 }

@@ -109,9 +109,6 @@ status cross_entropy(const Executor& executor, const cross_entropy_rule& rule,
                                        << rule.smoothing << ", expected a share from 0 to below 1");
     const distill_rule temperature{.temperature = rule.temperature};
     detail::check_distill(temperature, logits, in, out);
-    if (!labels.present() && logits.extent[0] > 0)
-      detail::refuse(detail::message()
-                     << "hence: labels is null, expected " << logits.extent[0] << " rows");
     detail::check_rows("labels", labels.present(), labels.size(), 1, logits.extent[0], false);
     detail::check_distill_apart(out, {detail::place_of_labels(labels)});
     const detail::smoothed_rows<Executor> rows{{temperature, in, out}};

@@ -66,7 +66,7 @@ template <class T, class S>
       out, {place_of_rows("in.mask", in.mask), place_of_rows("in.cotangent", in.cotangent)});
   check_rows_apart(place_of_rows("out.per_token", out.per_token),
                    place_of_rows("student", student));
-  if (!out.gradient.present()) return;
+  if (!out.gradient.given()) return;
   check_matrix("out.gradient", out.gradient, rows, columns);
   const void *from = student.data, *to = out.gradient.data;
   if (!(from == to && sizeof(T) == sizeof(S) &&

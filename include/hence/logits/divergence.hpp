@@ -34,6 +34,11 @@ template <class N = float> struct mixed_kl {
     return V(forward) * forward_kl{}(log_s, log_q) +
            (V(N(1)) - V(forward)) * reverse_kl{}(log_s, log_q);
   }
+  [[gnu::always_inline]] void check() const {
+    if (!(forward >= N(0) && forward <= N(1)))
+      detail::refuse(detail::message() << "hence: mixed_kl.forward is "
+                                       << static_cast<double>(forward) << ", expected 0 to 1");
+  }
 };
 template <class N> mixed_kl(N) -> mixed_kl<N>;
 

@@ -63,9 +63,18 @@ template <class S> HENCE_FN view<S> aligned_floats(const view<std::byte>& memory
 
 template <class Isa = native_isa>
 void check_tokens(const char* name, bool present, std::int64_t size, std::int64_t tokens) {
-  if (present && size != tokens)
+  if (!present && tokens > 0)
+    refuse(message() << "hence: " << name << " is null, expected " << tokens << " tokens");
+  if (size != tokens)
     refuse(message() << "hence: " << name << " has " << size << " entries, hidden has " << tokens
                      << " tokens");
+}
+
+/// Absent or one for each row of the head.
+template <class T> void check_bias(const char* name, const view<T>& bias, std::int64_t columns) {
+  if (bias.given() && (bias.extent[0] != columns || !bias.present()))
+    refuse(message() << "hence: " << name << (bias.present() ? " has " : " is null, with ")
+                     << bias.extent[0] << " entries, head.weight has " << columns << " rows");
 }
 
 template <class H, class W, class S>
@@ -84,36 +93,31 @@ void check_linear_head(const view<H, 2>& hidden, const linear_head<W, S>& head,
     refuse(message() << "hence: head.weight has shape [" << columns << ", " << weight.extent[1]
                      << "], expected [vocabulary, " << width << "], the width of hidden");
   check_matrix("head.weight", weight, columns, width);
-  if (head.bias.present() && head.bias.extent[0] != columns)
-    refuse(message() << "hence: head.bias has " << head.bias.extent[0]
-                     << " entries, head.weight has " << columns << " rows");
-  if (!labels.present() && tokens > 0)
-    refuse(message() << "hence: labels is null, expected " << tokens << " tokens");
+  check_bias("head.bias", head.bias, columns);
   check_tokens("labels", labels.present(), labels.size(), tokens);
 }
 
-/// One that is written: its stride is looked at too.
-template <class T>
-void check_written_tokens(const char* name, const view<T>& v, std::int64_t tokens) {
-  check_tokens(name, v.present(), v.extent[0], tokens);
+/// Absent or one for each token; the stride of one that is written is looked at too.
+template <class T> void check_token_array(const char* name, const view<T>& v, std::int64_t tokens) {
+  if (v.given()) check_tokens(name, v.present(), v.extent[0], tokens);
   check_rows(name, v, tokens);
 }
 
 template <class S> void check_linear_results(const token_results<S>& out, std::int64_t tokens) {
-  check_written_tokens("out.logp", out.logp, tokens);
-  check_written_tokens("out.entropy", out.entropy, tokens);
-  check_written_tokens("out.anchor", out.anchor, tokens);
-  check_written_tokens("out.log_sum", out.log_sum, tokens);
-  check_written_tokens("out.expected_logit", out.expected_logit, tokens);
-  check_written_tokens("out.states", out.states, tokens);
+  check_token_array("out.logp", out.logp, tokens);
+  check_token_array("out.entropy", out.entropy, tokens);
+  check_token_array("out.anchor", out.anchor, tokens);
+  check_token_array("out.log_sum", out.log_sum, tokens);
+  check_token_array("out.expected_logit", out.expected_logit, tokens);
+  check_token_array("out.states", out.states, tokens);
 }
 
 template <class Isa = native_isa>
 void check_linear_states(const view<const softmax_state>& states, std::int64_t tokens) {
-  if (!states.present() && tokens > 0)
+  if (!states.given() && tokens > 0)
     refuse(message() << "hence: states is null, expected " << tokens
                      << " tokens as linear_logprob wrote them");
-  check_tokens("states", true, states.extent[0], tokens);
+  check_tokens("states", states.present(), states.extent[0], tokens);
 }
 
 template <class H, class W, class S>
@@ -121,14 +125,12 @@ void check_linear_gradients(const view<H, 2>& hidden, const linear_head<W, S>& h
                             const token_cotangents<S>& cot, const linear_gradients<S>& gradients) {
   const std::int64_t tokens = hidden.extent[0], width = hidden.extent[1],
                      columns = head.weight.extent[0];
-  check_tokens("cot.logp", cot.logp.present(), cot.logp.extent[0], tokens);
-  check_tokens("cot.entropy", cot.entropy.present(), cot.entropy.extent[0], tokens);
+  check_token_array("cot.logp", cot.logp, tokens);
+  check_token_array("cot.entropy", cot.entropy, tokens);
   const view<S, 2>&h = gradients.hidden, &w = gradients.weight;
-  if (h.present()) check_matrix("gradients.hidden", h, tokens, width);
-  if (w.present()) check_matrix("gradients.weight", w, columns, width);
-  if (gradients.bias.present() && gradients.bias.extent[0] != columns)
-    refuse(message() << "hence: gradients.bias has " << gradients.bias.extent[0]
-                     << " entries, head.weight has " << columns << " rows");
+  if (h.given()) check_matrix("gradients.hidden", h, tokens, width);
+  if (w.given()) check_matrix("gradients.weight", w, columns, width);
+  check_bias("gradients.bias", gradients.bias, columns);
 }
 
 /// Refuses what is written on top of what is read or written beside it.

@@ -70,6 +70,8 @@ void check_history(const char* name, const char* cu_name, const view<const std::
   if (ids.extent[0] != cu[rows])
     refuse(message() << "hence: " << name << " has " << ids.extent[0] << " ids, " << cu_name
                      << " describes " << cu[rows]);
+  if (!ids.present() && ids.extent[0] > 0)
+    refuse(message() << "hence: " << name << " is null, expected " << ids.extent[0] << " ids");
   if (ids.extent[0] > 1 && ids.stride[0] != 1)
     refuse(message() << "hence: " << name << " is not contiguous");
 }
@@ -117,7 +119,7 @@ status penalize(const Executor&, const penalty_rule& rule, view<T, 2> logits,
     detail::refuse(detail::message()
                    << "hence: logits has shape [" << rows << ", " << columns
                    << "], expected [rows, vocabulary], a vocabulary of 1 or more");
-  const bool has_prompt = history.prompt.present() || history.cu_prompt.present();
+  const bool has_prompt = history.prompt.given() || history.cu_prompt.present();
   if (has_prompt)
     detail::check_history("history.prompt", "history.cu_prompt", history.prompt, history.cu_prompt,
                           rows);

@@ -76,9 +76,11 @@ namespace detail {
 template <class T>
 [[gnu::always_inline]] inline void check_entries(const char* name, const view<T>& x, std::int64_t n,
                                                  bool may_be_absent) {
-  if (may_be_absent && !x.present()) return;
-  if (x.extent[0] != n || (!x.present() && n > 0))
+  if (may_be_absent && !x.given()) return;
+  if (x.extent[0] != n)
     refuse(message() << "hence: " << name << " has " << x.extent[0] << " entries, expected " << n);
+  if (!x.present() && n > 0)
+    refuse(message() << "hence: " << name << " is null, expected " << n << " entries");
 }
 /// Refuses an output over an input.
 template <class S, class T>
@@ -172,7 +174,7 @@ preference_metrics<typename Executor::scalar> preference_loss(
   detail::check_entries("in.cotangent", in.cotangent, n, true);
   detail::check_entries("out.per_pair", out.per_pair, n, true);
   detail::check_entries("out.chosen", out.chosen, n, true);
-  if (out.rejected.present())
+  if (out.rejected.given())
     detail::refuse(detail::message() << "hence: out.rejected is given, and single responses have "
                                         "one gradient, out.chosen");
   detail::check_written("out.chosen", out.chosen, "out.per_pair", out.per_pair);

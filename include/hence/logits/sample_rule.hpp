@@ -60,13 +60,11 @@ template <class T>
                      << "], expected [rows, vocabulary], a vocabulary of 1 to 2^24 - 1");
   const view<const T, 2> read = logits;
   check_matrix("logits", read, rows, columns);
-  check_rows("uniforms", uniforms, rows);
-  if (!uniforms.present() && rows > 0)
-    refuse(message() << "hence: uniforms is null, expected " << rows << " rows");
+  check_rows("uniforms", uniforms.present(), uniforms.extent[0], 1, rows, false);
   check_rows("out.token", out.token, rows);
   check_rows("out.logp", out.logp, rows);
   check_rows("out.logp_full", out.logp_full, rows);
-  if (out.kept.present()) check_matrix("out.kept", out.kept, rows, columns);
+  if (out.kept.given()) check_matrix("out.kept", out.kept, rows, columns);
   const rows_in_memory written[] = {
       place_of_rows("out.token", out.token), place_of_rows("out.logp", out.logp),
       place_of_rows("out.logp_full", out.logp_full), place_of_rows("out.kept", out.kept)};

@@ -27,7 +27,8 @@ template <class Executor, class T, class Out = float> constexpr bool check_logit
 template <class Isa = native_isa>
 void check_rows(const char* name, bool present, std::int64_t size, std::int64_t stride,
                 std::int64_t rows, bool writes) {
-  if (!present) return;
+  if (!present && rows > 0)
+    refuse(message() << "hence: " << name << " is null, expected " << rows << " rows");
   if (size != rows)
     refuse(message() << "hence: " << name << " has " << size << " entries, logits has " << rows
                      << " rows");
@@ -38,7 +39,7 @@ void check_rows(const char* name, bool present, std::int64_t size, std::int64_t 
 template <class T>
 [[gnu::always_inline]] inline void check_rows(const char* name, const view<T>& v,
                                               std::int64_t rows) {
-  check_rows(name, v.present(), v.extent[0], v.stride[0], rows, !std::is_const_v<T>);
+  if (v.given()) check_rows(name, v.present(), v.extent[0], v.stride[0], rows, !std::is_const_v<T>);
 }
 
 /// A matrix of the logits' shape, columns contiguous.
@@ -115,10 +116,8 @@ template <class T>
                      << "], expected [rows, vocabulary], a vocabulary of 1 or more");
   const view<const T, 2> read = logits;  // reading may alias rows
   check_matrix("logits", read, rows, columns);
-  if (!labels.present() && rows > 0)
-    refuse(message() << "hence: labels is null, expected " << rows << " rows");
   check_rows("labels", labels.present(), labels.size(), 1, rows, false);
-  if (keep.present()) check_matrix("keep", keep, rows, columns);
+  if (keep.given()) check_matrix("keep", keep, rows, columns);
 }
 
 /// Where the members of `out` lie.
