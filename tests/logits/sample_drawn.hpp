@@ -27,7 +27,8 @@ drawn run(const Executor& executor, const sample_rule& rule, const std::vector<T
   drawn d;
   const auto columns = static_cast<std::int64_t>(x.size());
   d.kept.assign(x.size(), 77);
-  std::vector<std::byte> memory(static_cast<std::size_t>(sample_bytes(columns)));
+  // what was in the memory before is no index
+  std::vector<std::byte> memory(static_cast<std::size_t>(sample_bytes(columns)), std::byte{0x5a});
   d.found = sample(executor, rule, view<const T, 2>(x.data(), 1, columns), view<const float>(&u, 1),
                    {.token = view<std::int64_t>(&d.token, 1),
                     .logp = view<float>(&d.logp, 1),

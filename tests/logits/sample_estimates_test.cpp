@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <hence/logits/sample_estimates.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -67,14 +68,35 @@ TEST_CASE("a sample gives the origin, and a bound with the share above it") {
   const float low = detail::estimates_of_sample(x.data(), 4096, unit, 0.9, &found);
   CHECK(found.origin == 12);
   CHECK(low == 12 - unit);  // one token holds nearly all
-  x[0] = 0;
-  const float lower = detail::estimates_of_sample(x.data(), 4096, unit, 0.9, &found);
-  CHECK(found.origin < 12);
-  double above = 0, all = 0;
-  for (const float v : x) all += weight(v, 0), above += v >= lower ? weight(v, 0) : 0;
-  CHECK(above > 0.9 * all);
-  const double levels = double(found.origin - lower) / double(unit);
-  CHECK(std::abs(levels - std::round(levels)) < 1e-5);
+  // of up to 96 registers all are read, of more every second, third, ...
+  for (const int registers : {96, 191, 200, 300}) {
+    CAPTURE(registers);
+    x = row(std::size_t(registers) * std::size_t{width}, 10);
+    const int step = registers / 96;
+    for (int i = 0; i < registers * width; ++i)
+      if (i / width % step != 0) x[std::size_t(i)] = 30;
+    const float lower =
+        detail::estimates_of_sample(x.data(), registers * std::int64_t{width}, unit, 0.9, &found);
+    float origin = -inf;
+    double all = 0;
+    for (const float v : x)
+      if (v != 30) origin = std::max(origin, v), all += weight(v, 0);
+    CHECK(found.origin == origin);
+    float want = 0;
+    for (int k = 1; k <= 16; ++k) {
+      want = origin - float(k) * unit;
+      double above = 0;
+      for (const float v : x) above += v != 30 && v >= want ? weight(v, 0) : 0;
+      if (above >= (0.6 * 0.9 + 0.4) * all) break;
+    }
+    CHECK(lower == want);
+  }
+  // so flat that no level holds enough: the last one
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = i == 0 ? 20.0f : -5.0f;
+  found = estimates(0);
+  found.exponent = 0.01f;
+  CHECK(detail::estimates_of_sample(x.data(), std::int64_t(x.size()), unit, 0.9, &found) ==
+        20 - 16 * unit);
   const std::vector<float> none(4096, -inf);
   detail::estimates_of_sample(none.data(), 4096, unit, 0.9, &found);
   CHECK(found.origin == -inf);

@@ -233,6 +233,22 @@ TEST_CASE("greedy, ties and a single token") {
   CHECK(run(cpu{}, {.temperature = 1.0}, narrow, 0.5f).token == 1);
 }
 
+TEST_CASE("what weighs as much as the bound is kept; ties up to half of the row") {
+  CHECK(drawing::run(cpu{}, {.temperature = 1.0, .min_p = 1.0}, std::vector<float>{2, 1, 2}, 0.6f)
+            .kept == std::vector<std::uint8_t>{1, 0, 1});
+  std::vector<float> x(4096, -1.0f);
+  std::vector<std::uint8_t> first(4096, 0);
+  int ties = 0;
+  for (std::size_t i = 0; i < 4096; ++i)
+    if (i % 5 < 2) x[i] = 3, first[i] = ++ties <= 200;
+  CHECK(ties == 1639);
+  for (const float u : {0.0f, 0.5f, 0.999f}) {
+    const auto found = drawing::run(cpu{}, {.temperature = 1.0, .top_k = 200}, x, u);
+    CHECK(found.kept == first);
+    CHECK(found == drawing::run(reference<float>{}, {.temperature = 1.0, .top_k = 200}, x, u));
+  }
+}
+
 TEST_CASE("what is not asked for changes nothing; a uniform outside [0, 1) draws nothing") {
   std::mt19937 random(21);
   std::normal_distribution<float> normal(0, 2);
