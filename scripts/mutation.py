@@ -156,7 +156,7 @@ TARGETS = {
     "moe/combine.hpp": ["moe/combine_test"],
     "moe/expert_arrays.hpp": ["moe/expert_arrays_test", "moe/expert_rows_test", "moe/experts_test"],
     "moe/expert_rows.hpp": ["moe/expert_rows_test", "moe/experts_test"],
-    "moe/expert_tiles.hpp": ["moe/expert_rows_test", "moe/experts_test"],
+    "moe/expert_tiles.hpp": ["moe/expert_tiles_test", "moe/expert_rows_test", "moe/experts_test"],
     "moe/experts.hpp": ["moe/experts_test"],
     "moe/gate.hpp": ["moe/gate_test", "moe/gate_checks_test"],
     "moe/gate_backward.hpp": ["moe/gate_backward_test", "moe/gate_checks_test"],

@@ -334,6 +334,10 @@ TEST_CASE("a pool is asked where there is more than one part; its workspace hold
   // forward; then backward the rows and the matrices
   CHECK(asked(65) == std::vector<std::int64_t>(3, 2));
   CHECK(asked(200) == std::vector<std::int64_t>(3, 4));
+  const counting_pool idle;  // rows, but none in a segment
+  const problem<float> none(m, true, {0, 0}, {0, 0}, 200);
+  run(hence::cpu(idle), gemm::ordered{}, moe::swiglu{}, moe::before_down{}, false, none);
+  CHECK(idle.asked.empty());
   // 16 parts with a tile of 512 rows, of two arrays, each; in fewer rows the gradient needs most
   const counting_pool pool;
   const moe::expert_mlp mlp{gemm::ordered{}, moe::swiglu{}, moe::after_down{}};
