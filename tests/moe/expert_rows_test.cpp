@@ -509,17 +509,18 @@ TEST_CASE("what the backward pass and a plain activation refuse") {
         }) == "hence: saved.gate is given, expected none: the activation is a plain one");
 }
 
-TEST_CASE("each gradient alone has the bits that it has among all") {
+template <class Executor> void each_alone(const Executor& executor) {
   const layer m(3, 4, 5);
-  const problem<float> p(m, true, {0, 3, 3}, {3, 0, 2}, 5);
+  constexpr std::int64_t n = 130;
+  const problem<float> p(m, true, {0, 60, 60}, {60, 0, 70}, n);
   const auto all = run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::before_down{}, false, p);
   const auto alone = [&](auto choose) {
-    outcome<float> o(m, 5, 5);
+    outcome<float> o(m, n, n);
     moe::expert_gradients<float> to;
     choose(to, o);
     moe::expert_rows_backward(
-        hence::cpu{}, moe::expert_mlp{gemm::ordered{}, moe::swiglu{}, moe::before_down{}},
-        p.inputs(true), moe::recomputed{}, view<const float, 2>(p.cotangent.data(), 5, 5), to);
+        executor, moe::expert_mlp{gemm::ordered{}, moe::swiglu{}, moe::before_down{}},
+        p.inputs(true), moe::recomputed{}, view<const float, 2>(p.cotangent.data(), n, 5), to);
     return o;
   };
   const std::vector<float> untouched(60, 77.0f);
@@ -536,8 +537,23 @@ TEST_CASE("each gradient alone has the bits that it has among all") {
   CHECK(same(down.gate, untouched));
   const auto weights = alone([](auto& to, auto& o) { to.row_weights = o.weights; });
   CHECK(same(weights.weights, all.weights));
-  const auto rows = alone([](auto& to, auto& o) { to.rows = view<float, 2>(o.x.data(), 5, 5); });
+  const auto rows = alone([](auto& to, auto& o) { to.rows = view<float, 2>(o.x.data(), n, 5); });
   CHECK(same(rows.x, all.x));
+}
+
+TEST_CASE("each gradient alone has the bits that it has among all") {
+  each_alone(hence::cpu{});
+  const counting_pool pool;
+  each_alone(hence::cpu(pool));
+}
+
+TEST_CASE("an expert that begins where a part ends is added once") {
+  const layer m(2, 3, 4);
+  const counting_pool pool;
+  const problem<float> p(m, true, {0, 64}, {64, 64}, 128);  // two parts of 64 rows
+  const auto of = hence::update::accumulate;
+  CHECK(same(run(hence::cpu(pool), gemm::ordered{}, moe::swiglu{}, moe::after_down{}, false, p, of),
+             run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::after_down{}, false, p, of)));
 }
 
 }  // namespace

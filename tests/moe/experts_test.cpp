@@ -232,6 +232,17 @@ TEST_CASE("experts of more rows than a tile, in tiles and on a pool") {
   CHECK(same(got, run(hence::cpu(pool), gemm::ordered{}, moe::after_down{}, moe::recomputed{}, c)));
 }
 
+TEST_CASE("experts of more rows than a block of the backward pass") {
+  const layer m(3, 2, 3);
+  const layer_case<float> c(m, 3200, 2);
+  CHECK(c.count[0] + c.count[1] > 4096);
+  CHECK(c.count[0] < 4096);  // the second expert is in both blocks
+  CHECK(c.count[0] + c.count[1] < 2 * 4096);
+  hence::thread_pool pool(2);
+  CHECK(same(run(hence::cpu(pool), gemm::ordered{}, moe::after_down{}, moe::recomputed{}, c),
+             run(hence::cpu{}, gemm::ordered{}, moe::after_down{}, moe::recomputed{}, c)));
+}
+
 TEST_CASE("what is written lies apart from what is read, tile after tile") {
   const layer m(3, 4, 5);
   layer_case<float> c(m, 4, 2);

@@ -170,13 +170,12 @@ template <class Executor, class Mlp, class Kept, class X, class W> struct expert
         const std::int64_t low = begin + part_begin(end - begin, p, parts());
         const std::int64_t high = begin + part_begin(end - begin, p + 1, parts());
         std::int64_t at = begin;
-        for_segments(in.segments, begin, end, end - begin,
-                     [&](std::int64_t e, std::int64_t first, std::int64_t n) {
-                       if (at >= low && at < high)
-                         matrix_gradients(e, first, n, at, block, cotangent, to,
-                                          scratch_of(memory, p));
-                       at += n;
-                     });
+        for_segments(
+            in.segments, begin, end, live, [&](std::int64_t e, std::int64_t first, std::int64_t n) {
+              if (at >= low && at < high)
+                matrix_gradients(e, first, n, at, block, cotangent, to, scratch_of(memory, p));
+              at += n;
+            });
       });
     }
   }
