@@ -9,6 +9,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   set(hence_march native)
 endif()
 set(HENCE_TEST_MARCH "${hence_march}" CACHE STRING "-march= of tests and benchmarks; empty: none")
+option(HENCE_BUILD_CUDA_BENCH "With the benchmarks, build those of the kernels; needs nvcc" OFF)
 option(HENCE_TEST_OPENMP "Test the OpenMP adaptor where the compiler has OpenMP" ON)
 option(HENCE_TEST_COMPOSITIONS "Build the tests that run hundreds of compositions" ON)
 

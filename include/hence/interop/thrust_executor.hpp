@@ -55,6 +55,7 @@ template <class Policy, class Isa = native_isa> struct thrust_pool {
 /// on CUDA hence's kernels run on its stream. The bits are the same.
 template <class Policy, class Isa = native_isa> class on_thrust {
  public:
+  /// Whether the policy is of Thrust's CUDA system.
   static constexpr bool is_cuda = detail::is_thrust_cuda<Policy>;
 #if !defined(__CUDACC__)
   static_assert(
