@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""What ptxas makes of the kernels that bench/cuda measures: registers, loads, the hot loop.
+
+    scripts/sass.py            compiles them and compares with docs/sass.txt; exit status 1 if it differs
+    scripts/sass.py --write    writes the table anew, which a change of a kernel that moves it must do
+
+Needs nvcc; nvdisasm comes from PyPI. The figures are of one version of nvcc, which the table names. Counts are of
+instructions as they lie in the code, not as they run: a loop contains its slow paths.
+"""
+
+import difflib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TABLE = ROOT / "docs" / "sass.txt"
+TOOL = "nvidia-cuda-nvdisasm==13.5.37"
+TARGETS = ["80", "90a", "100a", "120a"]
+# A kernel of the benchmarks: its row, what its mangled name contains, elements of one step of its hot loop (0: no such loop).
+KERNELS = [
+    ("policy_loss dapo", r"policy_loss_kernel.*2kl4none", 4),
+    ("policy_loss grpo", r"policy_loss_kernel.*2kl2k3", 4),
+    ("policy_count", r"policy_count_kernel.*token_meanENS0_5scope", 0),
+    ("policy_count rows", r"policy_count_kernel.*sequence_mean", 0),
+    ("advantages", r"advantages_kernel", 0),
+    ("token_logprob fp32", r"token_logprob_kernelIf", 32),
+    ("token_logprob bf16", r"token_logprob_kernelIN", 32),
+    ("token_gradient fp32", r"token_gradient_kernelIf", 8),
+    ("token_gradient bf16", r"token_gradient_kernelIN", 8),
+    ("sample fp32", r"sample_kernel", 0),
+    ("product fp32 x bf16", r"product_kernelIf", 0),
+    ("product bf16 x bf16", r"product_kernelIN", 0),
+    ("bias_gradient", r"bias_gradient_kernel", 0),
+    ("route softmax", r"route_kernel.*softmax", 0),
+    ("route sigmoid, groups", r"route_kernel.*sigmoid", 0),
+    ("permute_count", r"permute_count_kernel", 0),
+    ("permute_scan", r"permute_scan_kernel", 0),
+    ("permute_scatter", r"permute_scatter_kernel", 0),
+]
+INSTRUCTION = re.compile(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)(.*);")
+
+
+def kernels_of(text):
+    """nvdisasm's text as {mangled name: ([(opcode, operands)], {label: index of the instruction behind it})}."""
+    out, code = {}, None
+    for line in text.splitlines():
+        if m := re.match(r"^\.text\.(\S+):", line):
+            code, labels = [], {}
+            out[m[1]] = code, labels
+        elif line.startswith(".section") or line.startswith("\t.section"):
+            code = None
+        elif code is not None and (m := re.match(r"^(\.L_x_\d+):", line)):
+            labels[m[1]] = len(code)
+        elif code is not None and (m := INSTRUCTION.match(line)):
+            code.append((m[1], m[2]))
+    return out
+
+
+def hot_loop(code, labels):
+    """Instructions of the shortest loop with 16-byte loads, or 0."""
+    lengths = []
+    for i, (op, operands) in enumerate(code):
+        target = re.search(r"`\((\.L_x_\d+)\)", operands)
+        first = labels.get(target[1], i + 1) if op.startswith("BRA") and target else i + 1
+        if any(o.startswith("LDG") and ".128" in o for o, _ in code[first : i + 1]):
+            lengths.append(i + 1 - first)
+    return min(lengths, default=0)
+
+
+def rows_of(nvcc, nvdisasm, target, work):
+    registers, spills, disassembled = {}, {}, {}
+    for source in sorted((ROOT / "bench" / "cuda").glob("*_bench.cu")):
+        cubin = work / f"{source.stem}.{target}.cubin"
+        run = subprocess.run(
+            [nvcc, "-std=c++20", f"-arch=sm_{target}", "-cubin", "-Xptxas", "-v", "-I", ROOT / "include", "-o", cubin, source],
+            capture_output=True, text=True)
+        if run.returncode != 0:
+            sys.exit(run.stderr)
+        for name, report in re.findall(r"Compiling entry function '(\S+)'(.*?)Compile time", run.stderr, re.S):
+            registers[name] = int(re.search(r"Used (\d+) registers", report)[1])
+            spills[name] = sum(map(int, re.findall(r"(\d+) bytes (?:stack frame|spill)", report)))
+        text = subprocess.run([nvdisasm, "-c", cubin], check=True, capture_output=True, text=True).stdout
+        disassembled.update(kernels_of(text))
+    named = {}
+    for name in disassembled:
+        labels = [row for row, pattern, _ in KERNELS if re.search(pattern, name)]
+        if len(labels) != 1 or labels[0] in named:
+            sys.exit(f"scripts/sass.py has {labels} for {name}: expected one row for one kernel")
+        named[labels[0]] = name
+    for row, _, elements in KERNELS:
+        if row not in named:
+            sys.exit(f"no kernel for the row `{row}` of scripts/sass.py")
+        name = named[row]
+        code, labels = disassembled[name]
+        def count(begin, part=""):
+            return sum(op.startswith(begin) and part in op for op, _ in code)
+        loop = hot_loop(code, labels) if elements else 0
+        if elements and not loop:
+            sys.exit(f"{row}, sm_{target}: no loop has 16-byte loads")
+        yield [row, f"sm_{target}", registers[name], spills[name], len(code), count("LDG"), count("LDG", ".128"),
+               count("STG"), count("STG", ".128"), count(("LDL", "STL")), count("MUFU"),
+               f"{loop / elements:.1f}" if elements else "-"]
+
+
+def table():
+    nvcc = shutil.which("nvcc") or "/usr/local/cuda/bin/nvcc"
+    version = re.search(r"V([\d.]+)", subprocess.run([nvcc, "--version"], check=True, capture_output=True, text=True).stdout)[1]
+    venv = subprocess.run([ROOT / "scripts" / "venv.sh", "sass", TOOL], capture_output=True, text=True)
+    if venv.returncode != 0:
+        sys.exit(venv.stderr)
+    nvdisasm = next(pathlib.Path(venv.stdout.strip()).glob("lib/python*/site-packages/nvidia/*/bin/nvdisasm"))
+    nvdisasm.chmod(0o755)
+    head = ["kernel", "target", "regs", "spill", "instr", "LDG", ".128", "STG", ".128", "LDL/STL", "MUFU", "loop/elt"]
+    rows = [head]
+    with tempfile.TemporaryDirectory() as work:
+        for target in TARGETS:
+            rows += rows_of(nvcc, nvdisasm, target, pathlib.Path(work))
+    rows[1:] = sorted(rows[1:], key=lambda r: [k[0] for k in KERNELS].index(r[0]))
+    lines = [f"nvcc {version}, {TOOL}; written by scripts/sass.py", ""]
+    for r in rows:
+        lines.append(f"{r[0]:<22}{r[1]:<9}" + "".join(f"{x!s:>9}" for x in r[2:]))
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    os.chdir(ROOT)
+    new = table()
+    if sys.argv[1:] == ["--write"]:
+        TABLE.write_text(new)
+        return 0
+    old = TABLE.read_text() if TABLE.exists() else ""
+    if old.partition("\n")[0] != new.partition("\n")[0]:
+        print(f"the table is of {old.partition(chr(10))[0]!r}, this is {new.partition(chr(10))[0]!r}")
+        return 1
+    sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), new.splitlines(True), "docs/sass.txt", "now"))
+    print("note: the table holds" if old == new else "the table does not hold: scripts/sass.py --write")
+    return old != new
+
+
+sys.exit(main())
