@@ -96,7 +96,7 @@ TARGETS = {
     "logits/softmax_finish.hpp": ["logits/vocabulary_shards_test", "logits/token_logprob_test"],
     "logits/softmax_lanes.hpp": ["logits/vocabulary_shards_test", "logits/token_logprob_test"],
     "logits/softmax_row.hpp": ["logits/vocabulary_shards_test", "logits/token_logprob_test"],
-    "logits/softmax_rule.hpp": ["logits/token_logprob_test"],
+    "logits/softmax_rule.hpp": ["logits/token_rows_test", "logits/vocabulary_shards_test", "logits/token_logprob_test"],
     "logits/softmax_term.hpp": ["logits/vocabulary_shards_test", "logits/token_logprob_test"],
     "logits/teacher_advantage.hpp": ["logits/teacher_advantage_test", "logits/overlaps_test"],
     "logits/token_arrays.hpp": ["logits/token_logprob_test"],

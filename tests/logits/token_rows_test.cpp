@@ -50,6 +50,18 @@ TEST_CASE("a label beyond 2^500 of the rest, or alone, becomes the reference") {
   CHECK(reference(0, __builtin_nan("")) == 7);
 }
 
+TEST_CASE("the ends of temperatures and soft-caps") {
+  const auto check = [](double temperature, double cap) {
+    detail::check_softmax_rule(
+        {.temperature = temperature, .negative = negative_labels::ignored, .soft_cap = cap});
+  };
+  CHECK_NOTHROW(check(1e-20, 0));
+  CHECK_NOTHROW(check(1e20, 1e20));
+  CHECK_NOTHROW(check(1, 1e-20));
+  for (const double t : {0.0, 9e-21, 2e20, -1.0, __builtin_nan("")}) CHECK_THROWS(check(t, 0));
+  for (const double c : {9e-21, 2e20, -1.0, __builtin_nan("")}) CHECK_THROWS(check(1, c));
+}
+
 TEST_CASE("parts are nearly equal and leave nothing out") {
   for (std::int64_t n = 0; n < 20; ++n)
     for (std::int64_t parts = 1; parts < 9; ++parts) {
