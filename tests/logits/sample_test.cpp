@@ -249,6 +249,22 @@ TEST_CASE("what weighs as much as the bound is kept; ties up to half of the row"
   }
 }
 
+TEST_CASE("greedy needs no uniforms; what draws does") {
+  const std::vector<float> x{1, 3, 3, 2};
+  std::int64_t token = -7;
+  std::vector<std::byte> memory(static_cast<std::size_t>(sample_bytes(4)));
+  const view<const float, 2> logits(x.data(), 1, 4);
+  const sample_results out{.token = view<std::int64_t>(&token, 1)};
+  CHECK_THROWS_AS(sample(cpu{}, {.temperature = 1.0}, logits, {}, out, memory),
+                  std::invalid_argument);
+  CHECK(token == -7);
+  CHECK(sample(cpu{}, {.temperature = 0.0}, logits, {}, out, memory) == status::ok);
+  CHECK(token == 1);
+  const view<const float> null(nullptr, 1);
+  CHECK_THROWS_AS(sample(cpu{}, {.temperature = 0.0}, logits, null, out, memory),
+                  std::invalid_argument);
+}
+
 TEST_CASE("what is not asked for changes nothing; a uniform outside [0, 1) draws nothing") {
   std::mt19937 random(21);
   std::normal_distribution<float> normal(0, 2);

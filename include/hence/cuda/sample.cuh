@@ -162,7 +162,7 @@ __global__ void __launch_bounds__(sample_threads, 8)
   status found = status::ok;
   for (std::int64_t n = blockIdx.x; n < call.logits.extent[0]; n += gridDim.x) {
     const T* const row = call.logits.data + n * call.logits.stride[0];
-    const double u = static_cast<double>(call.uniforms[n]);
+    const double u = call.uniforms.present() ? static_cast<double>(call.uniforms[n]) : 0.0;
     std::uint8_t* const kept =
         call.out.kept.present() ? call.out.kept.data + n * call.out.kept.stride[0] : nullptr;
     const auto write_kept = [&](const auto& holds) {

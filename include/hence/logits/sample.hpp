@@ -46,7 +46,7 @@ HENCE_FN constexpr std::int64_t sample_bytes(std::int64_t vocabulary, std::int64
 /// \param logits `[rows, vocabulary]` of float, bf16 or f16; -infinity is never drawn. NaN,
 /// +infinity or no finite logit: token -1, NaN and `status::non_finite`.
 /// \param uniforms `[rows]` in [0, 1); see `uniform_of` for numbers that depend on the place alone.
-/// Another number: as a NaN in the row.
+/// Another number: as a NaN in the row. Absent only where temperature 0 draws nothing.
 /// \param out what to write; each member may be absent.
 /// \param executor `cpu{}`, `cpu{pool}`, `reference<float>{}`.
 /// \param memory at least `sample_bytes(vocabulary)` bytes, whatever the number of rows. A pool
@@ -73,9 +73,9 @@ status sample(const Executor& executor, const sample_rule& rule,
       status found = status::ok;
       const std::int64_t end = detail::begin_of_part(rows, part + 1, parts);
       for (std::int64_t i = detail::begin_of_part(rows, part, parts); i < end; ++i)
-        found |=
-            draws.draw(logits.data + i * logits.stride[0], static_cast<double>(uniforms[i]), i, out,
-                       out.kept.present() ? out.kept.data + i * out.kept.stride[0] : nullptr);
+        found |= draws.draw(logits.data + i * logits.stride[0],
+                            uniforms.present() ? static_cast<double>(uniforms[i]) : 0.0, i, out,
+                            out.kept.present() ? out.kept.data + i * out.kept.stride[0] : nullptr);
       return found;
     });
   } else {

@@ -73,6 +73,10 @@ void run_odd(cudaStream_t stream) {
     wanted.push_back(static_cast<std::int64_t>(
         16 * hence::uniform_of(42, {.token = 7, .step = 3, .sequence = i})));
   test::check(token.read() == wanted, "tokens of uniforms by place");
+  hence::cuda::sample(stream, {.temperature = 0}, view<const float, 2>(logits.get(), 4, 16), {},
+                      tokens, conditions.get());
+  test::check(cudaStreamSynchronize(stream));
+  test::check(token.read() == std::vector<std::int64_t>(4, 0), "greedy without uniforms");
   test::check(conditions.read()[0] == hence::status::ok, "status");
   const int kernels = test::captured(stream, [&] { call(0, rule, {}, conditions.get()); });
   test::check(kernels == 0, "no rows launch nothing");
