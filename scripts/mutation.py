@@ -10,8 +10,8 @@ judged by the tests that mirror its header.
 A mutant is killed if a test fails, a static_assert in it too, ends badly, sleeps, or takes the
 processor for longer than 2 s and three times what the test takes as it is (a minute where that is not
 known). One that does not compile otherwise does not count. Survivors that docs/mutation.md proves
-equivalent do not count either; any other is printed, and the exit status is 1. Needs g++ (or CXX) and
-doctest. Runs niced, one compiler at a time, in a folder of its own under the system's temporary one. mutation_switch.py puts
+equivalent do not count either; any other is printed, and the exit status is 1. Needs g++ (or CXX, with
+CXXFLAGS: -march=native for code of one instruction set) and doctest. Runs niced, one compiler at a time, in a folder of its own under the system's temporary one. mutation_switch.py puts
 all mutants of a header into one program; what does not fit there is compiled and judged alone.
 What survives is judged again under the address and undefined behaviour sanitizers, as CI runs them.
 """
@@ -29,6 +29,7 @@ import mutation_switch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROOFS = ROOT / "docs" / "mutation.md"
+FLAGS = os.environ.get("CXXFLAGS", "").split()
 
 # Header under include/hence -> tests under tests, the quickest first.
 TARGETS = {
@@ -364,7 +365,7 @@ class Judge:
             return False
 
     def command(self, overlay, test, program, more=()):
-        command = [self.compiler, "-std=c++20", "-O0", "-w", "-pthread", *more]
+        command = [self.compiler, "-std=c++20", "-O0", "-w", "-pthread", *FLAGS, *more]
         command += ["-I", overlay] if overlay else []
         return command + ["-I", ROOT / "include", "-I", ROOT / "tests", ROOT / "tests" / f"{test}.cpp",
                           self.main, "-o", program]

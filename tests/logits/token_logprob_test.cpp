@@ -216,6 +216,32 @@ TEST_CASE("float64 on reference<double>: masks, caps and rows without numbers") 
   }
 }
 
+TEST_CASE("a label that is no number, the first column among them") {
+  const double bad[] = {std::nan(""), std::numeric_limits<double>::infinity()};
+  for (const double b : bad)
+    for (const std::int64_t label : {0, 2}) {
+      std::vector<double> x{0.5, -1.0, 2.0, 0.25};
+      x[std::size_t(label)] = b;
+      const auto exact = run<double>(reference<double>{}, rule(), x, 1, {label});
+      const auto a = run<float>(cpu{}, rule(), std::vector<float>(x.begin(), x.end()), 1, {label});
+      CHECK(a.found == status::non_finite);
+      CHECK(exact.found == status::non_finite);
+      CHECK(std::isnan(a.logp[0]));
+      CHECK(std::isnan(exact.logp[0]));
+      CHECK(std::isnan(a.gradient[1]));
+      CHECK(std::isnan(exact.gradient[1]));
+    }
+}
+
+TEST_CASE("a mask that keeps all has the bits of none") {
+  for (const std::int64_t columns : {3, 1300}) {
+    const std::vector<float> x = rows::make(0, columns, 1, 4);
+    const std::vector<std::uint8_t> all(std::size_t(columns), 1);
+    CHECK(same(run<float>(cpu{}, rule(0.8), x, 1, {1}, 0.75f, -0.5f, all),
+               run<float>(cpu{}, rule(0.8), x, 1, {1}, 0.75f, -0.5f)));
+  }
+}
+
 TEST_CASE("labels of 32 bits, and cotangents that are absent") {
   const std::vector<float> x = rows::make(0, 900, 5, 2);
   const view<const float, 2> logits(x.data(), 1, 900);

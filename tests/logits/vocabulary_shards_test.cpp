@@ -161,6 +161,14 @@ TEST_CASE("float64, soft-caps and near-certain labels") {
     CHECK(std::abs(real(wide.logp[0]) / certain - 1) <= 1e-11L);
     CHECK(wide.logp[0] < 0);
   }
+  // a shard whose only possible token is the label
+  const std::vector<float> alone{-inf, 4, -inf, 3, 2};
+  const exact two = by_definition(alone.data(), 5, 1, 1, nullptr);
+  for (const ints& cuts : {ints{0, 3, 5}, ints{0, 1, 2, 5}, ints{0, 5}}) {
+    CHECK(std::abs(real(run<double>(reference<double>{}, rule, alone, 1, {1}, cuts).logp[0]) -
+                   two.logp) <= 1e-14L);
+    CHECK(std::abs(real(run<float>(cpu{}, rule, alone, 1, {1}, cuts).logp[0]) - two.logp) <= 1e-7L);
+  }
   const softmax_rule capped{
       .temperature = 1.0, .negative = negative_labels::out_of_range, .soft_cap = 10};
   std::vector<float> y(300);
