@@ -120,7 +120,8 @@ template <class Loss> struct quad_values {
 __device__ __forceinline__ void store(float* row, std::int64_t first, unsigned inside,
                                       const float (&x)[quad_size]) {
   if (inside == 0xf && is_aligned(row + first)) {
-    *reinterpret_cast<float4*>(row + first) = make_float4(x[0], x[1], x[2], x[3]);
+    // by name: as an assignment it becomes four stores for sm_80 and sm_90a
+    __stwb(reinterpret_cast<float4*>(row + first), make_float4(x[0], x[1], x[2], x[3]));
   } else {
 #pragma unroll
     for (int i = 0; i < quad_size; ++i)

@@ -41,6 +41,7 @@ struct alignas(16) float4 {
   float x, y, z, w;
 };
 inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+inline void __stwb(float4* to, float4 x) { *to = x; }
 
 struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
