@@ -547,13 +547,18 @@ TEST_CASE("each gradient alone has the bits that it has among all") {
   each_alone(hence::cpu(pool));
 }
 
-TEST_CASE("an expert that begins where a part ends is added once") {
-  const layer m(2, 3, 4);
-  const counting_pool pool;
-  const problem<float> p(m, true, {0, 64}, {64, 64}, 128);  // two parts of 64 rows
-  const auto of = hence::update::accumulate;
-  CHECK(same(run(hence::cpu(pool), gemm::ordered{}, moe::swiglu{}, moe::after_down{}, false, p, of),
+TEST_CASE("an expert is added once, where a part ends and in the last block") {
+  const layer m(3, 2, 3);
+  const auto once = [&](std::vector<std::int64_t> first, std::vector<std::int64_t> count) {
+    const counting_pool pool;
+    const problem<float> p(m, true, first, count, first[2] + count[2]);
+    const auto of = hence::update::accumulate;
+    CHECK(
+        same(run(hence::cpu(pool), gemm::ordered{}, moe::swiglu{}, moe::after_down{}, false, p, of),
              run(hence::cpu{}, gemm::ordered{}, moe::swiglu{}, moe::after_down{}, false, p, of)));
+  };
+  once({0, 64, 64}, {64, 0, 64});           // two parts of 64 rows
+  once({0, 4100, 4200}, {4100, 100, 100});  // blocks of 4096 and 204 rows
 }
 
 }  // namespace

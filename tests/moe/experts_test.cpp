@@ -233,11 +233,12 @@ TEST_CASE("experts of more rows than a tile, in tiles and on a pool") {
 }
 
 TEST_CASE("experts of more rows than a block of the backward pass") {
-  const layer m(3, 2, 3);
-  const layer_case<float> c(m, 3200, 2);
-  CHECK(c.count[0] + c.count[1] > 4096);
-  CHECK(c.count[0] < 4096);  // the second expert is in both blocks
-  CHECK(c.count[0] + c.count[1] < 2 * 4096);
+  const layer m(12, 2, 3);
+  const layer_case<float> c(m, 2800, 2);
+  CHECK(c.offsets[8] < 4096);  // experts within a block, in two, and more than one in the last
+  CHECK(c.offsets[9] > 4096);
+  CHECK(c.offsets[10] < c.offsets[11]);
+  CHECK(c.offsets[12] < 2 * 4096);
   hence::thread_pool pool(2);
   CHECK(same(run(hence::cpu(pool), gemm::ordered{}, moe::after_down{}, moe::recomputed{}, c),
              run(hence::cpu{}, gemm::ordered{}, moe::after_down{}, moe::recomputed{}, c)));
