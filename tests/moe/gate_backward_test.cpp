@@ -129,6 +129,24 @@ TEST_CASE("shapes at the edge and any pool: no token, one token, k = E") {
   check_score(moe::score::sigmoid{});
 }
 
+TEST_CASE("counts of as many parts as there can be") {
+  constexpr std::int64_t tokens = 64 * 128;
+  const std::vector<float> z(tokens * 2, 0.5f), cotangent(tokens, 1.0f);
+  const std::vector<std::int32_t> ids(tokens, 1);
+  std::vector<float> out(z.size());
+  moe::gate_backward_inputs<float> in;
+  in.logits = view<const float, 2>(z.data(), tokens, 2);
+  in.ids = view<const std::int32_t, 2>(ids.data(), tokens, 1);
+  in.grad_weights = view<const float, 2>(cotangent.data(), tokens, 1);
+  hence::thread_pool pool(2);
+  const auto counts = moe::route_backward(
+      hence::cpu(pool), moe::gate{moe::score::sigmoid{}, 1, moe::all_experts{}, moe::raw{}, 1.0},
+      in, view<float, 2>(out.data(), tokens, 2));
+  CHECK(counts.rows == tokens);
+  CHECK(counts.nan_rows + counts.infinite_rows + counts.range_rows + counts.repeated_rows == 0);
+  CHECK(counts.short_rows + counts.replayed_rows + counts.empty_slots == 0);
+}
+
 TEST_CASE("exact zeros: off the selection, and where a normalised k = 1 cannot learn") {
   const std::vector<float> z{1, 2, 3, 4, 5}, cotangent{1.7f};
   const std::vector<std::int32_t> ids{3};

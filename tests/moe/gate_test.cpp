@@ -276,6 +276,17 @@ TEST_CASE("invalid rows are not read") {
     if (valid[t]) CHECK(compact.weights[2 * i++] == got.weights[2 * t]);
 }
 
+TEST_CASE("a softmax of the selected logits is of those that there are") {
+  const moe::gate gate{moe::score::softmax_after{}, 4, moe::all_experts{}, moe::raw{}, 1.0};
+  const std::vector<float> z{-inf, 1, nan, 2, -inf};
+  const auto got = run(hence::cpu{}, gate, z, 1);
+  CHECK(got.ids == std::vector<std::int32_t>{3, 1, -1, -1});
+  CHECK(static_cast<double>(got.weights[0]) == doctest::Approx(1 / (1 + std::exp(-1.0))));
+  CHECK(static_cast<double>(got.weights[1]) == doctest::Approx(1 / (1 + std::exp(1.0))));
+  CHECK(got.weights[2] == 0);
+  CHECK(got.weights[3] == 0);
+}
+
 TEST_CASE("shapes at the edge: no token, one token, k = E, one group, groups of one") {
   const moe::gate v3{moe::score::sigmoid{}, 2, moe::grouped{4, 2, moe::top2_sum{}}, moe::raw{},
                      1.0};
