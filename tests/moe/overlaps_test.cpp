@@ -415,6 +415,10 @@ TEST_CASE("null arrays and counts of the balance") {
   count[7] = 5;
   CHECK(losses(4) == "hence: count[7] is 5, expected 0 to the 4 rows");
   count[7] = 1;
+  count[0] = 4, count[1] = 0, probability[1] = 0;  // an expert of every row, and one of none
+  CHECK(refusal([&] {
+          moe::balance_loss(loss, 2, view<const std::int64_t>(probability), {count, 4});
+        }) == "accepted");
   probability[3] = -1;
   CHECK(refusal([&] {
           moe::balance_loss(loss, 2, view<const std::int64_t>(probability), {count, 4});
