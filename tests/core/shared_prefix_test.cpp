@@ -131,9 +131,9 @@ TEST_CASE("what is refused") {
         }) == "hence: out has shape [10, 2], expected [10, 2]");
   const view<float, 2> stored(x.data(), 18, 1), of_responses(x.data() + 17, 10, 1);
   CHECK(message_of([&] { gather_predictors(cpu{}, example.layout(), stored, of_responses); }) ==
-        "hence: out overlaps hidden; they are separate arrays");
+        "hence: out overlaps hidden, expected separate arrays");
   CHECK(message_of([&] { scatter_to_predictors(cpu{}, example.layout(), of_responses, stored); }) ==
-        "hence: out overlaps gradient; they are separate arrays");
+        "hence: out overlaps gradient, expected separate arrays");
   // the boundaries, and maps of one another
   auto of_own = example.layout();
   std::vector<std::int64_t> boundaries(40);
@@ -143,16 +143,16 @@ TEST_CASE("what is refused") {
   const std::vector<std::int64_t> before = boundaries;
   const view<std::int64_t> on_them(boundaries.data(), of_own.stored());
   CHECK(message_of([&] { write_maps(of_own, {.position = on_them}); }) ==
-        "hence: out.position overlaps cu_responses; they are separate arrays");
+        "hence: out.position overlaps cu_responses, expected separate arrays");
   CHECK(message_of([&] {
           gather_predictors(
               cpu{}, of_own, stored,
               view<float, 2>(reinterpret_cast<float*>(boundaries.data()), of_own.responses(), 1));
-        }) == "hence: out overlaps cu_responses; they are separate arrays");
+        }) == "hence: out overlaps cu_responses, expected separate arrays");
   std::vector<std::int64_t> map(40, 7);
   const view<std::int64_t> one(map.data(), of_own.stored());
   CHECK(message_of([&] { write_maps(of_own, {.position = one, .group = one}); }) ==
-        "hence: out.group overlaps out.position; they are separate arrays");
+        "hence: out.group overlaps out.position, expected separate arrays");
   CHECK(boundaries == before);
   CHECK(map == std::vector<std::int64_t>(40, 7));
 }

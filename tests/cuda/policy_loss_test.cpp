@@ -387,7 +387,7 @@ TEST_CASE("bad shapes are refused before anything is queued") {
   CHECK(e.refusal() == "hence: logp is null, expected 8 tokens");
   call f;
   f.out = view<float>(f.a.data(), 8);
-  CHECK(f.refusal() == "hence: gradient overlaps logp; they are separate arrays");
+  CHECK(f.refusal() == "hence: gradient overlaps logp, expected separate arrays");
   call g;
   g.in.advantages = view<const float>(g.advantages.data(), 1);
   CHECK(g.refusal() == "hence: advantages has 1 entries, the batch has 2 rows");

@@ -18,7 +18,7 @@ namespace {
 using namespace hence;
 using ints = std::vector<std::int64_t>;
 
-const std::string apart = ", expected separate arrays", separate = "; they are separate arrays";
+const std::string apart = ", expected separate arrays", separate = ", expected separate arrays";
 
 template <class F> std::string refusal(F&& f) {
   try {

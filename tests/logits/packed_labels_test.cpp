@@ -69,7 +69,7 @@ TEST_CASE("wrong arguments are refused before anything is written") {
   };
   CHECK(refusal([&] { packed_labels(cpu{}, batch, few, labels); }).find("hence: ids has") == 0);
   CHECK(refusal([&] { packed_labels(cpu{}, batch, labels, labels); }) ==
-        "hence: labels overlaps ids; they are separate arrays");
+        "hence: labels overlaps ids, expected separate arrays");
   CHECK(refusal([&] { label_weights(cpu{}, label_mean::tokens{0}, batch, ids, w); }) ==
         "hence: label_mean's count is 0, expected that of the whole step, at least 1");
   CHECK(refusal([&] { label_weights(cpu{}, label_mean::tokens{1}, batch, ids, w, 2); }) ==

@@ -73,10 +73,10 @@ TEST_CASE("a NaN shows in its row alone, and wrong shapes are refused") {
   CHECK(message_of([&] {
           response_logps(cpu{}, per_response::sum{}, batch, view<float, 2>(room.data(), 2, 2),
                          view<float>(room.data() + 3, 2));
-        }) == "hence: out overlaps logp; they are separate arrays");
+        }) == "hence: out overlaps logp, expected separate arrays");
   CHECK(message_of([&] {
           response_gradient(cpu{}, per_response::sum{}, batch, view<float>(room.data() + 3, 2),
                             view<float, 2>(room.data(), 2, 2));
-        }) == "hence: out overlaps g; they are separate arrays");
+        }) == "hence: out overlaps g, expected separate arrays");
   CHECK(room == std::vector<float>(5, -1.0f));
 }

@@ -63,11 +63,10 @@ TEST_CASE("matrices") {
 TEST_CASE("columns of one table lie apart where no row reaches the next") {
   std::byte memory[256] = {};
   const auto at = [&](const char* name, std::int64_t begin, std::int64_t step, std::int64_t size) {
-    return detail::rows_in_memory{name, {memory + begin, 3 * step + size}, step, size};
+    return detail::named_place{name, {memory + begin, 3 * step + size}, step, size};
   };
   const auto call = [&](std::int64_t begin, std::int64_t step, std::int64_t size) {
-    return refusal(
-        [&] { detail::check_rows_apart(at("a", 64, 16, 4), at("b", begin, step, size)); });
+    return refusal([&] { detail::check_apart(at("a", 64, 16, 4), at("b", begin, step, size)); });
   };
   const std::string overlaps = "hence: a overlaps b, expected separate arrays";
   CHECK(call(68, 16, 12) == "accepted");
@@ -78,13 +77,13 @@ TEST_CASE("columns of one table lie apart where no row reaches the next") {
   CHECK(call(52, 16, 12) == "accepted");
   CHECK(call(72, 8, 4) == overlaps);
   CHECK(call(128, 16, 40) == "accepted");
-  CHECK(refusal([&] { detail::check_rows_apart(at("a", 0, 0, 4), at("b", 2, 0, 4)); }) == overlaps);
+  CHECK(refusal([&] { detail::check_apart(at("a", 0, 0, 4), at("b", 2, 0, 4)); }) == overlaps);
   // rows of floats
   const auto* const floats = reinterpret_cast<const float*>(memory);
   const auto place = detail::place_of_rows("m", view<const float, 2>(floats, 3, 2, 5));
-  CHECK(place.step == 20);
-  CHECK(place.size == 8);
-  CHECK(detail::place_of_rows("v", view<const float>(floats, 3)).step == 4);
+  CHECK(place.row_pitch == 20);
+  CHECK(place.row_bytes == 8);
+  CHECK(detail::place_of_rows("v", view<const float>(floats, 3)).row_pitch == 4);
 }
 
 TEST_CASE("in place") {

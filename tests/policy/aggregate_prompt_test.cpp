@@ -271,7 +271,7 @@ TEST_CASE("what does not fit is refused before anything is written") {
         "hence: sizes has 8 entries, the batch has 9 rows");
   CHECK(
       count(cu, hence::view<std::int64_t>(reinterpret_cast<std::int64_t*>(a.response.data()), 9)) ==
-      "hence: sizes overlaps mask.response; they are separate arrays");
+      "hence: sizes overlaps mask.response, expected separate arrays");
 }
 
 TEST_CASE("rows that are more prompts than their window are refused") {

@@ -218,61 +218,61 @@ TEST_CASE("the gradient is an array of its own") {
   const auto beside = [](request& r) { return view<float>(r.shared.data() + 4, 5); };
   check(false, {
                    {[&](request& r) { r.out = shared(r), r.in.logp.values = shared(r); },
-                    "hence: gradient overlaps logp; they are separate arrays"},
+                    "hence: gradient overlaps logp, expected separate arrays"},
                    {[&](request& r) { r.out = shared(r), r.in.old.values = beside(r); },
-                    "hence: gradient overlaps old; they are separate arrays"},
+                    "hence: gradient overlaps old, expected separate arrays"},
                    {[&](request& r) { r.out = beside(r), r.in.ref.values = shared(r); },
-                    "hence: gradient overlaps ref; they are separate arrays"},
+                    "hence: gradient overlaps ref, expected separate arrays"},
                    {[&](request& r) {
                       r.out = beside(r), r.in.advantages = {}, r.in.token_advantages = shared(r);
                     },
-                    "hence: gradient overlaps token_advantages; they are separate arrays"},
+                    "hence: gradient overlaps token_advantages, expected separate arrays"},
                    {[&](request& r) {
                       r.out = shared(r),
                       r.in.advantages = view<const float>(r.shared.data() + 4, 2);
                     },
-                    "hence: gradient overlaps advantages; they are separate arrays"},
+                    "hence: gradient overlaps advantages, expected separate arrays"},
                    {[&](request& r) {
                       view<const float> v(r.shared.data() + 7, 2);
                       v.stride[0] = -5;  // its second element is shared[2]
                       r.out = shared(r), r.in.advantages = v;
                     },
-                    "hence: gradient overlaps advantages; they are separate arrays"},
+                    "hence: gradient overlaps advantages, expected separate arrays"},
                    {[&](request& r) {
                       r.out = shared(r), r.in.scores = view<const float>(r.shared.data() + 4, 2);
                     },
-                    "hence: gradient overlaps scores; they are separate arrays"},
+                    "hence: gradient overlaps scores, expected separate arrays"},
                });
   const auto as_mask = [](request& r) {
     return view<const std::uint8_t>(reinterpret_cast<std::uint8_t*>(r.shared.data() + 4), 5);
   };
   check(false, {
                    {[&](request& r) { r.out = shared(r), r.ragged.mask.response = as_mask(r); },
-                    "hence: gradient overlaps mask.response; they are separate arrays"},
+                    "hence: gradient overlaps mask.response, expected separate arrays"},
                    {[&](request& r) { r.out = shared(r), r.ragged.mask.policy = as_mask(r); },
-                    "hence: gradient overlaps mask.policy; they are separate arrays"},
+                    "hence: gradient overlaps mask.policy, expected separate arrays"},
                    {[&](request& r) { r.out = shared(r), r.ragged.mask.kl = as_mask(r); },
-                    "hence: gradient overlaps mask.kl; they are separate arrays"},
+                    "hence: gradient overlaps mask.kl, expected separate arrays"},
                    {[&](request& r) { r.out = shared(r), r.ragged.mask.metric = as_mask(r); },
-                    "hence: gradient overlaps mask.metric; they are separate arrays"},
+                    "hence: gradient overlaps mask.metric, expected separate arrays"},
                    {[](request& r) {  // followed, overwritten boundaries lead anywhere
                       static std::int64_t boundaries[] = {0, 3, 5};
                       r.ragged.cu_seqlens = view<const std::int64_t>(boundaries, 3);
                       r.out = view<float>(reinterpret_cast<float*>(boundaries), 5);
                     },
-                    "hence: gradient overlaps cu_seqlens; they are separate arrays"},
+                    "hence: gradient overlaps cu_seqlens, expected separate arrays"},
                    {[](request& r) {
                       static std::int32_t boundaries[] = {0, 3, 5, 0, 0};
                       r.ragged.cu_seqlens = view<const std::int32_t>(boundaries, 3);
                       r.out = view<float>(reinterpret_cast<float*>(boundaries), 5);
                     },
-                    "hence: gradient overlaps cu_seqlens; they are separate arrays"},
+                    "hence: gradient overlaps cu_seqlens, expected separate arrays"},
                });
   check(true, {{[](request& r) {
                   r.out = view<float, 2>(r.shared.data(), 2, 3, 10);
                   r.in.logp.values = view<const float, 2>(r.shared.data() + 12, 2, 3);
                 },
-                "hence: gradient overlaps logp; they are separate arrays"}});
+                "hence: gradient overlaps logp, expected separate arrays"}});
   check(true,
         {{[](request& r) { r.out = view<float, 2>(r.gradient.data(), 2, 3, INT64_MAX / 16); },
           "hence: gradient has row stride 576460752303423487, which times 2 rows overflows"}});
@@ -286,9 +286,9 @@ TEST_CASE("the gradient is an array of its own") {
   };
   CHECK(halves(3) == "accepted");
   CHECK(halves(9) == "accepted");
-  CHECK(halves(2) == "hence: gradient overlaps logp; they are separate arrays");
-  CHECK(halves(4) == "hence: gradient overlaps logp; they are separate arrays");
-  CHECK(halves(6) == "hence: gradient overlaps logp; they are separate arrays");
+  CHECK(halves(2) == "hence: gradient overlaps logp, expected separate arrays");
+  CHECK(halves(4) == "hence: gradient overlaps logp, expected separate arrays");
+  CHECK(halves(6) == "hence: gradient overlaps logp, expected separate arrays");
   // neighbours that only touch are fine
   const auto r = std::make_unique<request>(false);
   r->shared.assign(64, -0.5f);
@@ -637,19 +637,19 @@ TEST_CASE("workspace") {
   CHECK(message(strided) == "hence: workspace is not contiguous");
   CHECK(untouched(*r));
   r->out = view<float>(reinterpret_cast<float*>(r->room + 64), 5);
-  CHECK(message({r->room, fits}) == "hence: workspace overlaps gradient; they are separate arrays");
+  CHECK(message({r->room, fits}) == "hence: workspace overlaps gradient, expected separate arrays");
   r->out = r->gradient;
   auto* const inside = reinterpret_cast<float*>(r->room + 64);
   r->in.old.values = view<const float>(inside, 5);
-  CHECK(message({r->room, fits}) == "hence: workspace overlaps old; they are separate arrays");
+  CHECK(message({r->room, fits}) == "hence: workspace overlaps old, expected separate arrays");
   r->in.old.values = per_token<const float>(r->old);
   r->in.advantages = view<const float>(inside, 2);
   CHECK(message({r->room, fits}) ==
-        "hence: workspace overlaps advantages; they are separate arrays");
+        "hence: workspace overlaps advantages, expected separate arrays");
   r->in.advantages = r->advantages;
   r->ragged.mask.response = view<const std::uint8_t>(reinterpret_cast<std::uint8_t*>(inside), 5);
   CHECK(message({r->room, fits}) ==
-        "hence: workspace overlaps mask.response; they are separate arrays");
+        "hence: workspace overlaps mask.response, expected separate arrays");
   r->ragged.mask.response = r->response;
   const hence::offsets boundaries = r->ragged.cu_seqlens;
   auto* const moved = reinterpret_cast<std::int64_t*>(r->room + 64);
@@ -657,7 +657,7 @@ TEST_CASE("workspace") {
   moved[0] = 0, moved[1] = 3, moved[2] = 5;
   r->ragged.cu_seqlens = view<const std::int64_t>(moved, 3);
   CHECK(message({r->room, fits}) ==
-        "hence: workspace overlaps cu_seqlens; they are separate arrays");
+        "hence: workspace overlaps cu_seqlens, expected separate arrays");
   r->ragged.cu_seqlens = boundaries;
   moved[0] = before[0], moved[1] = before[1], moved[2] = before[2];
   CHECK(untouched(*r));

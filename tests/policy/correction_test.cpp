@@ -215,11 +215,11 @@ TEST_CASE("the entropy bonus and the gradient with respect to the entropies") {
   CHECK(refusal([](auto&, auto& out) { out.entropy = {}; }) ==
         "hence: gradient.entropy is null, expected 7 tokens");
   CHECK(refusal([](auto&, auto& out) { out.entropy = out.logp; }) ==
-        "hence: gradient.entropy overlaps gradient; they are separate arrays");
+        "hence: gradient.entropy overlaps gradient, expected separate arrays");
   CHECK(refusal([&](auto&, auto& out) { out.entropy = hence::view<float>(a.entropy); }) ==
-        "hence: gradient.entropy overlaps entropy; they are separate arrays");
+        "hence: gradient.entropy overlaps entropy, expected separate arrays");
   CHECK(refusal([&](auto&, auto& out) { out.logp = hence::view<float>(a.entropy); }) ==
-        "hence: gradient overlaps entropy; they are separate arrays");
+        "hence: gradient overlaps entropy, expected separate arrays");
 }
 
 TEST_CASE("numbers that make no sense are refused") {

@@ -168,7 +168,7 @@ TEST_CASE("nothing kept is empty; what does not fit is refused") {
         "hence: kept has 4 entries, cu_seqlens describes 5 tokens");
   CHECK(says(one, of, 0.0,
              hence::per_token<std::uint8_t>(reinterpret_cast<std::uint8_t*>(r.data()), 5)) ==
-        "hence: kept overlaps rewards; they are separate arrays");
+        "hence: kept overlaps rewards, expected separate arrays");
 }
 
 TEST_CASE("no rows need no rewards, and the largest tolerance is one") {
@@ -193,9 +193,9 @@ TEST_CASE("kept may be the response mask itself and shares no byte with anything
     });
   };
   const hence::view<const std::uint8_t> first(buffer.data(), 5), whole(live);
-  const std::string separate = "; they are separate arrays";
+  const std::string separate = ", expected separate arrays";
   CHECK(says({first, {}, {}, {}}, buffer.data() + 1) ==
-        "hence: kept overlaps mask.response; it is that very array, or a separate one");
+        "hence: kept overlaps mask.response, expected that very array or a separate one");
   CHECK(says({whole, first, {}, {}}, buffer.data()) ==
         "hence: kept overlaps mask.policy" + separate);
   CHECK(says({whole, {}, first, {}}, buffer.data()) == "hence: kept overlaps mask.kl" + separate);

@@ -129,9 +129,9 @@ TEST_CASE("what is not finite is reported, what does not fit refused") {
         }).starts_with("hence: logp was computed at temperature 1, ref at 0.5"));
   CHECK(refusal([&] {
           hence::kl_rewards(hence::cpu{}, k, a.ragged(), a.inputs(), hence::view<float>(a.ref));
-        }) == "hence: out overlaps ref; they are separate arrays");
+        }) == "hence: out overlaps ref, expected separate arrays");
   CHECK(refusal([&] {
           hence::subtract_kl(hence::cpu{}, k, a.ragged(), a.inputs(),
                              hence::view<float>(a.logp.data(), 2));
-        }) == "hence: rewards overlaps logp; they are separate arrays");
+        }) == "hence: rewards overlaps logp, expected separate arrays");
 }

@@ -166,12 +166,12 @@ TEST_CASE("kept may be the response mask itself and shares no byte with anything
     }
     return said;
   };
-  const std::string separate = "; they are separate arrays";
+  const std::string separate = ", expected separate arrays";
   auto buffer = before;
   std::vector<std::uint8_t> live(5, 1);
   const hence::view<const std::uint8_t> first(buffer.data(), 5), whole(live);
   CHECK(refusal({first, {}, {}, {}}, buffer.data() + 1, buffer) ==
-        "hence: kept overlaps mask.response; it is that very array, or a separate one");
+        "hence: kept overlaps mask.response, expected that very array or a separate one");
   CHECK(refusal({whole, first, {}, {}}, buffer.data(), buffer) ==
         "hence: kept overlaps mask.policy" + separate);
   CHECK(refusal({whole, {}, first, {}}, buffer.data() + 1, buffer) ==
@@ -212,9 +212,9 @@ TEST_CASE("a padded mask is itself where its pitch is too") {
     return std::string("accepted");
   };
   CHECK(shrink(2, 0, 2) ==
-        "hence: kept overlaps mask.response; it is that very array, or a separate one");
+        "hence: kept overlaps mask.response, expected that very array or a separate one");
   CHECK(shrink(2, 1, 4) ==
-        "hence: kept overlaps mask.response; it is that very array, or a separate one");
+        "hence: kept overlaps mask.response, expected that very array or a separate one");
   CHECK(buffer == before);
   CHECK(shrink(2, 0, 4) == "accepted");
   CHECK(shrink(1, 0, 2) == "accepted");

@@ -396,6 +396,6 @@ TEST_CASE("bad input is refused before anything is written") {
             hence::top_entropy{0.5}, [](auto& in) { in.entropy = {}; }, out) ==
         "hence: entropy is null, expected 7 tokens");
   CHECK(refusal(hence::kl_cov{0.5}, nothing, a.response) ==
-        "hence: out overlaps mask.response; they are separate arrays");
+        "hence: out overlaps mask.response, expected separate arrays");
   CHECK(out == std::vector<std::uint8_t>(7, 9));
 }

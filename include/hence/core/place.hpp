@@ -6,10 +6,16 @@
 
 namespace hence::inline v0::detail {
 
-/// Where an array lies; the row pitch is 0 unless it is padded.
+/// Where an array lies; the row pitch is 0 unless its rows may lie apart.
 struct array_place {
   byte_range range;
   std::int64_t row_pitch, row_bytes;
+};
+/// An argument and where it lies.
+struct named_place {
+  const char* name;
+  byte_range range;
+  std::int64_t row_pitch = 0, row_bytes = 0;
 };
 template <class T> HENCE_FN array_place place_of(const per_token<T>& a, const layout& b) {
   constexpr std::int64_t size = sizeof(T);
@@ -22,22 +28,36 @@ template <class T> HENCE_FN array_place place_of(const per_token<T>& a, const la
 template <class T> HENCE_FN array_place place_of(const view<T>& a, const layout&) {
   return {range_of(a), 0, 0};
 }
-/// Whether two padded blocks of one row pitch lie side by side, as the halves of one buffer do.
+/// Whether rows of one pitch lie side by side, as columns of one table do.
 template <class Isa = native_isa> bool side_by_side(const array_place& a, const array_place& b) {
-  if (a.row_pitch == 0 || a.row_pitch != b.row_pitch || a.row_bytes != b.row_bytes ||
-      a.row_pitch < 2 * a.row_bytes)
-    return false;
+  if (a.row_pitch <= 0 || a.row_pitch != b.row_pitch) return false;
   const auto bytes = reinterpret_cast<std::intptr_t>(b.range.first) -
                      reinterpret_cast<std::intptr_t>(a.range.first);
   const std::int64_t shift = (bytes % a.row_pitch + a.row_pitch) % a.row_pitch;
-  return shift >= a.row_bytes && a.row_pitch - shift >= a.row_bytes;
+  return shift >= a.row_bytes && a.row_pitch - shift >= b.row_bytes;
 }
 template <class Isa = native_isa>
 void check_apart(const char* written, const array_place& a, const char* read,
                  const array_place& b) {
   if (overlap(a.range, b.range) && !side_by_side(a, b))
     refuse(message() << "hence: " << written << " overlaps " << read
-                     << "; they are separate arrays");
+                     << ", expected separate arrays");
+}
+template <class Isa = native_isa>
+void check_apart(const char* written, byte_range a, const char* read, byte_range b) {
+  check_apart<Isa>(written, array_place{a, 0, 0}, read, array_place{b, 0, 0});
+}
+template <class Isa = native_isa> void check_apart(const named_place& a, const named_place& b) {
+  check_apart<Isa>(a.name, array_place{a.range, a.row_pitch, a.row_bytes}, b.name,
+                   array_place{b.range, b.row_pitch, b.row_bytes});
+}
+/// Refuses what is written on top of what is read or written beside it.
+template <std::size_t N, std::size_t M, class Isa = native_isa>
+void check_written_apart(const named_place (&written)[N], const named_place (&read)[M]) {
+  for (std::size_t i = 0; i < N; ++i) {
+    for (const named_place& r : read) check_apart<Isa>(written[i], r);
+    for (std::size_t j = 0; j < i; ++j) check_apart<Isa>(written[i], written[j]);
+  }
 }
 template <class T, class U>
 [[gnu::always_inline]] inline void check_apart(const char* written, const T& a, const char* read,
@@ -63,8 +83,9 @@ void check_kept(const per_token<std::uint8_t>& kept, const layout& b) {
   const bool is_response =
       a.range.first == response.range.first && (a.row_pitch == response.row_pitch || b.rows < 2);
   if (!is_response && overlap(a.range, response.range) && !side_by_side(a, response))
-    refuse(message() << "hence: kept overlaps mask.response; it is that very array, or a separate "
-                        "one");
+    refuse(
+        message() << "hence: kept overlaps mask.response, expected that very array or a separate "
+                     "one");
   check_apart("kept", a, "mask.policy", place_of(b.policy, b));
   check_apart("kept", a, "mask.kl", place_of(b.kl, b));
   check_apart("kept", a, "mask.metric", place_of(b.metric, b));

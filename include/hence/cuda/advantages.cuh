@@ -159,7 +159,7 @@ void advantages(stream s, const Rule& rule, const groups& batch, view<const floa
       refuse(message() << "hence: out overlaps cu_groups, expected separate arrays of " << rows
                        << " rows");
     if (overlap(range_of(out), {conditions, sizeof(status)}))
-      refuse(message() << "hence: out overlaps conditions; they are separate arrays");
+      refuse(message() << "hence: out overlaps conditions, expected separate arrays");
     check_numbers(rule, rows, range_of(out));
     check(cudaMemsetAsync(conditions, 0, sizeof(status), s), "cudaMemsetAsync", where);
     if (rows == 0) {

@@ -191,7 +191,7 @@ inline void check_route_counts(moe::route_counts* counts,
     refuse(message() << "hence: counts is null, expected a moe::route_counts in device memory");
   for (const byte_range& w : written)
     if (overlap(w, {counts, sizeof(moe::route_counts)}))
-      refuse(message() << "hence: an output overlaps counts; they are separate arrays");
+      refuse(message() << "hence: an output overlaps counts, expected separate arrays");
 }
 
 /// Warps of a block that fit into the 48 KiB of shared memory that every launch may ask for; more

@@ -261,7 +261,7 @@ void loss_and_gradient(stream s, const Loss& loss, const Batch& batch,
     if (state == nullptr)
       refuse(message() << "hence: state is null, expected a loss_state in device memory");
     if (overlap(place_of(gradient.logp, b).range, {state, sizeof(state_t)}))
-      refuse(message() << "hence: gradient overlaps state; they are separate arrays");
+      refuse(message() << "hence: gradient overlaps state, expected separate arrays");
     constexpr bool own_counts = std::same_as<D, over_this_call_t>;
     constexpr bool counted =
         own_counts && divisor_is_counted<std::remove_cvref_t<decltype(loss.aggregation)>>;

@@ -157,10 +157,10 @@ inline void check_conditions(status* conditions,
     refuse(message() << "hence: conditions is null, expected a status in device memory");
   for (const byte_range& w : written)
     if (overlap(w, {conditions, sizeof(status)}))
-      refuse(message() << "hence: an output overlaps conditions; they are separate arrays");
+      refuse(message() << "hence: an output overlaps conditions, expected separate arrays");
   for (const byte_range& r : read)
     if (overlap(r, {conditions, sizeof(status)}))
-      refuse(message() << "hence: an input overlaps conditions; they are separate arrays");
+      refuse(message() << "hence: an input overlaps conditions, expected separate arrays");
 }
 template <token_logprob_tuning Tuning> constexpr bool is_launchable() {
   static_assert(Tuning.max_blocks > 0 && Tuning.max_blocks <= 0x7fffffff,

@@ -41,9 +41,9 @@ namespace detail {
 
 /// Refuses results on top of what is read, or of each other.
 template <class S, std::size_t M>
-void check_distill_apart(const distill_results<S>& out, const rows_in_memory (&read)[M]) {
-  const rows_in_memory written[] = {place_of_rows("out.per_token", out.per_token),
-                                    place_of_rows("out.gradient", out.gradient)};
+void check_distill_apart(const distill_results<S>& out, const named_place (&read)[M]) {
+  const named_place written[] = {place_of_rows("out.per_token", out.per_token),
+                                 place_of_rows("out.gradient", out.gradient)};
   check_written_apart(written, read);
 }
 
@@ -64,8 +64,7 @@ template <class T, class S>
   check_rows("out.per_token", out.per_token, rows);
   check_distill_apart(
       out, {place_of_rows("in.mask", in.mask), place_of_rows("in.cotangent", in.cotangent)});
-  check_rows_apart(place_of_rows("out.per_token", out.per_token),
-                   place_of_rows("student", student));
+  check_apart(place_of_rows("out.per_token", out.per_token), place_of_rows("student", student));
   if (!out.gradient.given()) return;
   check_matrix("out.gradient", out.gradient, rows, columns);
   const void *from = student.data, *to = out.gradient.data;

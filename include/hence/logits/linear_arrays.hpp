@@ -141,11 +141,11 @@ void check_linear_places(const view<H, 2>& hidden, const linear_head<W, S>& head
                          const linear_gradients<S>& gradients, const view<std::byte>& memory) {
   if (memory.extent[0] > 1 && memory.stride[0] != 1)
     refuse(message() << "hence: memory has stride " << memory.stride[0] << ", expected 1");
-  const rows_in_memory written[] = {place_of_rows("gradients.hidden", gradients.hidden),
-                                    place_of_rows("gradients.weight", gradients.weight),
-                                    place_of_rows("gradients.bias", gradients.bias),
-                                    place_of_rows("memory", memory)};
-  const rows_in_memory read[] = {
+  const named_place written[] = {place_of_rows("gradients.hidden", gradients.hidden),
+                                 place_of_rows("gradients.weight", gradients.weight),
+                                 place_of_rows("gradients.bias", gradients.bias),
+                                 place_of_rows("memory", memory)};
+  const named_place read[] = {
       place_of_rows("hidden", hidden),          place_of_rows("head.weight", head.weight),
       place_of_rows("head.bias", head.bias),    place_of_labels(labels),
       place_of_rows("states", states),          place_of_rows("cot.logp", cot.logp),

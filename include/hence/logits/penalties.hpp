@@ -128,19 +128,12 @@ status penalize(const Executor&, const penalty_rule& rule, view<T, 2> logits,
   if (!counts.present() || counts.extent[0] != columns)
     detail::refuse(detail::message() << "hence: counts has " << counts.extent[0]
                                      << " entries, expected the vocabulary's " << columns);
-  const detail::array_place written[] = {{detail::range_of(logits), 0, 0},
-                                         {detail::range_of(counts), 0, 0}},
-                            read[] = {{detail::range_of(history.prompt), 0, 0},
-                                      {history.cu_prompt.bytes(), 0, 0},
-                                      {detail::range_of(history.response), 0, 0},
-                                      {history.cu_response.bytes(), 0, 0}};
-  const char* const names[] = {"history.prompt", "history.cu_prompt", "history.response",
-                               "history.cu_response"};
-  detail::check_apart("counts", written[1], "logits", written[0]);
-  for (int i = 0; i < 4; ++i) {
-    detail::check_apart("logits", written[0], names[i], read[i]);
-    detail::check_apart("counts", written[1], names[i], read[i]);
-  }
+  detail::check_written_apart(
+      {{"logits", detail::range_of(logits)}, {"counts", detail::range_of(counts)}},
+      {{"history.prompt", detail::range_of(history.prompt)},
+       {"history.cu_prompt", history.cu_prompt.bytes()},
+       {"history.response", detail::range_of(history.response)},
+       {"history.cu_response", history.cu_response.bytes()}});
   status found = status::ok;
   for (std::int64_t row = 0; row < rows; ++row) {
     detail::seen_tokens seen{nullptr, nullptr, 0, 0};

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <hence/core/execute.hpp>
+#include <hence/core/place.hpp>
 #include <hence/core/sum.hpp>
 #include <hence/core/view.hpp>
 #include <hence/logits/preference.hpp>
@@ -86,8 +87,7 @@ template <class T>
 template <class S, class T>
 [[gnu::always_inline]] inline void check_written(const char* name, const view<S>& written,
                                                  const char* other, const view<T>& read) {
-  if (overlap(range_of(written), range_of(read)))
-    refuse(message() << "hence: " << name << " overlaps " << other << ", expected separate arrays");
+  check_apart(name, range_of(written), other, range_of(read));
 }
 
 template <class Rule, class S>

@@ -66,11 +66,11 @@ template <class T>
   check_rows("out.logp", out.logp, rows);
   check_rows("out.logp_full", out.logp_full, rows);
   if (out.kept.given()) check_matrix("out.kept", out.kept, rows, columns);
-  const rows_in_memory written[] = {
+  const named_place written[] = {
       place_of_rows("out.token", out.token), place_of_rows("out.logp", out.logp),
       place_of_rows("out.logp_full", out.logp_full), place_of_rows("out.kept", out.kept)};
-  const rows_in_memory reads[] = {place_of_rows("logits", logits),
-                                  place_of_rows("uniforms", uniforms)};
+  const named_place reads[] = {place_of_rows("logits", logits),
+                               place_of_rows("uniforms", uniforms)};
   check_written_apart(written, reads);
 }
 

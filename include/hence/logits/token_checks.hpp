@@ -4,6 +4,7 @@
 
 #include <hence/core/execute.hpp>
 #include <hence/core/load.hpp>
+#include <hence/core/place.hpp>
 #include <hence/logits/token_arrays.hpp>
 
 namespace hence::inline v0::detail {
@@ -67,42 +68,16 @@ template <class T>
   check_matrix(name, v.present(), v.extent, v.stride, rows, columns, !std::is_const_v<T>);
 }
 
-/// Where an array of rows lies: `size` bytes every `step` bytes; step 0 if that is not looked at.
-struct rows_in_memory {
-  const char* name;
-  byte_range range;
-  std::int64_t step, size;
-};
-template <class T> HENCE_FN rows_in_memory place_of_rows(const char* name, const view<T>& v) {
+/// Entries, or rows, that columns of one table may be.
+template <class T> HENCE_FN named_place place_of_rows(const char* name, const view<T>& v) {
   return {name, range_of(v), v.stride[0] * static_cast<std::int64_t>(sizeof(T)), sizeof(T)};
 }
-template <class T> HENCE_FN rows_in_memory place_of_rows(const char* name, const view<T, 2>& v) {
+template <class T> HENCE_FN named_place place_of_rows(const char* name, const view<T, 2>& v) {
   constexpr auto size = static_cast<std::int64_t>(sizeof(T));
   return {name, range_of(v), v.stride[0] * size, v.extent[1] * size};
 }
-HENCE_FN rows_in_memory place_of_labels(const token_labels& labels) {
+HENCE_FN named_place place_of_labels(const token_labels& labels) {
   return {"labels", labels.bytes(), 0, 0};
-}
-/// Refuses to write to a where b is read or written. They may be columns of one table.
-template <class Isa = native_isa>
-void check_rows_apart(const rows_in_memory& a, const rows_in_memory& b) {
-  if (!overlap(a.range, b.range)) return;
-  if (a.step > 0 && a.step == b.step) {
-    const auto bytes = reinterpret_cast<std::intptr_t>(b.range.first) -
-                       reinterpret_cast<std::intptr_t>(a.range.first);
-    const std::int64_t shift = (bytes % a.step + a.step) % a.step;
-    if (shift >= a.size && a.step - shift >= b.size) return;
-  }
-  refuse(message() << "hence: " << a.name << " overlaps " << b.name
-                   << ", expected separate arrays");
-}
-/// Refuses what is written on top of what is read, or of each other.
-template <std::size_t N, std::size_t M, class Isa = native_isa>
-void check_written_apart(const rows_in_memory (&written)[N], const rows_in_memory (&read)[M]) {
-  for (std::size_t i = 0; i < N; ++i) {
-    for (const rows_in_memory& r : read) check_rows_apart(written[i], r);
-    for (std::size_t j = 0; j < i; ++j) check_rows_apart(written[i], written[j]);
-  }
 }
 
 template <class T>
@@ -122,7 +97,7 @@ template <class T>
 
 /// Where the members of `out` lie.
 template <class S> struct result_places {
-  rows_in_memory of[6];
+  named_place of[6];
   HENCE_FN explicit result_places(const token_results<S>& out)
       : of{place_of_rows("out.logp", out.logp),
            place_of_rows("out.entropy", out.entropy),
@@ -147,8 +122,8 @@ template <class T, class S>
   check_rows("out.expected_logit", out.expected_logit, rows);
   check_rows("out.states", out.states, rows);
   const result_places<S> written(out);
-  const rows_in_memory read[] = {place_of_rows("logits", logits), place_of_labels(labels),
-                                 place_of_rows("keep", keep)};
+  const named_place read[] = {place_of_rows("logits", logits), place_of_labels(labels),
+                              place_of_rows("keep", keep)};
   check_written_apart(written.of, read);
 }
 
@@ -169,10 +144,10 @@ template <class T, class S, class Out>
   if (!in_place && overlap(range_of(logits), range_of(gradient)))
     refuse(message() << "hence: gradient overlaps logits, expected the same array (of the same row "
                         "stride and element size) or one apart from it");
-  const rows_in_memory written[] = {place_of_rows("gradient", gradient)};
-  const rows_in_memory read[] = {place_of_labels(labels), place_of_rows("keep", keep),
-                                 place_of_rows("cot.logp", cot.logp),
-                                 place_of_rows("cot.entropy", cot.entropy)};
+  const named_place written[] = {place_of_rows("gradient", gradient)};
+  const named_place read[] = {place_of_labels(labels), place_of_rows("keep", keep),
+                              place_of_rows("cot.logp", cot.logp),
+                              place_of_rows("cot.entropy", cot.entropy)};
   check_written_apart(written, read);
 }
 /// Results and gradient of one call, whose cotangents are read after results are written.
@@ -181,10 +156,10 @@ template <class S, class Out>
                                                               const token_results<S>& out,
                                                               const view<Out, 2>& gradient) {
   const result_places<S> written(out);
-  const rows_in_memory cotangents[] = {place_of_rows("cot.logp", cot.logp),
-                                       place_of_rows("cot.entropy", cot.entropy)};
+  const named_place cotangents[] = {place_of_rows("cot.logp", cot.logp),
+                                    place_of_rows("cot.entropy", cot.entropy)};
   check_written_apart(written.of, cotangents);
-  const rows_in_memory last[] = {place_of_rows("gradient", gradient)};
+  const named_place last[] = {place_of_rows("gradient", gradient)};
   check_written_apart(last, written.of);
 }
 
@@ -200,7 +175,7 @@ template <class T, class S, class Out>
                      << " rows as token_logprob wrote them");
   check_rows("states", states, rows);
   check_gradient_arrays(logits, labels, cot, gradient, keep);
-  check_rows_apart(place_of_rows("gradient", gradient), place_of_rows("states", states));
+  check_apart(place_of_rows("gradient", gradient), place_of_rows("states", states));
 }
 
 }  // namespace hence::inline v0::detail

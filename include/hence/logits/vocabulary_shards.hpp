@@ -112,8 +112,8 @@ status merge_shards(const Executor&, const softmax_rule& rule, view<const softma
   detail::check_rows("out.expected_logit", out.expected_logit, rows);
   detail::check_rows("out.states", out.states, rows);
   const detail::result_places<S> written(out);
-  const detail::rows_in_memory read[] = {detail::place_of_rows("states", states),
-                                         detail::place_of_labels(labels)};
+  const detail::named_place read[] = {detail::place_of_rows("states", states),
+                                      detail::place_of_labels(labels)};
   detail::check_written_apart(written.of, read);
   const auto n = detail::numbers_of<S>(rule);
   const double scale = static_cast<double>(n.scale);

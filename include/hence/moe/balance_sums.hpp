@@ -173,7 +173,7 @@ balance_counts<typename Executor::scalar> measure_balance(
     detail::check_balance_inputs(in, k);
     detail::check_vector("probability", probability, experts);
     detail::check_vector("top_k", top_k, experts);
-    detail::check_written(
+    detail::check_written_apart(
         {{"top_k", detail::range_of(top_k)},
          {"probability", detail::range_of(probability)},
          {"workspace", detail::range_of(workspace)}},

@@ -139,13 +139,13 @@ drop_counts apply_capacity(std::int64_t capacity, [[maybe_unused]] Drop drop,
   detail::check_row_major("kept_weights", a.kept_weights, tokens, k);
   detail::check_sorted_slots<Isa>(a.ids, a.sorted);
   if (a.load.given()) detail::check_vector("load", a.load, experts);
-  detail::check_written({{"kept_ids", detail::range_of(a.kept_ids)},
-                         {"kept_weights", detail::range_of(a.kept_weights)},
-                         {"load", detail::range_of(a.load)}},
-                        {{"ids", detail::range_of(a.ids)},
-                         {"weights", detail::range_of(a.weights)},
-                         {"offsets", detail::range_of(a.sorted.offsets)},
-                         {"order", detail::range_of(a.sorted.order)}});
+  detail::check_written_apart({{"kept_ids", detail::range_of(a.kept_ids)},
+                               {"kept_weights", detail::range_of(a.kept_weights)},
+                               {"load", detail::range_of(a.load)}},
+                              {{"ids", detail::range_of(a.ids)},
+                               {"weights", detail::range_of(a.weights)},
+                               {"offsets", detail::range_of(a.sorted.offsets)},
+                               {"order", detail::range_of(a.sorted.order)}});
   for (std::int64_t t = 0; t < tokens; ++t)
     for (std::int64_t j = 0; j < k; ++j) a.kept_ids(t, j) = Id(-1), a.kept_weights(t, j) = S(0);
   drop_counts counts;

@@ -99,7 +99,7 @@ choice_counts round_tokens(const Executor& executor, const Gate& gate,
     if (tile < 1)
       detail::refuse(detail::message() << "hence: tile is " << tile << ", expected 1 or more");
     detail::check_row_major("given", given, rows, given.extent[1]);
-    detail::check_written(
+    detail::check_written_apart(
         {{"ids", detail::range_of(ids)}, {"workspace", detail::range_of(workspace)}},
         {{"given", detail::range_of(given)}});
     for (std::int64_t t = 0; t < rows; ++t)

@@ -200,8 +200,8 @@ template <class Gate, class Z, class Id>
   if (valid.given()) check_vector("valid", valid, rows);
   check_row_major("ids", ids, rows, gate.k);
   check_id_type<Id>("ids", experts);
-  check_written({{"ids", range_of(ids)}, {"workspace", range_of(workspace)}},
-                {{"logits", range_of(logits)}, {"valid", range_of(valid)}});
+  check_written_apart({{"ids", range_of(ids)}, {"workspace", range_of(workspace)}},
+                      {{"logits", range_of(logits)}, {"valid", range_of(valid)}});
 }
 
 }  // namespace detail

@@ -112,8 +112,9 @@ void gather(const Executor& executor, view<const X, 2> x, slot_positions positio
   detail::check_row_major("x", x, tokens, width);
   detail::check_row_major("rows", rows, rows.extent[0], width);
   detail::check_positions(position, rows.extent[0]);
-  detail::check_written({{"rows", detail::range_of(rows)}},
-                        {{"x", detail::range_of(x)}, {"position", detail::range_of(position)}});
+  detail::check_written_apart(
+      {{"rows", detail::range_of(rows)}},
+      {{"x", detail::range_of(x)}, {"position", detail::range_of(position)}});
   detail::for_row_parts(executor, tokens, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t)
       for (std::int64_t j = 0; j < position.extent[1]; ++j) {
@@ -142,9 +143,10 @@ void combine(const Executor& executor, view<const X, 2> rows, slot_positions pos
   detail::check_positions(position, rows.extent[0]);
   if (weights.given()) detail::check_row_major("weights", weights, tokens, k);
   detail::check_row_major("y", y, tokens, width);
-  detail::check_written({{"y", detail::range_of(y)}}, {{"rows", detail::range_of(rows)},
-                                                       {"position", detail::range_of(position)},
-                                                       {"weights", detail::range_of(weights)}});
+  detail::check_written_apart({{"y", detail::range_of(y)}},
+                              {{"rows", detail::range_of(rows)},
+                               {"position", detail::range_of(position)},
+                               {"weights", detail::range_of(weights)}});
   detail::for_row_parts(executor, tokens, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t)
       detail::along_row<V>(width, [&](auto* number, std::int64_t i) __attribute__((always_inline)) {
@@ -172,10 +174,10 @@ void spread(const Executor& executor, view<const X, 2> x, slot_positions positio
   detail::check_row_major("rows", rows, rows.extent[0], width);
   detail::check_positions(position, rows.extent[0]);
   detail::check_row_major("weights", weights, tokens, k);
-  detail::check_written({{"rows", detail::range_of(rows)}},
-                        {{"x", detail::range_of(x)},
-                         {"position", detail::range_of(position)},
-                         {"weights", detail::range_of(weights)}});
+  detail::check_written_apart({{"rows", detail::range_of(rows)}},
+                              {{"x", detail::range_of(x)},
+                               {"position", detail::range_of(position)},
+                               {"weights", detail::range_of(weights)}});
   detail::for_row_parts(executor, tokens, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t)
       for (std::int64_t j = 0; j < k; ++j) {
@@ -203,10 +205,10 @@ void dot_rows(const Executor& executor, view<const X, 2> x, slot_positions posit
   detail::check_row_major("rows", rows, rows.extent[0], width);
   detail::check_positions(position, rows.extent[0]);
   detail::check_row_major("out", out, tokens, k);
-  detail::check_written({{"out", detail::range_of(out)}},
-                        {{"x", detail::range_of(x)},
-                         {"rows", detail::range_of(rows)},
-                         {"position", detail::range_of(position)}});
+  detail::check_written_apart({{"out", detail::range_of(out)}},
+                              {{"x", detail::range_of(x)},
+                               {"rows", detail::range_of(rows)},
+                               {"position", detail::range_of(position)}});
   detail::for_row_parts(executor, tokens, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
     using S = typename Executor::scalar;
     for (std::int64_t t = begin; t < end; ++t)

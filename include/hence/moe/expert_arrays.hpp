@@ -171,25 +171,14 @@ HENCE_FN void for_segments(const moe::expert_segments& s, std::int64_t begin, st
   }
 }
 
-/// Named arrays: nothing written may overlap what is read or written beside it.
-template <int N> struct named_ranges {
-  const char* name[static_cast<unsigned>(N)];
-  byte_range range[static_cast<unsigned>(N)];
+/// Arguments and where they lie, as a function gives them back.
+template <int N> struct named_places {
+  named_place of[static_cast<unsigned>(N)];
 };
-template <int N, int M, class Isa = native_isa>
-void check_all_apart(const named_ranges<N>& written, const named_ranges<M>& read) {
-  for (int i = 0; i < N; ++i) {
-    for (int j = 0; j < M; ++j)
-      check_apart(written.name[i], written.range[i], read.name[j], read.range[j]);
-    for (int j = 0; j < i; ++j)
-      check_apart(written.name[i], written.range[i], written.name[j], written.range[j]);
-  }
-}
 /// The memory of a call is of its own.
 template <int N, class Isa = native_isa>
-void check_memory_apart(const view<std::byte>& workspace, const named_ranges<N>& others) {
-  for (int j = 0; j < N; ++j)
-    check_apart("workspace", range_of(workspace), others.name[j], others.range[j]);
+void check_memory_apart(const view<std::byte>& workspace, const named_places<N>& others) {
+  for (const named_place& other : others.of) check_apart({"workspace", range_of(workspace)}, other);
 }
 
 }  // namespace detail

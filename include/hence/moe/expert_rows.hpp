@@ -107,10 +107,14 @@ template <class Job>
   return check_segments<executor_isa<std::remove_cvref_t<decltype(job.executor)>>>(in.segments,
                                                                                    experts, rows);
 }
-template <class In> HENCE_FN named_ranges<7> expert_reads(const In& in) {
-  return {{"rows", "gate", "up", "down", "row_weights", "segments.first", "segments.count"},
-          {range_of(in.rows), range_of(in.gate), range_of(in.up), range_of(in.down),
-           range_of(in.row_weights), range_of(in.segments.first), range_of(in.segments.count)}};
+template <class In> HENCE_FN named_places<7> expert_reads(const In& in) {
+  return {{{"rows", range_of(in.rows)},
+           {"gate", range_of(in.gate)},
+           {"up", range_of(in.up)},
+           {"down", range_of(in.down)},
+           {"row_weights", range_of(in.row_weights)},
+           {"segments.first", range_of(in.segments.first)},
+           {"segments.count", range_of(in.segments.count)}}};
 }
 
 /// Shapes of gradients, and that there is something for each of them to be of.
@@ -138,9 +142,10 @@ template <class Job, class S>
 }
 /// An array beside the saved ones, absent if nothing is saved.
 template <class Kept>
-HENCE_FN named_ranges<3> with_kept(const char* name, byte_range range, const Kept& kept) {
-  named_ranges<3> r{{name, "saved.gate", "saved.up"}, {range}};
-  if constexpr (is_saved<Kept>) r.range[1] = range_of(kept.gate), r.range[2] = range_of(kept.up);
+HENCE_FN named_places<3> with_kept(const char* name, byte_range range, const Kept& kept) {
+  named_places<3> r{{{name, range}, {"saved.gate", {}}, {"saved.up", {}}}};
+  if constexpr (is_saved<Kept>)
+    r.of[1].range = range_of(kept.gate), r.of[2].range = range_of(kept.up);
   return r;
 }
 
@@ -190,7 +195,7 @@ void expert_rows(const Executor& executor, const Mlp& mlp,
     job.live = detail::check_expert_inputs(job);
     detail::check_row_major("out", out, in.rows.extent[0], job.width());
     const auto written = detail::with_kept("out", detail::range_of(out), kept);
-    detail::check_all_apart(written, detail::expert_reads(in));
+    detail::check_written_apart(written.of, detail::expert_reads(in).of);
     detail::check_memory_apart(workspace, written);
     detail::check_memory_apart(workspace, detail::expert_reads(in));
     const std::int64_t bytes =
@@ -219,14 +224,15 @@ void expert_rows_backward(const Executor& executor, const Mlp& mlp,
     const std::int64_t rows = in.rows.extent[0];
     detail::check_row_major("cotangent", cotangent, rows, job.width());
     detail::check_expert_gradients(job, to);
-    const detail::named_ranges<5> written{
-        {"gradients.rows", "gradients.row_weights", "gradients.gate", "gradients.up",
-         "gradients.down"},
-        {detail::range_of(to.rows), detail::range_of(to.row_weights), detail::range_of(to.gate),
-         detail::range_of(to.up), detail::range_of(to.down)}};
-    detail::check_all_apart(written, detail::expert_reads(in));
+    const detail::named_places<5> written{
+        {{"gradients.rows", detail::range_of(to.rows)},
+         {"gradients.row_weights", detail::range_of(to.row_weights)},
+         {"gradients.gate", detail::range_of(to.gate)},
+         {"gradients.up", detail::range_of(to.up)},
+         {"gradients.down", detail::range_of(to.down)}}};
+    detail::check_written_apart(written.of, detail::expert_reads(in).of);
     const auto read = detail::with_kept("cotangent", detail::range_of(cotangent), kept);
-    detail::check_all_apart(written, read);
+    detail::check_written_apart(written.of, read.of);
     detail::check_memory_apart(workspace, written);
     detail::check_memory_apart(workspace, read);
     detail::check_memory_apart(workspace, detail::expert_reads(in));

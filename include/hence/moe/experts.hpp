@@ -105,11 +105,15 @@ HENCE_FN void place_slots(const moe::layer_inputs<S, X, W>& in, const layer_memo
         refuse(message() << "hence: position names no slot of row " << i << " of expert " << e
                          << ", expected one for each row of the segments");
 }
-template <class In> HENCE_FN named_ranges<8> layer_reads(const In& in) {
-  return {{"x", "weights", "position", "gate", "up", "down", "segments.first", "segments.count"},
-          {range_of(in.x), range_of(in.weights), range_of(in.position), range_of(in.gate),
-           range_of(in.up), range_of(in.down), range_of(in.segments.first),
-           range_of(in.segments.count)}};
+template <class In> HENCE_FN named_places<8> layer_reads(const In& in) {
+  return {{{"x", range_of(in.x)},
+           {"weights", range_of(in.weights)},
+           {"position", range_of(in.position)},
+           {"gate", range_of(in.gate)},
+           {"up", range_of(in.up)},
+           {"down", range_of(in.down)},
+           {"segments.first", range_of(in.segments.first)},
+           {"segments.count", range_of(in.segments.count)}}};
 }
 
 }  // namespace detail
@@ -147,7 +151,7 @@ void experts(const Executor& executor, const Mlp& mlp,
     detail::check_layer(in);
     detail::check_row_major("y", y, in.x.extent[0], width);
     const auto written = detail::with_kept("y", detail::range_of(y), kept);
-    detail::check_all_apart(written, detail::layer_reads(in));
+    detail::check_written_apart(written.of, detail::layer_reads(in).of);
     detail::check_memory_apart(workspace, written);
     detail::check_memory_apart(workspace, detail::layer_reads(in));
     const std::int64_t bytes =
@@ -185,13 +189,14 @@ void experts_backward(const Executor& executor, const Mlp& mlp,
     detail::check_row_major("cotangent", cotangent, tokens, width);
     if (to.x.given()) detail::check_row_major("gradients.x", to.x, tokens, width);
     if (to.weights.given()) detail::check_row_major("gradients.weights", to.weights, tokens, k);
-    const detail::named_ranges<5> written{
-        {"gradients.x", "gradients.weights", "gradients.gate", "gradients.up", "gradients.down"},
-        {detail::range_of(to.x), detail::range_of(to.weights), detail::range_of(to.gate),
-         detail::range_of(to.up), detail::range_of(to.down)}};
-    detail::check_all_apart(written, detail::layer_reads(in));
+    const detail::named_places<5> written{{{"gradients.x", detail::range_of(to.x)},
+                                           {"gradients.weights", detail::range_of(to.weights)},
+                                           {"gradients.gate", detail::range_of(to.gate)},
+                                           {"gradients.up", detail::range_of(to.up)},
+                                           {"gradients.down", detail::range_of(to.down)}}};
+    detail::check_written_apart(written.of, detail::layer_reads(in).of);
     const auto read = detail::with_kept("cotangent", detail::range_of(cotangent), kept);
-    detail::check_all_apart(written, read);
+    detail::check_written_apart(written.of, read.of);
     detail::check_memory_apart(workspace, written);
     detail::check_memory_apart(workspace, read);
     detail::check_memory_apart(workspace, detail::layer_reads(in));

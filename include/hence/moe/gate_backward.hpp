@@ -160,11 +160,11 @@ template <class S, class Z, class Id>
   check_row_major("grad_weights", in.grad_weights, rows, k);
   if (in.valid.given()) check_vector("valid", in.valid, rows);
   check_row_major("grad_logits", grad_logits, rows, experts);
-  check_written({{"grad_logits", range_of(grad_logits)}, {"workspace", range_of(workspace)}},
-                {{"logits", range_of(in.logits)},
-                 {"ids", range_of(in.ids)},
-                 {"grad_weights", range_of(in.grad_weights)},
-                 {"valid", range_of(in.valid)}});
+  check_written_apart({{"grad_logits", range_of(grad_logits)}, {"workspace", range_of(workspace)}},
+                      {{"logits", range_of(in.logits)},
+                       {"ids", range_of(in.ids)},
+                       {"grad_weights", range_of(in.grad_weights)},
+                       {"valid", range_of(in.valid)}});
 }
 
 }  // namespace detail

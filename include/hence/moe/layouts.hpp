@@ -20,9 +20,9 @@ template <class Id, class Isa = native_isa> void row_experts(const permutation& 
   static_assert(detail::check_ids<Id>());
   const std::int64_t experts = detail::check_aligned_offsets<Isa>(p, 1);
   detail::check_vector("out", out, p.aligned_offsets[experts]);
-  detail::check_written({{"out", detail::range_of(out)}},
-                        {{"offsets", detail::range_of(p.offsets)},
-                         {"aligned_offsets", detail::range_of(p.aligned_offsets)}});
+  detail::check_written_apart({{"out", detail::range_of(out)}},
+                              {{"offsets", detail::range_of(p.offsets)},
+                               {"aligned_offsets", detail::range_of(p.aligned_offsets)}});
   detail::check_id_type<Id>("out", experts);
   for (std::int64_t e = 0; e < experts; ++e) {
     const std::int64_t first = p.aligned_offsets[e], count = p.offsets[e + 1] - p.offsets[e];
@@ -39,8 +39,9 @@ void row_tokens(const permutation& p, std::int64_t k, view<T> out) {
   detail::check_sorted_order<Isa>(p, INT64_MAX);
   if (k < 1) detail::refuse(detail::message() << "hence: k is " << k << ", expected 1 or more");
   detail::check_vector("out", out, p.offsets[experts]);
-  detail::check_written({{"out", detail::range_of(out)}}, {{"offsets", detail::range_of(p.offsets)},
-                                                           {"order", detail::range_of(p.order)}});
+  detail::check_written_apart(
+      {{"out", detail::range_of(out)}},
+      {{"offsets", detail::range_of(p.offsets)}, {"order", detail::range_of(p.order)}});
   for (std::int64_t i = 0; i < p.offsets[experts]; ++i)
     if (static_cast<std::int64_t>(static_cast<T>(p.order[i] / k)) != p.order[i] / k)
       detail::refuse(detail::message() << "hence: order[" << i << "] is of token " << p.order[i] / k
@@ -60,8 +61,9 @@ void masked_positions(const permutation& p, std::int64_t room, view<std::int64_t
                                      << "], expected room for the " << p.offsets[experts]
                                      << " slots of the permutation");
   detail::check_sorted_order<Isa>(p, out.extent[0] * k);
-  detail::check_written({{"out", detail::range_of(out)}}, {{"offsets", detail::range_of(p.offsets)},
-                                                           {"order", detail::range_of(p.order)}});
+  detail::check_written_apart(
+      {{"out", detail::range_of(out)}},
+      {{"offsets", detail::range_of(p.offsets)}, {"order", detail::range_of(p.order)}});
   if (room < 0 || room > INT64_MAX / experts)
     detail::refuse(detail::message() << "hence: room is " << room << ", expected 0 or more, and "
                                      << experts << " times it below 2^63");

@@ -108,12 +108,12 @@ template <class Id>
       refuse(message() << "hence: aligned_offsets is null, expected " << experts + 1
                        << " entries beside aligned_position");
   }
-  check_written({{"offsets", range_of(out.offsets)},
-                 {"order", range_of(out.order)},
-                 {"position", range_of(out.position)},
-                 {"aligned_offsets", range_of(out.aligned_offsets)},
-                 {"aligned_position", range_of(out.aligned_position)}},
-                {{"ids", range_of(ids)}});
+  check_written_apart({{"offsets", range_of(out.offsets)},
+                       {"order", range_of(out.order)},
+                       {"position", range_of(out.position)},
+                       {"aligned_offsets", range_of(out.aligned_offsets)},
+                       {"aligned_position", range_of(out.aligned_position)}},
+                      {{"ids", range_of(ids)}});
 }
 
 template <class Id>
@@ -215,7 +215,7 @@ void aligned_slots(const permutation& p, std::int64_t align, std::int64_t pad,
   detail::check_vector("slots", slots, p.aligned_offsets[experts]);
   if (block_expert.given())
     detail::check_vector("block_expert", block_expert, p.aligned_offsets[experts] / align);
-  detail::check_written(
+  detail::check_written_apart(
       {{"slots", detail::range_of(slots)}, {"block_expert", detail::range_of(block_expert)}},
       {{"offsets", detail::range_of(p.offsets)},
        {"order", detail::range_of(p.order)},

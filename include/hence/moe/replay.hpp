@@ -106,9 +106,9 @@ void record_routing(const routing_record<Id>& record, view<const From, 2> ids, s
     detail::refuse(detail::message() << "hence: rows [" << first << ", " << first << " + " << rows
                                      << ") are not within the record's " << record.ids.extent[0]);
   if (batch == 0) detail::refuse(detail::message() << "hence: batch is 0, expected another number");
-  detail::check_written({{"record.ids", detail::range_of(record.ids)},
-                         {"record.batch", detail::range_of(record.batch)}},
-                        {{"ids", detail::range_of(ids)}});
+  detail::check_written_apart({{"record.ids", detail::range_of(record.ids)},
+                               {"record.batch", detail::range_of(record.batch)}},
+                              {{"ids", detail::range_of(ids)}});
   for (std::int64_t t = 0; t < rows; ++t)
     for (std::int64_t j = 0; j < k; ++j) {
       const auto e = static_cast<std::int64_t>(ids(t, j));

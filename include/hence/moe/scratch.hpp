@@ -3,6 +3,7 @@
 #pragma once
 
 #include <hence/core/execute.hpp>
+#include <hence/core/place.hpp>
 #include <hence/core/workspace.hpp>
 #include <hence/moe/score.hpp>
 
@@ -120,26 +121,6 @@ template <class T>
 [[gnu::always_inline]] inline void check_vector(const char* name, const view<T>& a,
                                                 std::int64_t size) {
   check_vector(name, a.present(), a.extent[0], a.stride[0], size);
-}
-template <class Isa = native_isa>
-void check_apart(const char* a, byte_range x, const char* b, byte_range y) {
-  if (overlap(x, y))
-    refuse(message() << "hence: " << a << " overlaps " << b << ", expected separate arrays");
-}
-/// An argument and where it lies.
-struct named_range {
-  const char* name;
-  byte_range range;
-};
-/// Refuses what is written on top of what is read or written beside it.
-template <std::size_t N, std::size_t M, class Isa = native_isa>
-void check_written(const named_range (&written)[N], const named_range (&read)[M]) {
-  for (std::size_t i = 0; i < N; ++i) {
-    for (const named_range& r : read)
-      check_apart(written[i].name, written[i].range, r.name, r.range);
-    for (std::size_t j = 0; j < i; ++j)
-      check_apart(written[i].name, written[i].range, written[j].name, written[j].range);
-  }
 }
 
 }  // namespace hence::inline v0::detail

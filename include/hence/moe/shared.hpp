@@ -82,7 +82,7 @@ void append_shared(view<const Id, 2> ids, view<const S, 2> weights, std::int64_t
   detail::check_row_major("all_weights", all_weights, tokens, k + shared);
   detail::check_id_type<Id>("all_ids", experts + shared);
   if (valid.given()) detail::check_vector("valid", valid, tokens);
-  detail::check_written(
+  detail::check_written_apart(
       {{"all_ids", detail::range_of(all_ids)}, {"all_weights", detail::range_of(all_weights)}},
       {{"ids", detail::range_of(ids)},
        {"weights", detail::range_of(weights)},
