@@ -267,6 +267,29 @@ TEST_CASE("the teacher's largest tokens") {
   }
 }
 
+TEST_CASE("the teacher's largest tokens: rows of any stride, ends that are equal") {
+  std::mt19937 random(12);
+  std::normal_distribution<float> normal(0, 2);
+  std::vector<float> x(3 * 9), q(3 * 5);
+  for (float& v : x) v = normal(random);
+  for (float& v : q) v = -std::abs(normal(random));
+  const std::vector<std::int64_t> ids{0, 1, 7, 7, 7, 4, 2, 7, 7, 7, 6, 5, 7, 7, 7};
+  const auto call = [&](std::int64_t first, std::int64_t rows, const distill_top_k_rule& rule) {
+    std::vector<float> value(static_cast<std::size_t>(rows));
+    CHECK(distill_top_k(cpu{}, rule, view<const float, 2>(x.data() + 9 * first, rows, 8, 9),
+                        view<const std::int64_t, 2>(ids.data() + 5 * first, rows, 2, 5),
+                        view<const float, 2>(q.data() + 5 * first, rows, 2, 5), {},
+                        {.per_token = value}) == status::ok);
+    return value;
+  };
+  const auto all = call(0, 3, {.temperature = 1.0});
+  for (std::int64_t t = 0; t < 3; ++t)
+    CHECK(call(t, 1, {.temperature = 1.0})[0] == all[static_cast<std::size_t>(t)]);
+  CHECK(all[0] != all[1]);
+  CHECK(call(0, 3, {.temperature = 1.0, .clamp_min = 0.5, .clamp_max = 0.5}) ==
+        std::vector<float>(3, 0.5f));
+}
+
 TEST_CASE("the teacher's largest tokens: dead tokens, bad ids, outputs apart") {
   std::mt19937 random(9);
   std::normal_distribution<float> normal(0, 2);
