@@ -52,8 +52,9 @@ TEST_CASE("fractions in messages: six decimals, no trailing zeros") {
   CHECK(text_of(1.0) == "1");
   CHECK(text_of(0.6) == "0.6");
   CHECK(text_of(-2.5) == "-2.5");
-  CHECK(text_of(0.000001) == "0.000001");
-  CHECK(text_of(0.0000004) == "0");
+  CHECK(text_of(0.000125) == "0.000125");
+  CHECK(text_of(0.000001) == "1e-6");
+  CHECK(text_of(0.0000004) == "4e-7");
   CHECK(text_of(1.0000005) == "1.000001");
   CHECK(text_of(0.9999999) == "1");
   CHECK(text_of(12.010203) == "12.010203");
@@ -62,7 +63,14 @@ TEST_CASE("fractions in messages: six decimals, no trailing zeros") {
   CHECK(text_of(std::nan("")) == "nan");
   CHECK(text_of(std::numeric_limits<double>::infinity()) == "inf");
   CHECK(text_of(-std::numeric_limits<double>::infinity()) == "-inf");
-  CHECK(text_of(1e300) == "a number above 9e15");
+  CHECK(text_of(1e300) == "1e300");
+  CHECK(text_of(1.25e16) == "1.25e16");
+  CHECK(text_of(-2.5e-9) == "-2.5e-9");
+  CHECK(text_of(1e-30) == "1e-30");
+  CHECK(text_of(9.99999999e-5) == "1e-4");
+  CHECK(text_of(1e-4) == "0.0001");
+  CHECK(text_of(4.9406564584124654e-324).find("e-32") != std::string::npos);
+  CHECK(text_of(1.7976931348623157e308) == "inf");
 }
 
 TEST_CASE("numbers too large for six decimals are still right") {

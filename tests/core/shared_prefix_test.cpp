@@ -128,7 +128,25 @@ TEST_CASE("what is refused") {
   CHECK(message_of([&] {
           gather_predictors(cpu{}, example.layout(), view<const float, 2>(x.data(), 18, 2),
                             view<float, 2>(nullptr, 10, 2));
-        }) == "hence: out has shape [10, 2], expected [10, 2]");
+        }) == "hence: out is null, expected shape [10, 2]");
+  std::vector<float> y(20, 7.0f);
+  CHECK(message_of([&] {
+          gather_predictors(cpu{}, example.layout(), view<const float, 2>(x.data(), 18, 2),
+                            view<float, 2>(y.data(), 10, 2, 1));
+        }) == "hence: out has strides 1 and 1, expected at least its 2 columns and 1");
+  CHECK(message_of([&] {
+          gather_predictors(cpu{}, example.layout(), view<const float, 2>(x.data(), 18, -1),
+                            view<float, 2>(y.data(), 10, -1));
+        }) == "hence: hidden has shape [18, -1], expected a width of 0 or more");
+  CHECK(y == std::vector<float>(20, 7.0f));
+  ints one_entry(18);
+  view<std::int64_t> same(one_entry.data(), 18);
+  same.stride[0] = 0;
+  CHECK(message_of([&] { write_maps(example.layout(), {.group = same}); }) ==
+        "hence: out.group has stride 0, expected another: its 18 entries are one");
+  CHECK(message_of([&] {
+          write_maps(example.layout(), {.row = view<std::int64_t>(nullptr, 18)});
+        }) == "hence: out.row is null, expected 18 entries");
   const view<float, 2> stored(x.data(), 18, 1), of_responses(x.data() + 17, 10, 1);
   CHECK(message_of([&] { gather_predictors(cpu{}, example.layout(), stored, of_responses); }) ==
         "hence: out overlaps hidden, expected separate arrays");

@@ -276,10 +276,11 @@ TEST_CASE("the teacher's largest tokens: rows of any stride, ends that are equal
   const std::vector<std::int64_t> ids{0, 1, 7, 7, 7, 4, 2, 7, 7, 7, 6, 5, 7, 7, 7};
   const auto call = [&](std::int64_t first, std::int64_t rows, const distill_top_k_rule& rule) {
     std::vector<float> value(static_cast<std::size_t>(rows));
-    CHECK(distill_top_k(cpu{}, rule, view<const float, 2>(x.data() + 9 * first, rows, 8, 9),
-                        view<const std::int64_t, 2>(ids.data() + 5 * first, rows, 2, 5),
-                        view<const float, 2>(q.data() + 5 * first, rows, 2, 5), {},
-                        {.per_token = value}) == status::ok);
+    const status found = distill_top_k(
+        cpu{}, rule, view<const float, 2>(x.data() + 9 * first, rows, 8, 9),
+        view<const std::int64_t, 2>(ids.data() + 5 * first, rows, 2, 5),
+        view<const float, 2>(q.data() + 5 * first, rows, 2, 5), {}, {.per_token = value});
+    CHECK(found == status::ok);
     return value;
   };
   const auto all = call(0, 3, {.temperature = 1.0});
@@ -288,6 +289,19 @@ TEST_CASE("the teacher's largest tokens: rows of any stride, ends that are equal
   CHECK(all[0] != all[1]);
   CHECK(call(0, 3, {.temperature = 1.0, .clamp_min = 0.5, .clamp_max = 0.5}) ==
         std::vector<float>(3, 0.5f));
+  for (const double least : {double(NAN), HUGE_VAL})
+    CHECK_THROWS_AS(call(0, 3, {.temperature = 1.0, .log_prob_min = least}), std::invalid_argument);
+  // a token that is shown twice
+  const std::vector<std::int64_t> twice{4, 2, 4};
+  const std::vector<float> shown{-1, -2, -3};
+  std::vector<float> value(1, 7.0f), gradient(8, 7.0f);
+  CHECK(distill_top_k(cpu{}, {.temperature = 1.0}, view<const float, 2>(x.data(), 1, 8),
+                      view<const std::int64_t, 2>(twice.data(), 1, 3),
+                      view<const float, 2>(shown.data(), 1, 3), {},
+                      {.per_token = value, .gradient = view<float, 2>(gradient.data(), 1, 8)}) ==
+        status::label);
+  CHECK(std::isnan(value[0]));
+  CHECK(std::isnan(gradient[0]));
 }
 
 TEST_CASE("the teacher's largest tokens: dead tokens, bad ids, outputs apart") {

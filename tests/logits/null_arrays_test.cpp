@@ -5,6 +5,7 @@
 #include <hence/logits/distill.hpp>
 #include <hence/logits/linear_logprob.hpp>
 #include <hence/logits/penalties.hpp>
+#include <hence/logits/per_response.hpp>
 #include <hence/logits/preference_loss.hpp>
 #include <hence/logits/sample.hpp>
 #include <hence/logits/token_logprob.hpp>
@@ -132,6 +133,53 @@ TEST_CASE("preferences") {
           preference_loss(cpu{}, preference::kto{1.0f, 1.0f, 1.0f}, 0.0f,
                           {.logp = p, .ref = p, .desirable = yes}, {.rejected = null});
         }).find("hence: out.rejected is given") == 0);
+}
+
+TEST_CASE("entries and rows that are one") {
+  std::vector<float> some(6, 0.5f);
+  view<float> one(some.data(), 2);
+  one.stride[0] = 0;
+  const std::string entries = " has stride 0, expected another: its 2 entries are one";
+  const std::vector<float> p(2, -1.0f);
+  CHECK(refusal([&] {
+          preference_loss(cpu{}, preference::simpo{1.0f, 0.0f}, {.chosen = p, .rejected = p},
+                          {.per_pair = one});
+        }) == "hence: out.per_pair" + entries);
+  const std::vector<std::int64_t> cu{0, 1, 2};
+  CHECK(refusal([&] { response_logps(cpu{}, per_response::sum{}, ragged{cu}, p, one); }) ==
+        "hence: out" + entries);
+  std::vector<std::int32_t> counts(3, 0);
+  const std::vector<std::int64_t> ids{0, 1};
+  const auto penalized = [&](const view<float, 2>& m, const view<std::int32_t>& n) {
+    return refusal(
+        [&] { penalize(cpu{}, {.repetition = 2}, m, {.response = ids, .cu_response = cu}, n); });
+  };
+  view<std::int32_t> one_count(counts.data(), 3);
+  one_count.stride[0] = 0;
+  CHECK(penalized(view<float, 2>(some.data(), 2, 3, 0), counts) ==
+        "hence: logits has row stride 0, expected at least its 3 columns");
+  CHECK(penalized(view<float, 2>(some.data(), 2, 3), one_count) ==
+        "hence: counts has stride 0, expected another: its 3 entries are one");
+  const std::vector<float> weight(12, 0.5f);
+  std::vector<std::byte> memory(std::size_t(linear_logprob_bytes<gemm::ordered>(1, 3, 4)));
+  view<float> bias(some.data(), 4);
+  bias.stride[0] = 0;
+  CHECK(refusal([&] {
+          linear_logprob_and_gradient(
+              cpu{}, gemm::ordered{}, {.temperature = 1.0, .negative = negative_labels::ignored},
+              logits, linear_head<const float>{.weight = view<const float, 2>(weight.data(), 4, 3)},
+              labels, {}, {}, {.bias = bias}, memory);
+        }) == "hence: gradients.bias has stride 0, expected another: its 4 entries are one");
+  CHECK(some == std::vector<float>(6, 0.5f));
+}
+
+TEST_CASE("sizes below 0") {
+  const std::vector<float> p(2, -1.0f);
+  const view<const float> negative(p.data(), -2);
+  CHECK(refusal([&] {
+          preference_loss(cpu{}, preference::simpo{1.0f, 0.0f},
+                          {.chosen = negative, .rejected = negative}, {});
+        }) == "hence: in.chosen has -2 entries, expected 0 or more");
 }
 
 TEST_CASE("sampling and penalties") {

@@ -398,6 +398,31 @@ TEST_CASE("what is drawn shares no memory with what is read or drawn beside it")
   CHECK(call({}).empty());
 }
 
+TEST_CASE("the memory of a call is of its own") {
+  alignas(64) std::byte room[1024] = {};
+  const auto call = [&](std::int64_t logits, std::int64_t uniforms, std::int64_t token,
+                        std::int64_t stride = 1) -> std::string {
+    const auto at = [&](std::int64_t i) { return static_cast<void*>(room + i); };
+    view<std::byte> memory(room, sample_bytes(3));
+    memory.stride[0] = stride;
+    try {
+      sample(cpu{}, {.temperature = 1.0, .top_p = 0.9},
+             view<const float, 2>(static_cast<const float*>(at(logits)), 1, 3),
+             view<const float>(static_cast<const float*>(at(uniforms)), 1),
+             {.token = view<std::int64_t>(static_cast<std::int64_t*>(at(token)), 1)}, memory);
+    } catch (const std::invalid_argument& e) {
+      return e.what();
+    }
+    return "accepted";
+  };
+  CHECK(sample_bytes(3) < 800);
+  CHECK(call(16, 960, 968) == "hence: memory overlaps logits, expected separate arrays");
+  CHECK(call(900, 16, 968) == "hence: memory overlaps uniforms, expected separate arrays");
+  CHECK(call(900, 960, 16) == "hence: memory overlaps out.token, expected separate arrays");
+  CHECK(call(900, 960, 968, 2) == "hence: memory has stride 2, expected 1");
+  CHECK(call(900, 960, 968) == "accepted");
+}
+
 TEST_CASE("bad rows tell and spoil no other; wrong arguments are refused") {
   std::vector<float> x{1, 2, 3, 1, NAN, 3, 1, inf, 3, -inf, -inf, -inf, 1, 2, 3};
   const std::vector<float> u{0.99f, 0.5f, 0.5f, 0.5f, 1.0f};
@@ -422,7 +447,7 @@ TEST_CASE("bad rows tell and spoil no other; wrong arguments are refused") {
   };
   const sample_results out{.token = token};
   CHECK(refusal({.temperature = -1.0}, u, out, memory) ==
-        "hence: sample_rule.temperature is -1, expected 0 (greedy) or a number above 0");
+        "hence: sample_rule.temperature is -1, expected 0 (greedy) or a number from 1e-20 to 1e20");
   for (const double t : {1e-30, 2e20, std::nan("")})
     CHECK(refusal({.temperature = t}, u, out, memory).find("hence: sample_rule.temperature is ") ==
           0);

@@ -27,8 +27,8 @@ enum class status : std::uint32_t {
   non_finite =
       2,  ///< a live input or term is NaN or infinite: its loss is NaN or infinite, its group NaN
   singleton = 4,  ///< a group of one was met where the policy is `advantage::singleton_error`
-  malformed =
-      8,       ///< row boundaries on a device decrease or leave the arrays: those rows are skipped
+  malformed = 8,  ///< row boundaries on a device decrease or leave the arrays (those rows are
+                  ///< skipped); given ids of experts are none or repeated
   label = 16,  ///< a label is out of range (its log-prob is NaN) or masked out (it is -infinity)
 };
 HENCE_FN constexpr status operator|(status a, status b) {
@@ -70,11 +70,18 @@ template <class Isa> class basic_message {
     text[size] = '\0';
     return *this << text;
   }
-  /// Enough digits for a bound or a temperature: 6 decimals.
+  /// Enough digits for a bound or a temperature: 6 decimals, or 6 behind the first and an exponent.
   [[gnu::cold, gnu::noinline]] basic_message& operator<<(double x) {
     if (x != x) return *this << "nan";
     if (x < 0) return *this << "-" << -x;
-    if (x > 9e15) return *this << (x > 1.7e308 ? "inf" : "a number above 9e15");
+    if (x > 1.797e308) return *this << "inf";
+    if (x != 0 && (x < 1e-4 || x > 9e15)) {
+      std::int64_t exponent = 0;
+      for (; x >= 10; x /= 10) ++exponent;
+      for (; x < 1; x *= 10) --exponent;
+      if (x >= 9.9999995) x = 1, ++exponent;
+      return *this << x << "e" << exponent;
+    }
     auto whole = static_cast<std::int64_t>(x);
     auto rest =
         static_cast<std::int64_t>((x - static_cast<double>(whole)) * 1e6 + 0.5);  // millionths

@@ -85,13 +85,32 @@ void check_map(const char* name, const view<std::int64_t>& map, std::int64_t siz
   if (map.extent[0] != size)
     refuse(message() << "hence: " << name << " has " << map.extent[0] << " entries, expected "
                      << size);
+  if (size > 1 && map.stride[0] == 0)
+    refuse(message() << "hence: " << name << " has stride 0, expected another: its " << size
+                     << " entries are one");
 }
 template <class Isa = native_isa>
 void check_states(const char* name, bool present, const std::int64_t (&extent)[2],
-                  std::int64_t rows, std::int64_t columns) {
-  if (extent[0] != rows || extent[1] != columns || (!present && rows * columns > 0))
+                  const std::int64_t (&stride)[2], std::int64_t rows, std::int64_t columns,
+                  bool writes) {
+  if (columns < 0)
+    refuse(message() << "hence: " << name << " has shape [" << extent[0] << ", " << extent[1]
+                     << "], expected a width of 0 or more");
+  if (!present && rows * columns > 0)
+    refuse(message() << "hence: " << name << " is null, expected shape [" << rows << ", " << columns
+                     << "]");
+  if (extent[0] != rows || extent[1] != columns)
     refuse(message() << "hence: " << name << " has shape [" << extent[0] << ", " << extent[1]
                      << "], expected [" << rows << ", " << columns << "]");
+  const std::int64_t step = stride[0] < 0 ? -stride[0] : stride[0];
+  if (writes && ((rows > 1 && step < columns) || (columns > 1 && stride[1] != 1)))
+    refuse(message() << "hence: " << name << " has strides " << stride[0] << " and " << stride[1]
+                     << ", expected at least its " << columns << " columns and 1");
+}
+template <class T>
+[[gnu::always_inline]] inline void check_states(const char* name, const view<T, 2>& m,
+                                                std::int64_t rows, std::int64_t columns) {
+  check_states(name, m.present(), m.extent, m.stride, rows, columns, !std::is_const_v<T>);
 }
 /// Refuses an output over the boundaries of groups, prompts and responses.
 template <class Isa = native_isa>
@@ -153,8 +172,8 @@ void gather_predictors(const Executor&, const shared_prefix& s,
                        view<typename Executor::scalar, 2> out) {
   detail::check_shared_prefix(s);
   const std::int64_t width = hidden.extent[1];
-  detail::check_states("hidden", hidden.present(), hidden.extent, s.stored(), width);
-  detail::check_states("out", out.present(), out.extent, s.responses(), width);
+  detail::check_states("hidden", hidden, s.stored(), width);
+  detail::check_states("out", out, s.responses(), width);
   detail::check_apart("out", {detail::range_of(out), 0, 0}, "hidden",
                       {detail::range_of(hidden), 0, 0});
   detail::check_apart_from_prefix("out", detail::range_of(out), s);
@@ -176,8 +195,8 @@ void scatter_to_predictors(const Executor&, const shared_prefix& s,
   using S = typename Executor::scalar;
   detail::check_shared_prefix(s);
   const std::int64_t width = gradient.extent[1];
-  detail::check_states("gradient", gradient.present(), gradient.extent, s.responses(), width);
-  detail::check_states("out", out.present(), out.extent, s.stored(), width);
+  detail::check_states("gradient", gradient, s.responses(), width);
+  detail::check_states("out", out, s.stored(), width);
   detail::check_apart("out", {detail::range_of(out), 0, 0}, "gradient",
                       {detail::range_of(gradient), 0, 0});
   detail::check_apart_from_prefix("out", detail::range_of(out), s);

@@ -56,7 +56,7 @@ status distill(const Executor& executor, const Divergence& how, const distill_ru
 /// \param rest `tail::ignored{}` or `tail::one_token{}`: what becomes of the other tokens.
 /// \param rule the student's temperature and the bounds.
 /// \param student logits `[tokens, vocabulary]`, as for `distill`.
-/// \param ids `[tokens, k]`, distinct in a row; out of range: NaN and `status::label`.
+/// \param ids `[tokens, k]`; out of range, or twice in a row: NaN and `status::label`.
 /// \param teacher_logp `[tokens, k]`, the teacher's log-probs of the ids. NaN or +infinity, and for
 /// a divergence that needs equal supports -infinity on one side alone (unless `log_prob_min` raises
 /// it): NaN and `status::non_finite`.
@@ -78,6 +78,9 @@ status distill_top_k(const Executor& executor, const Divergence& how, Tail rest,
     if (detail::overlap(detail::range_of(student), detail::range_of(out.gradient)))
       detail::refuse(detail::message() << "hence: out.gradient overlaps student, expected separate "
                                           "arrays");
+    if (!(rule.log_prob_min < __builtin_inf()))
+      detail::refuse(detail::message() << "hence: log_prob_min is " << rule.log_prob_min
+                                       << ", expected a number or -infinity");
     if (!(rule.clamp_min <= rule.clamp_max))
       detail::refuse(detail::message() << "hence: clamp_min " << rule.clamp_min
                                        << " is not at most clamp_max " << rule.clamp_max);

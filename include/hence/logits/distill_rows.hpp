@@ -122,9 +122,10 @@ template <class Executor> struct distiller {
                std::int64_t t) const {
     const distribution s = softmax_of(student, columns);
     const N least(bounded(r.log_prob_min));
-    bool in_range = true, is_sound = s.is_number;
+    bool in_range = true, is_sound = s.is_number;  // in range, and no id twice
     for (std::int64_t j = 0; j < k; ++j) {
       in_range &= ids[j] >= 0 && ids[j] < columns;
+      for (std::int64_t i = 0; i < j; ++i) in_range &= ids[i] != ids[j];
       is_sound &= teacher_logp[j] < __builtin_inf();  // no NaN
       if (Divergence::needs_equal_support && in_range && !(least > N(S(-1e30))))
         is_sound &= (S(student[ids[j]]) > -__builtin_inf()) == (teacher_logp[j] > -__builtin_inf());

@@ -25,7 +25,7 @@ struct reverse_kl {
   }
 };
 
-/// forward KL(Q || S) + (1 - forward) KL(S || Q).
+/// forward * KL(Q || S) + (1 - forward) * KL(S || Q).
 template <class N = float> struct mixed_kl {
   N forward;
   static constexpr bool needs_equal_support = true;

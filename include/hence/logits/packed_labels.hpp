@@ -7,7 +7,8 @@
 ///
 /// (where this is the whole step; else the counts of all micro-batches and ranks are added up).
 /// Position t predicts the token after it: its label is ids[t + 1] where that token lies in the
-/// same row and is live in the response mask (the answer's tokens, say), and -100 elsewhere. The
+/// same row and is live in the response mask (the answer's tokens, say), and -100 elsewhere. A
+/// negative id is copied and, as a label, ignored. The
 /// same on every executor: ids are copied, weights are one division.
 #pragma once
 

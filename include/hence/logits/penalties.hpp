@@ -21,6 +21,7 @@
 #include <hence/core/layout.hpp>
 #include <hence/core/load.hpp>
 #include <hence/core/place.hpp>
+#include <hence/logits/token_checks.hpp>
 
 namespace hence::inline v0 {
 
@@ -105,7 +106,8 @@ template <class F> HENCE_FN void for_each_banned(const seen_tokens& seen, std::i
 /// \param rule the penalties and their numbers.
 /// \param logits `[rows, vocabulary]` of float, bf16 or f16, rows of any stride; changed in place.
 /// \param history ids of each row's prompt (may be absent) and response.
-/// \param counts `[vocabulary]`, all 0, and all 0 again afterwards.
+/// \param counts `[vocabulary]`, all 0, and all 0 again afterwards. That is not looked at: with
+/// other numbers the penalties are those of other counts.
 /// \return `status::label` if an id is outside the vocabulary: it is passed over.
 template <class Executor, class T>
 status penalize(const Executor&, const penalty_rule& rule, view<T, 2> logits,
@@ -119,6 +121,7 @@ status penalize(const Executor&, const penalty_rule& rule, view<T, 2> logits,
     detail::refuse(detail::message()
                    << "hence: logits has shape [" << rows << ", " << columns
                    << "], expected [rows, vocabulary], a vocabulary of 1 or more");
+  detail::check_matrix("logits", logits, rows, columns);
   const bool has_prompt = history.prompt.given() || history.cu_prompt.present();
   if (has_prompt)
     detail::check_history("history.prompt", "history.cu_prompt", history.prompt, history.cu_prompt,
@@ -128,6 +131,7 @@ status penalize(const Executor&, const penalty_rule& rule, view<T, 2> logits,
   if (!counts.present() || counts.extent[0] != columns)
     detail::refuse(detail::message() << "hence: counts has " << counts.extent[0]
                                      << " entries, expected the vocabulary's " << columns);
+  detail::check_rows("counts", counts, columns);
   detail::check_written_apart(
       {{"logits", detail::range_of(logits)}, {"counts", detail::range_of(counts)}},
       {{"history.prompt", detail::range_of(history.prompt)},

@@ -35,11 +35,15 @@ response_sums<S> sum_of_response(const S* logp, const row_masks& mask, std::int6
     if (mask.live(t)) total.add(logp[t]), ++live;
   return {total.value(), live};
 }
-[[gnu::always_inline]] inline void check_response_vector(const char* name, bool present,
-                                                         std::int64_t size, std::int64_t rows) {
-  if (size != rows || (!present && rows > 0))
-    refuse(message() << "hence: " << name << " has " << size << " entries, the batch has " << rows
-                     << " rows");
+template <class T>
+[[gnu::always_inline]] inline void check_response_vector(const char* name, const view<T>& x,
+                                                         std::int64_t rows) {
+  if (x.extent[0] != rows || (!x.present() && rows > 0))
+    refuse(message() << "hence: " << name << " has " << x.extent[0] << " entries, the batch has "
+                     << rows << " rows");
+  if (!std::is_const_v<T> && rows > 1 && x.stride[0] == 0)
+    refuse(message() << "hence: " << name << " has stride 0, expected another: its " << rows
+                     << " entries are one");
 }
 
 }  // namespace detail
@@ -59,7 +63,7 @@ status response_logps(const Executor&, How, const Batch& batch,
   const detail::layout b = batch;
   detail::check_layout(b);
   detail::check_shape("logp", logp, b);
-  detail::check_response_vector("out", out.present(), out.extent[0], b.rows);
+  detail::check_response_vector("out", out, b.rows);
   detail::check_apart("out", out, "logp", logp, b);
   detail::check_apart_from_batch("out", detail::place_of(out, b), b);
   bool finite = true;
@@ -83,7 +87,7 @@ void response_gradient(const Executor&, How, const Batch& batch,
   using S = typename Executor::scalar;
   const detail::layout b = batch;
   detail::check_layout(b);
-  detail::check_response_vector("g", g.present(), g.extent[0], b.rows);
+  detail::check_response_vector("g", g, b.rows);
   detail::check_shape("out", out, b);
   detail::check_apart("out", out, "g", g, b);
   detail::check_apart_from_batch("out", detail::place_of(out, b), b);

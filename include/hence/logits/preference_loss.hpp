@@ -53,7 +53,8 @@ template <class S> struct preference_metrics {
   double mean_rejected() const { return mean(rejected, rejected_count); }
   /// TRL's `rewards/margins`.
   double margin() const { return mean_chosen() - mean_rejected(); }
-  /// Of pairs; singles have none.
+  /// Of pairs; 0 without one: singles have no order to be right about, and counted beside pairs
+  /// they lower it.
   double accuracy() const {
     return chosen_count == 0 ? 0.0
                              : static_cast<double>(correct) / static_cast<double>(chosen_count);
@@ -78,10 +79,15 @@ template <class T>
 [[gnu::always_inline]] inline void check_entries(const char* name, const view<T>& x, std::int64_t n,
                                                  bool may_be_absent) {
   if (may_be_absent && !x.given()) return;
-  if (x.extent[0] != n)
-    refuse(message() << "hence: " << name << " has " << x.extent[0] << " entries, expected " << n);
+  if (n < 0)
+    refuse(message() << "hence: " << name << " has " << n << " entries, expected 0 or more");
   if (!x.present() && n > 0)
     refuse(message() << "hence: " << name << " is null, expected " << n << " entries");
+  if (x.extent[0] != n)
+    refuse(message() << "hence: " << name << " has " << x.extent[0] << " entries, expected " << n);
+  if (!std::is_const_v<T> && n > 1 && x.stride[0] == 0)
+    refuse(message() << "hence: " << name << " has stride 0, expected another: its " << n
+                     << " entries are one");
 }
 /// Refuses an output over an input.
 template <class S, class T>

@@ -46,7 +46,8 @@ HENCE_FN constexpr std::int64_t sample_bytes(std::int64_t vocabulary, std::int64
 /// \param logits `[rows, vocabulary]` of float, bf16 or f16; -infinity is never drawn. NaN,
 /// +infinity or no finite logit: token -1, NaN and `status::non_finite`.
 /// \param uniforms `[rows]` in [0, 1); see `uniform_of` for numbers that depend on the place alone.
-/// Another number: as a NaN in the row. Absent only where temperature 0 draws nothing.
+/// Another number: as a NaN in the row, at temperature 0 too. Absent only where temperature 0 draws
+/// nothing.
 /// \param out what to write; each member may be absent.
 /// \param executor `cpu{}`, `cpu{pool}`, `reference<float>{}`.
 /// \param memory at least `sample_bytes(vocabulary)` bytes, whatever the number of rows. A pool
@@ -59,6 +60,7 @@ status sample(const Executor& executor, const sample_rule& rule,
   if constexpr (detail::check_logits<Executor, T>()) {
     const std::int64_t rows = logits.extent[0], columns = logits.extent[1];
     detail::check_sample_arrays(rule, logits, uniforms, out);
+    detail::check_sample_memory(memory, logits, uniforms, out);
     const auto space = detail::aligned_floats<detail::candidate>(memory);
     const std::int64_t candidates = detail::candidates_of_row(columns);
     if (space.extent[0] < candidates)

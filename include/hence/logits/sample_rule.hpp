@@ -35,7 +35,7 @@ namespace detail {
 template <class Isa = native_isa> void check_sample_rule(const sample_rule& r) {
   if (!(r.temperature == 0 || (r.temperature >= 1e-20 && r.temperature <= 1e20)))
     refuse(message() << "hence: sample_rule.temperature is " << r.temperature
-                     << ", expected 0 (greedy) or a number above 0");
+                     << ", expected 0 (greedy) or a number from 1e-20 to 1e20");
   if (r.top_k < 0)
     refuse(message() << "hence: sample_rule.top_k is " << r.top_k << ", expected 0 (off) or more");
   if (!(r.top_p > 0 && r.top_p <= 1))
@@ -72,6 +72,22 @@ template <class T>
   const named_place reads[] = {place_of_rows("logits", logits),
                                place_of_rows("uniforms", uniforms)};
   check_written_apart(written, reads);
+}
+
+/// The memory of a call is of its own.
+template <class T>
+[[gnu::always_inline]] inline void check_sample_memory(const view<std::byte>& memory,
+                                                       const view<T, 2>& logits,
+                                                       const view<const float>& uniforms,
+                                                       const sample_results& out) {
+  if (memory.extent[0] > 1 && memory.stride[0] != 1)
+    refuse(message() << "hence: memory has stride " << memory.stride[0] << ", expected 1");
+  check_written_apart({{"memory", range_of(memory)}}, {{"logits", range_of(logits)},
+                                                       {"uniforms", range_of(uniforms)},
+                                                       {"out.token", range_of(out.token)},
+                                                       {"out.logp", range_of(out.logp)},
+                                                       {"out.logp_full", range_of(out.logp_full)},
+                                                       {"out.kept", range_of(out.kept)}});
 }
 
 /// One row's results. \param logp never above 0 but for its rounding.
