@@ -35,4 +35,4 @@ extern const hence::view<std::int32_t, 2> expert_ids;
 extern const hence::view<std::int64_t> load, first_slot, order;
 extern const hence::view<std::int64_t, 2> slot_position;
 extern const hence::view<const float, 3> w_gate, w_up, w_down, s_gate, s_up, s_down;
-extern const hence::view<float, 3> d_up;
+extern const hence::view<float, 3> d_gate, d_up, d_down, d_s_gate, d_s_up, d_s_down;
