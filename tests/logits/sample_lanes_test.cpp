@@ -144,6 +144,12 @@ TEST_CASE("weights of a row, and the place where their sum exceeds a target") {
     }
     CHECK(total == sum);
     CHECK(weights.back() == 77);  // at most 63 are written behind the row
+    if (n > 1) {                  // whatever lies behind one weight is not looked at
+      const std::uint64_t alone[2] = {5, ~std::uint64_t{2}};
+      std::vector<std::uint64_t> behind(64, 0);
+      std::copy(alone, alone + 2, behind.begin());
+      CHECK(detail::place_beyond<Isa>(behind.data(), 1, 2) == 0);
+    }
     detail::wide_integer ahead = 0;
     for (std::int64_t i = 0; i < n; ++i) {
       const std::uint64_t w = weights[static_cast<std::size_t>(i)];
