@@ -184,20 +184,20 @@ TEST_CASE("the live rows of a range, at most so many at a time") {
 
 TEST_CASE("arrays apart by name, whichever of the two comes first") {
   std::byte memory[64];
-  using ranges = detail::named_ranges<2>;
+  using ranges = detail::named_places<2>;
   const auto at = [&](std::int64_t byte, std::int64_t n) {
     return detail::byte_range{memory + byte, n};
   };
   const auto refused = [](const ranges& written, const ranges& read) {
-    return refusal([&] { detail::check_all_apart(written, read); });
+    return refusal([&] { detail::check_written_apart(written.of, read.of); });
   };
-  const ranges read{{"c", "d"}, {at(32, 8), at(36, 8)}};  // what is read may overlap
-  CHECK(refused({{"a", "b"}, {at(0, 8), at(8, 8)}}, read).empty());
-  CHECK(refused({{"a", "b"}, {at(0, 8), at(7, 8)}}, read) ==
+  const ranges read{{{"c", at(32, 8)}, {"d", at(36, 8)}}};  // what is read may overlap
+  CHECK(refused({{{"a", at(0, 8)}, {"b", at(8, 8)}}}, read).empty());
+  CHECK(refused({{{"a", at(0, 8)}, {"b", at(7, 8)}}}, read) ==
         "hence: b overlaps a, expected separate arrays");
-  CHECK(refused({{"a", "b"}, {at(0, 8), at(28, 8)}}, read) ==
+  CHECK(refused({{{"a", at(0, 8)}, {"b", at(28, 8)}}}, read) ==
         "hence: b overlaps c, expected separate arrays");
-  CHECK(refused({{"a", "b"}, {at(43, 8), at(8, 8)}}, read) ==
+  CHECK(refused({{{"a", at(43, 8)}, {"b", at(8, 8)}}}, read) ==
         "hence: a overlaps d, expected separate arrays");
   const auto of_memory = [&](std::int64_t byte, std::int64_t n) {
     return refusal([&] { detail::check_memory_apart(view<std::byte>(memory + byte, n), read); });
