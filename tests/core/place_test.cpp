@@ -43,9 +43,14 @@ TEST_CASE("the halves of one buffer lie side by side") {
   CHECK(!side_by_side(place(x, 10), place(x + 6, 10)));
   CHECK(!side_by_side(place(x, 10), place(x + 5, 9)));
   CHECK(!side_by_side(place(x, 9), place(x + 5, 9)));
-  hence::detail::array_place narrow = place(x + 5, 10);
-  narrow.row_bytes = 5;
-  CHECK(!side_by_side(place(x, 10), narrow));
+  // columns of unlike width
+  hence::detail::array_place other = place(x + 5, 10);
+  other.row_bytes = 5;
+  CHECK(side_by_side(place(x, 10), other));
+  CHECK(side_by_side(other, place(x, 10)));
+  other.row_bytes = 21;
+  CHECK(!side_by_side(place(x, 10), other));
+  CHECK(!side_by_side(other, place(x, 10)));
 }
 
 TEST_CASE("overlap is of half-open byte ranges") {

@@ -44,10 +44,10 @@ void onednn_matmul(const dnnl::engine& engine, dnnl::stream& stream, const view<
                    const view<const bf16, 2>& b, const view<float, 2>& c, bool adds) {
   using dnnl::memory;
   const auto shape = [](const auto& m, memory::data_type type) {
-    const auto layout = leading_of("an operand", m);
-    const memory::dim leading = layout.leading;
+    const auto stored = leading_of("an operand", m);
+    const memory::dim leading = stored.leading;
     return memory::desc({m.extent[0], m.extent[1]}, type,
-                        layout.by_columns ? memory::dims{1, leading} : memory::dims{leading, 1});
+                        stored.by_columns ? memory::dims{1, leading} : memory::dims{leading, 1});
   };
   const auto of_a = shape(a, memory::data_type::bf16), of_b = shape(b, memory::data_type::bf16),
              of_c = shape(c, memory::data_type::f32);
