@@ -1,9 +1,10 @@
 # Compiles a CUDA program so that it carries PTX and nothing else, and runs it on the stand-in for
 # the CUDA runtime, for each architecture and schedule. With a GPU the same program runs without it.
 #
-# cmake -DNVCC= -DHOST_COMPILER= -DINCLUDE= -DCUDART=<folder> -DARCHS=80;90a -DSOURCE= -DWORK=
+# cmake -DNVCC= -DHOST_COMPILER= -DINCLUDE= -DCUDART=<folder> -DARCHS=80,90a -DSOURCE= -DWORK=
 #       [-DOBJECTS=] [-DFLAGS=] -P program.cmake
 cmake_minimum_required(VERSION 3.25)
+string(REPLACE "," ";" ARCHS "${ARCHS}")
 file(MAKE_DIRECTORY "${WORK}")
 # -compress-mode=none: the stand-in reads the PTX as text.
 set(command "${NVCC}" -std=c++20 -compress-mode=none -cudart shared --Werror all-warnings -Xcompiler
