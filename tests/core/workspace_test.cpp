@@ -28,8 +28,7 @@ TEST_CASE("a workspace is absent, or large enough, aligned and contiguous") {
   CHECK(refusal_of({room, 128}, 128) == "accepted");
   CHECK(refusal_of({room, 127}, 128) == "hence: workspace has 127 bytes, expected at least 128");
   CHECK(refusal_of({room + 32, 128}, 128) == "hence: workspace is not aligned to 64 bytes");
-  CHECK(refusal_of({nullptr, 128}, 128) ==
-        "hence: workspace is null, expected at least 128 bytes");
+  CHECK(refusal_of({nullptr, 128}, 128) == "hence: workspace is null, expected at least 128 bytes");
   CHECK(refusal_of({nullptr, 0}, 128) == "hence: workspace has 0 bytes, expected at least 128");
   CHECK(refusal_of({nullptr, 0}, 0) == "accepted");
   bytes strided(room, 128);

@@ -29,7 +29,7 @@ enum class status : std::uint32_t {
   singleton = 4,  ///< a group of one was met where the policy is `advantage::singleton_error`
   malformed = 8,  ///< row boundaries on a device decrease or leave the arrays (those rows are
                   ///< skipped); given ids of experts are none or repeated
-  label = 16,  ///< a label is out of range (its log-prob is NaN) or masked out (it is -infinity)
+  label = 16,     ///< a label is out of range (its log-prob is NaN) or masked out (it is -infinity)
 };
 HENCE_FN constexpr status operator|(status a, status b) {
   return static_cast<status>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
