@@ -89,6 +89,14 @@ TEST_CASE("a message is put together, and cut where it would grow too long") {
   CHECK(std::strlen(long_one.text()) == 319);
 }
 
+TEST_CASE("entries that are one are not written") {
+  CHECK_THROWS_WITH_AS(hence::detail::check_stride("x", 0, 2),
+                       "hence: x has stride 0, expected another: its 2 entries are one",
+                       std::invalid_argument);
+  hence::detail::check_stride("x", 0, 1);
+  hence::detail::check_stride("x", -1, 2);
+}
+
 TEST_CASE("a refusal throws std::invalid_argument with the text") {
   CHECK_THROWS_WITH_AS(hence::detail::refuse(message() << "hence: no"), "hence: no",
                        std::invalid_argument);

@@ -3,24 +3,14 @@
 
 #include <doctest/doctest.h>
 #include <thrust/device_vector.h>
+#include <refusal.hpp>
 
 #include <atomic>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-namespace {
-
-template <class F> std::string refusal(F&& f) {
-  try {
-    f();
-  } catch (const std::invalid_argument& e) {
-    return e.what();
-  }
-  return "";
-}
-
-}  // namespace
+namespace {}  // namespace
 
 TEST_CASE("views of Thrust's iterators keep address, size and constness") {
   const hence::on_thrust on(thrust::device);

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 #include <thrust/device_vector.h>
 #include <thrust/system/cpp/execution_policy.h>
+#include <refusal.hpp>
 #if defined(_OPENMP)
 #  include <thrust/system/omp/execution_policy.h>
 #endif
@@ -43,14 +44,6 @@ std::vector<float> numbers(std::int64_t n, float low, float high, unsigned seed)
   std::vector<float> out(static_cast<std::size_t>(n));
   for (float& x : out) x = low + (high - low) * static_cast<float>(random() >> 8) * 0x1p-24f;
   return out;
-}
-template <class F> std::string refusal(F&& f) {
-  try {
-    f();
-  } catch (const std::invalid_argument& e) {
-    return e.what();
-  }
-  return "";
 }
 
 /// Long enough for several chunks; a row is empty, some tokens are dead.

@@ -5,6 +5,7 @@
 #include <hence/logits/token_logprob.hpp>
 #include <hence/threads/pool.hpp>
 #include <logits/linear_oracle.hpp>
+#include <refusal.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -330,15 +331,6 @@ TEST_CASE("a bad row tells and spoils no other log-prob") {
   for (std::size_t t = 4; t < std::size_t(tokens); ++t) CHECK(a.logp[t] == good.logp[t]);
   CHECK(std::memcmp(&a.hidden[std::size_t(4 * width)], &good.hidden[std::size_t(4 * width)], 40) ==
         0);
-}
-
-template <class F> std::string refusal(F&& f) {
-  try {
-    f();
-  } catch (const std::invalid_argument& e) {
-    return e.what();
-  }
-  return "";
 }
 
 TEST_CASE("wrong arguments are refused before anything is written") {

@@ -9,6 +9,7 @@
 #include <hence/logits/preference_loss.hpp>
 #include <hence/logits/sample.hpp>
 #include <hence/logits/token_logprob.hpp>
+#include <refusal.hpp>
 
 #include <cstdint>
 #include <stdexcept>
@@ -19,14 +20,6 @@ namespace {
 
 using namespace hence;
 
-template <class F> std::string refusal(F&& f) {
-  try {
-    f();
-  } catch (const std::invalid_argument& e) {
-    return e.what();
-  }
-  return "accepted";
-}
 std::string is_null(const char* name, const char* rest = ", expected 2 rows") {
   return std::string("hence: ") + name + " is null" + rest;
 }
@@ -205,6 +198,8 @@ TEST_CASE("sampling and penalties") {
   const view<const std::int64_t> null_ids(nullptr, 2);
   CHECK(penalized({.prompt = null_ids, .cu_prompt = cu, .response = ids, .cu_response = cu}) ==
         is_null("history.prompt", ", expected 2 ids"));
+  CHECK(penalized({.prompt = null_ids, .response = ids, .cu_response = cu})
+            .find("hence: history.cu_prompt is empty") == 0);
   CHECK(penalized({.response = null_ids, .cu_response = cu}) ==
         is_null("history.response", ", expected 2 ids"));
   CHECK(changed == x);

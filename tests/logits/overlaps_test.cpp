@@ -7,6 +7,7 @@
 #include <hence/logits/penalties.hpp>
 #include <hence/logits/per_response.hpp>
 #include <hence/logits/teacher_advantage.hpp>
+#include <refusal.hpp>
 
 #include <cstdint>
 #include <stdexcept>
@@ -20,14 +21,6 @@ using ints = std::vector<std::int64_t>;
 
 const std::string apart = ", expected separate arrays", separate = ", expected separate arrays";
 
-template <class F> std::string refusal(F&& f) {
-  try {
-    f();
-  } catch (const std::invalid_argument& e) {
-    return e.what();
-  }
-  return "accepted";
-}
 template <class T, class U> T* on(std::vector<U>& v) { return reinterpret_cast<T*>(v.data()); }
 
 TEST_CASE("distillation and cross-entropy") {

@@ -193,8 +193,9 @@ TEST_CASE("what is refused, before anything is written") {
     }
     return "accepted";
   };
-  for (const view<float, 2>& wrong : {view<float, 2>(x.data(), 2, 0), view<float, 2>(nullptr, 2, 4),
-                                      view<float, 2>(x.data(), -1, 4)})
+  for (const view<float, 2>& wrong :
+       {view<float, 2>(x.data(), 2, 0), view<float, 2>(x.data(), -1, 4)})
     CHECK(contains(of_logits(wrong), "hence: logits has shape ["));
+  CHECK(of_logits(view<float, 2>(nullptr, 2, 4)) == "hence: logits is null, expected shape [2, 4]");
   CHECK(x == std::vector<float>(8, 2.0f));
 }

@@ -1,6 +1,7 @@
 // What the checks of rows, matrices and places accept and refuse, each at its ends.
 #include <doctest/doctest.h>
 #include <hence/logits/token_logprob.hpp>
+#include <refusal.hpp>
 
 #include <cstdint>
 #include <stdexcept>
@@ -10,15 +11,6 @@
 namespace {
 
 using namespace hence;
-
-template <class F> std::string refusal(F&& f) {
-  try {
-    f();
-  } catch (const std::invalid_argument& e) {
-    return e.what();
-  }
-  return "accepted";
-}
 
 TEST_CASE("entries of rows") {
   float one = 0;

@@ -4,6 +4,7 @@
 #include <hence/threads/pool.hpp>
 
 #include <doctest/doctest.h>
+#include <refusal.hpp>
 
 #include <array>
 #include <cstdint>
@@ -18,15 +19,6 @@ namespace moe = hence::moe;
 namespace detail = hence::detail;
 using hence::view;
 using ints = std::vector<std::int64_t>;
-
-template <class F> std::string refusal(F&& f) {
-  try {
-    f();
-  } catch (const std::invalid_argument& e) {
-    return e.what();
-  }
-  return "";
-}
 
 TEST_CASE("padded rows are whole lines, never whole pages apart") {
   for (std::int64_t n = 1; n <= 4096; ++n) {
@@ -110,7 +102,7 @@ struct matrices {
 };
 
 TEST_CASE("matrices: shape, null, strides of what is written") {
-  CHECK(matrices{}.refused(2, 3, 4).empty());
+  CHECK(matrices{}.refused(2, 3, 4) == "accepted");
   CHECK(matrices{}.refused(1, 3, 4) == "hence: m has shape [2, 3, 4], expected [1, 3, 4]");
   CHECK(matrices{}.refused(2, 2, 4) == "hence: m has shape [2, 3, 4], expected [2, 2, 4]");
   CHECK(matrices{}.refused(2, 3, 5) == "hence: m has shape [2, 3, 4], expected [2, 3, 5]");
@@ -120,13 +112,13 @@ TEST_CASE("matrices: shape, null, strides of what is written") {
         "hence: m has stride 2 within a row, expected 1");
   CHECK(matrices{.stride = {12, 3, 1}}.refused(2, 3, 4) == "hence: m has strides [12, 3]" + apart);
   CHECK(matrices{.stride = {11, 4, 1}}.refused(2, 3, 4) == "hence: m has strides [11, 4]" + apart);
-  CHECK(matrices{.stride = {20, 6, 1}}.refused(2, 3, 4).empty());
+  CHECK(matrices{.stride = {20, 6, 1}}.refused(2, 3, 4) == "accepted");
   // what is only read lies anyhow
-  CHECK(matrices{.stride = {0, 1, 3}, .is_written = false}.refused(2, 3, 4).empty());
+  CHECK(matrices{.stride = {0, 1, 3}, .is_written = false}.refused(2, 3, 4) == "accepted");
   // a stride to nowhere is not looked at
-  CHECK(matrices{.extent = {2, 3, 1}, .stride = {3, 1, 9}}.refused(2, 3, 1).empty());
-  CHECK(matrices{.extent = {2, 1, 4}, .stride = {4, 0, 1}}.refused(2, 1, 4).empty());
-  CHECK(matrices{.extent = {1, 3, 4}, .stride = {0, 4, 1}}.refused(1, 3, 4).empty());
+  CHECK(matrices{.extent = {2, 3, 1}, .stride = {3, 1, 9}}.refused(2, 3, 1) == "accepted");
+  CHECK(matrices{.extent = {2, 1, 4}, .stride = {4, 0, 1}}.refused(2, 1, 4) == "accepted");
+  CHECK(matrices{.extent = {1, 3, 4}, .stride = {0, 4, 1}}.refused(1, 3, 4) == "accepted");
 }
 
 TEST_CASE("segments are ascending, apart and within the rows") {
@@ -135,7 +127,7 @@ TEST_CASE("segments are ascending, apart and within the rows") {
     const auto what = refusal([&] {
       live = detail::check_segments({first, count}, static_cast<std::int64_t>(count.size()), rows);
     });
-    return what.empty() ? std::to_string(live) : what;
+    return what == "accepted" ? std::to_string(live) : what;
   };
   CHECK(refused({0, 3, 3}, {3, 0, 2}, 5) == "5");
   CHECK(refused({0, 3, 3, 5}, {3, 0, 2}, 5) == "5");  // offsets are one longer
@@ -192,7 +184,7 @@ TEST_CASE("arrays apart by name, whichever of the two comes first") {
     return refusal([&] { detail::check_written_apart(written.of, read.of); });
   };
   const ranges read{{{"c", at(32, 8)}, {"d", at(36, 8)}}};  // what is read may overlap
-  CHECK(refused({{{"a", at(0, 8)}, {"b", at(8, 8)}}}, read).empty());
+  CHECK(refused({{{"a", at(0, 8)}, {"b", at(8, 8)}}}, read) == "accepted");
   CHECK(refused({{{"a", at(0, 8)}, {"b", at(7, 8)}}}, read) ==
         "hence: b overlaps a, expected separate arrays");
   CHECK(refused({{{"a", at(0, 8)}, {"b", at(28, 8)}}}, read) ==
@@ -202,7 +194,7 @@ TEST_CASE("arrays apart by name, whichever of the two comes first") {
   const auto of_memory = [&](std::int64_t byte, std::int64_t n) {
     return refusal([&] { detail::check_memory_apart(view<std::byte>(memory + byte, n), read); });
   };
-  CHECK(of_memory(0, 32).empty());
+  CHECK(of_memory(0, 32) == "accepted");
   CHECK(of_memory(0, 33) == "hence: workspace overlaps c, expected separate arrays");
   CHECK(of_memory(43, 8) == "hence: workspace overlaps d, expected separate arrays");
 }

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <hence/core/gemm/ordered.hpp>
 #include <hence/moe.hpp>
+#include <refusal.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -22,15 +23,6 @@ namespace moe = hence::moe;
 using ints = std::vector<std::int64_t>;
 
 const std::string apart = ", expected separate arrays";
-
-template <class F> std::string refusal(F&& f) {
-  try {
-    f();
-  } catch (const std::invalid_argument& e) {
-    return e.what();
-  }
-  return "accepted";
-}
 
 /// Made of a null pointer, which is not the same as not given.
 template <class T> view<T> null(std::int64_t n) { return {nullptr, n}; }

@@ -124,6 +124,14 @@ template <bool Exceptions = exceptions_enabled>
   std::abort();
 }
 
+/// Refuses an array to be written whose entries are all one; one that is read may have stride 0.
+template <class Isa = native_isa>
+void check_stride(const char* name, std::int64_t stride, std::int64_t entries) {
+  if (entries > 1 && stride == 0)
+    refuse(message() << "hence: " << name << " has stride 0, expected another: its " << entries
+                     << " entries are one");
+}
+
 /// The bytes from an array's first element to its last.
 struct byte_range {
   const void* first;

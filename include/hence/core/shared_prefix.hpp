@@ -85,9 +85,7 @@ void check_map(const char* name, const view<std::int64_t>& map, std::int64_t siz
   if (map.extent[0] != size)
     refuse(message() << "hence: " << name << " has " << map.extent[0] << " entries, expected "
                      << size);
-  if (size > 1 && map.stride[0] == 0)
-    refuse(message() << "hence: " << name << " has stride 0, expected another: its " << size
-                     << " entries are one");
+  check_stride(name, map.stride[0], size);
 }
 template <class Isa = native_isa>
 void check_states(const char* name, bool present, const std::int64_t (&extent)[2],

@@ -147,9 +147,7 @@ void advantages(stream s, const Rule& rule, const groups& batch, view<const floa
     if (out.extent[0] != rows || (rows > 0 && !out.present()))
       refuse(message() << "hence: out has " << (out.present() ? out.extent[0] : 0)
                        << " entries, rewards has " << rows);
-    if (rows > 1 && out.stride[0] == 0)
-      refuse(message() << "hence: out has stride 0, expected another: its " << rows
-                       << " entries are one");
+    check_stride("out", out.stride[0], rows);
     if (conditions == nullptr)
       refuse(message() << "hence: conditions is null, expected a status in device memory");
     if (share_elements<float>(rewards, out))

@@ -72,12 +72,11 @@ void check_tokens(const char* name, bool present, std::int64_t size, std::int64_
 
 /// Absent or one for each row of the head.
 template <class T> void check_bias(const char* name, const view<T>& bias, std::int64_t columns) {
-  if (!std::is_const_v<T> && columns > 1 && bias.present() && bias.stride[0] == 0)
-    refuse(message() << "hence: " << name << " has stride 0, expected another: its " << columns
-                     << " entries are one");
-  if (bias.given() && (bias.extent[0] != columns || !bias.present()))
+  if (!bias.given()) return;
+  if (bias.extent[0] != columns || !bias.present())
     refuse(message() << "hence: " << name << (bias.present() ? " has " : " is null, with ")
                      << bias.extent[0] << " entries, head.weight has " << columns << " rows");
+  if (!std::is_const_v<T>) check_stride(name, bias.stride[0], columns);
 }
 
 template <class H, class W, class S>

@@ -117,7 +117,7 @@ status penalize(const Executor&, const penalty_rule& rule, view<T, 2> logits,
   using V = num<float, detail::executor_isa<Executor>>;
   detail::check_penalty_rule(rule);
   const std::int64_t rows = logits.extent[0], columns = logits.extent[1];
-  if (rows < 0 || columns < 1 || (!logits.present() && rows > 0))
+  if (rows < 0 || columns < 1)
     detail::refuse(detail::message()
                    << "hence: logits has shape [" << rows << ", " << columns
                    << "], expected [rows, vocabulary], a vocabulary of 1 or more");

@@ -41,9 +41,7 @@ template <class T>
   if (x.extent[0] != rows || (!x.present() && rows > 0))
     refuse(message() << "hence: " << name << " has " << x.extent[0] << " entries, the batch has "
                      << rows << " rows");
-  if (!std::is_const_v<T> && rows > 1 && x.stride[0] == 0)
-    refuse(message() << "hence: " << name << " has stride 0, expected another: its " << rows
-                     << " entries are one");
+  if (!std::is_const_v<T>) check_stride(name, x.stride[0], rows);
 }
 
 }  // namespace detail

@@ -85,9 +85,7 @@ template <class T>
     refuse(message() << "hence: " << name << " is null, expected " << n << " entries");
   if (x.extent[0] != n)
     refuse(message() << "hence: " << name << " has " << x.extent[0] << " entries, expected " << n);
-  if (!std::is_const_v<T> && n > 1 && x.stride[0] == 0)
-    refuse(message() << "hence: " << name << " has stride 0, expected another: its " << n
-                     << " entries are one");
+  if (!std::is_const_v<T>) check_stride(name, x.stride[0], n);
 }
 /// Refuses an output over an input.
 template <class S, class T>

@@ -33,9 +33,7 @@ void check_rows(const char* name, bool present, std::int64_t size, std::int64_t 
   if (size != rows)
     refuse(message() << "hence: " << name << " has " << size << " entries, logits has " << rows
                      << " rows");
-  if (writes && rows > 1 && stride == 0)
-    refuse(message() << "hence: " << name << " has stride 0, expected another: its " << rows
-                     << " entries are one");
+  if (writes) check_stride(name, stride, rows);
 }
 template <class T>
 [[gnu::always_inline]] inline void check_rows(const char* name, const view<T>& v,

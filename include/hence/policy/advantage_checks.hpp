@@ -193,9 +193,7 @@ void check_advantage_arrays(const Rule& rule, const offsets& cu, const view<cons
   };
   check_size("rewards", rewards.extent[0], rewards.present());
   check_size("out", out.extent[0], out.present());
-  if (rows > 1 && out.stride[0] == 0)
-    refuse(message() << "hence: out has stride 0, expected another: its " << rows
-                     << " entries are one");
+  check_stride("out", out.stride[0], rows);
   check_numbers(rule, rows, range_of(out));
   if (share_elements<T>(rewards, out))
     refuse(message() << "hence: out overlaps rewards, expected separate arrays of " << rows
