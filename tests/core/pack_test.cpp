@@ -138,3 +138,19 @@ TEST_CASE("pack: any lane, all lanes below") {
     CHECK(!all_below(x, pack(2)));
   }
 }
+
+TEST_CASE("pack: all lanes within two bounds") {
+  using hence::detail::all_within;
+  using pack = hence::pack<float>;
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  CHECK(all_within(pack(1), pack(2), pack(3), pack(4)));
+  CHECK(all_within(pack(1), pack(5), pack(0), pack(4)));  // each of the two has one bound
+  for (int k = 0; k < pack::lanes; ++k)
+    for (const float bad : {1.0f, 0.5f, nan}) {
+      pack a(2), b(3);
+      a.v[k] = bad;
+      CHECK(!all_within(pack(1), a, b, pack(4)));
+      a.v[k] = 2, b.v[k] = bad == bad ? 5 - bad : bad;
+      CHECK(!all_within(pack(1), a, b, pack(4)));
+    }
+}

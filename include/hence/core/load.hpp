@@ -20,6 +20,13 @@ template <class M> HENCE_FN bool any_lane(M mask) {
     return any(mask);
 }
 
+/// Whether low < a and b < high, for one number.
+template <class V>
+  requires(lane_count<V> == 1)
+HENCE_FN bool all_within(V low, V a, V b, V high) {
+  return low < a && b < high;
+}
+
 /// What logits are stored as.
 template <class T>
 concept stored_logit = std::same_as<T, float> || std::same_as<T, bf16> || std::same_as<T, f16>;

@@ -206,6 +206,18 @@ HENCE_FN bool any(M mask) {
            0;  // below 0: all ones
   } else
 #endif
+#if defined(__AVX__)
+      if constexpr (sizeof(mask.m) == 32) {
+    typedef float floats __attribute__((vector_size(32)));
+    return __builtin_ia32_movmskps256((floats)mask.m) != 0;
+  } else
+#endif
+#if defined(__SSE2__)
+      if constexpr (sizeof(mask.m) == 16) {
+    typedef float floats __attribute__((vector_size(16)));
+    return __builtin_ia32_movmskps((floats)mask.m) != 0;
+  } else
+#endif
   {
     std::int64_t words[sizeof(mask.m) / 8], all = 0;
     __builtin_memcpy(words, &mask.m, sizeof(words));
@@ -231,6 +243,18 @@ template <class Isa> HENCE_FN bool all_below(pack<float, Isa> a, pack<float, Isa
   else
 #endif
     return !any(!(a < b));
+}
+/// Whether low < a and b < high in all lanes.
+template <class Isa>
+HENCE_FN bool all_within(pack<float, Isa> low, pack<float, Isa> a, pack<float, Isa> b,
+                         pack<float, Isa> high) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(a.v) == 64) {
+    const auto above = __builtin_ia32_cmpps512_mask(a.v, low.v, 14, 0xffff, 4);  // 14: above
+    return (unsigned short)__builtin_ia32_cmpps512_mask(b.v, high.v, 1, above, 4) == 0xffff;
+  } else
+#endif
+    return !any(!((low < a) & (b < high)));
 }
 template <class Ints>
   requires(!std::integral<Ints>)

@@ -66,8 +66,8 @@ template <class V> struct softmax_unit {
       for (int u = 1; u < count; ++u) low = lesser(low, x[u][j]), high = greater(high, x[u][j]);
       largest[j] = high;
       k[j] = load_as<V>(reference + j * width);
-      const auto moves = fma(high, scale, -k[j]) >= V(4.0f);
-      is_ordinary &= !any_lane(moves | !(fma(low, scale, -k[j]) >= V(lowest_power)));
+      is_ordinary &= all_within(V(below_lowest_power), fma(low, scale, -k[j]),
+                                fma(high, scale, -k[j]), V(4.0f));
     }
     if (__builtin_expect(is_ordinary, 1)) {
       for (int j = 0; j < packs; ++j)
@@ -140,7 +140,8 @@ template <class V> struct softmax_lanes {
     const std::int64_t blocks = (columns + 1023) / 1024;
     active = columns <= 256 ? static_cast<int>((columns + unit - 1) / unit) * unit
                             : static_cast<int>(blocks < 4 ? blocks : 4) * 256;
-    for (int l = 0; l < tree_size(); l += width) {
+    const int size = tree_size();
+    for (int l = 0; l < size; l += width) {
       put(sum + l, V(0.0f));
       put(moment + l, V(0.0f));
       put(reference + l, V(first));
@@ -150,7 +151,9 @@ template <class V> struct softmax_lanes {
   /// Adds one leaf of the lanes [lane, lane + unit): its first `count` of four columns.
   HENCE_FN void add(int lane, const leaf& x, int count, V scale) {
     const at here{sum + lane, moment + lane, reference + lane};
-    here.add(x, count, scale, move);
+    here.add(x, count, scale, [&](const at&, const typename at::maxima& largest, V by) {
+      move(*this, lane, largest, by);
+    });
   }
 
   /// The sums of all lanes relative to the largest reference, which is returned.
@@ -189,11 +192,11 @@ template <class V> struct softmax_lanes {
   }
 
   /// Out of line, since it is rare.
-  [[gnu::noinline]] static void move(at here, const typename at::maxima& leaf_maximum,
-                                     const V& scale) {
+  [[gnu::noinline]] static void move(softmax_lanes& all, int lane,
+                                     const typename at::maxima& leaf_maximum, const V& scale) {
     typename at::maxima largest;
     for (int j = 0; j < packs; ++j) largest[j] = leaf_maximum[j];
-    here.move(largest, scale);
+    at{all.sum + lane, all.moment + lane, all.reference + lane}.move(largest, scale);
   }
 };
 

@@ -70,13 +70,17 @@ HENCE_FN V load_without(const Row& row, std::int64_t i, std::int64_t label) {
 template <class V, class Row>
 HENCE_FN float largest_logit(const Row& row, std::int64_t end, std::int64_t label) {
   constexpr int width = lane_count<V>;
-  V m(-__builtin_inff());
-  for (std::int64_t i = 0; i < end; i += width) {
-    const V x = load_without<V>(row, i, label);  // end is the row's or a multiple of the width
-    m = select(x > m, x, m);
+  V m[4] = {V(-__builtin_inff()), V(-__builtin_inff()), V(-__builtin_inff()), V(-__builtin_inff())};
+  for (std::int64_t i = 0; i < end; i += 4 * width) {  // end is the row's or a multiple of that
+    const bool has_label = label >= i && label < i + 4 * width;
+    if (i + 4 * width <= row.columns && !has_label)
+      for (int u = 0; u < 4; ++u) m[u] = greater(row.template load<V>(i + u * width), m[u]);
+    else
+      for (int u = 0; u < 4; ++u) m[u] = greater(load_without<V>(row, i + u * width, label), m[u]);
   }
+  m[0] = greater(greater(m[0], m[1]), greater(m[2], m[3]));
   float lanes[static_cast<unsigned>(width)];
-  store_as(lanes, m);
+  store_as(lanes, m[0]);
   float top = lanes[0];
   for (int i = 1; i < width; ++i) top = lanes[i] > top ? lanes[i] : top;
   return top;
@@ -195,9 +199,10 @@ HENCE_FN N gradient_at_label(const Row& row, std::int64_t label, N at_label) {
 }
 
 /// The gradient of a row: w (c0 + c1 z), `at_label` at the label. In place where `out` is the row.
+/// \param row by value, so that no store to `out` may change it.
 template <class V, class Row, class Out>
-[[gnu::noinline]] void row_gradient(const Row& row, std::int64_t label, float scale,
-                                    float reference, float c0, float c1, float at_label, Out* out) {
+[[gnu::noinline]] void row_gradient(const Row row, std::int64_t label, float scale, float reference,
+                                    float c0, float c1, float at_label, Out* out) {
   constexpr int width = lane_count<V>;
   using N = num<float, typename isa_of<V>::type>;
   const auto at = [&]<class W>(W, std::int64_t i) __attribute__((always_inline)) {

@@ -8,7 +8,7 @@
 namespace hence::inline v0::detail {
 
 /// A term's weight is 0 where z is below; nothing inside becomes subnormal.
-constexpr float lowest_power = -60.0f;
+constexpr float lowest_power = -60.0f, below_lowest_power = -0x1.e00002p+5f;  // the next float
 
 /// w = 2^z and z itself, at least -61.
 template <class V> struct power_term {
