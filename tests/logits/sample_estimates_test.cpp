@@ -46,7 +46,7 @@ TEST_CASE("masses below bounds are sums of weights, and padding weighs nothing")
   for (const std::size_t n : {1u, 100u, 5000u}) {
     const auto x = row(n, unsigned(n));
     const float origin = 3;
-    const float bounds[4] = {-inf, -1.0f, 0.5f, inf};
+    const float bounds[4] = {-inf, x[0], n > 1 ? x[1] : 0.5f, inf};  // what is at one is not below
     double mass[4], exact[4] = {};
     for (std::size_t i = 0; i < n; ++i)
       for (int k = 0; k < 4; ++k) exact[k] += x[i] < bounds[k] ? weight(x[i], origin) : 0;
@@ -60,6 +60,27 @@ TEST_CASE("masses below bounds are sums of weights, and padding weighs nothing")
   }
 }
 
+TEST_CASE("fp32 adds eight registers, then eight such sums; float64 the rest") {
+  detail::estimated_sum<V> sum;
+  sum.add(V(0x1p+24f));
+  for (int i = 0; i < 7; ++i) sum.add(V(1.0f));  // lost, one by one
+  CHECK(sum.value() == 0x1p+24 * width);
+  sum.add(V(1.0f));
+  CHECK(sum.value() == (0x1p+24 + 1) * width);
+  // weights of 1, then of nothing, then six of 2^-24: each alone is lost beside the 1
+  const detail::row_estimates<V> estimate{0, -116.0f, 1.0f};
+  std::vector<float> x(std::size_t{16} * std::size_t{width}, -inf);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const std::size_t r = i / std::size_t{width};
+    if (r == 0) x[i] = 0;
+    if (r >= 8 && r < 14) x[i] = -24;
+  }
+  double mass[1];
+  const float bounds[1] = {inf};
+  detail::masses_below<1>(estimate, x.data(), std::int64_t(x.size()), bounds, mass);
+  CHECK(mass[0] == (1 + 0x3p-23) * width);
+}
+
 TEST_CASE("a sample gives the origin, and a bound with the share above it") {
   auto x = row(4096, 9);
   x[0] = 12;  // in the first register, which is sampled
@@ -71,10 +92,10 @@ TEST_CASE("a sample gives the origin, and a bound with the share above it") {
   // of up to 96 registers all are read, of more every second, third, ...
   for (const int registers : {96, 191, 200, 300}) {
     CAPTURE(registers);
-    x = row(std::size_t(registers) * std::size_t{width}, 10);
+    x = row(std::size_t(registers + 1) * std::size_t{width}, 10);  // the last is not the row's
     const int step = registers / 96;
-    for (int i = 0; i < registers * width; ++i)
-      if (i / width % step != 0) x[std::size_t(i)] = 30;
+    for (int i = 0; i < (registers + 1) * width; ++i)
+      if (i / width % step != 0 || i / width == registers) x[std::size_t(i)] = 30;
     const float lower =
         detail::estimates_of_sample(x.data(), registers * std::int64_t{width}, unit, 0.9, &found);
     float origin = -inf;
@@ -91,6 +112,15 @@ TEST_CASE("a sample gives the origin, and a bound with the share above it") {
     }
     CHECK(lower == want);
   }
+  // what lies at a level belongs to it, and so does a share that is just enough
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = i == 0 ? 20.0f : 20 - 3 * unit;
+  found = estimates(0);
+  found.exponent = 0.01f;
+  CHECK(detail::estimates_of_sample(x.data(), std::int64_t(x.size()), unit, 0.9, &found) ==
+        20 - 3 * unit);
+  for (float& v : x) v = 20;
+  CHECK(detail::estimates_of_sample(x.data(), std::int64_t(x.size()), unit, 1.0, &found) ==
+        20 - unit);
   // so flat that no level holds enough: the last one
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = i == 0 ? 20.0f : -5.0f;
   found = estimates(0);
