@@ -149,8 +149,8 @@ template <class Isa, class T> struct by_typicality {
   /// The mean depth of n candidates: z 2^-z is at most 0.54, so 2^24 terms fit.
   HENCE_FN void expect(const candidate* c, std::int64_t n, wide_integer total) {
     wide_integer sum = 0;
-    for (std::int64_t j = 0; j < n; ++j)
-      sum += static_cast<wide_integer>(c[j].weight) * depth(c[j]);
+    for (std::int64_t i = 0; i < n; ++i)
+      sum += static_cast<wide_integer>(c[i].weight) * depth(c[i]);
     expected = quotient_of(sum, total);
   }
   HENCE_FN std::uint64_t operator()(const candidate& c) const {
