@@ -90,7 +90,7 @@ TARGETS = {
     "logits/sample_draw.hpp": ["logits/sample_test", "logits/sample_nucleus_test"],
     "logits/sample_estimates.hpp": ["logits/sample_estimates_test", "logits/sample_nucleus_test"],
     "logits/sample_lanes.hpp": ["logits/sample_lanes_test", "logits/sample_nucleus_test", "logits/sample_test"],
-    "logits/sample_nucleus.hpp": ["logits/sample_nucleus_test", "logits/sample_test"],
+    "logits/sample_nucleus.hpp": ["logits/sample_nucleus_way_test", "logits/sample_nucleus_test", "logits/sample_test"],
     "logits/sample_row.hpp": ["logits/sample_row_test", "logits/sample_test", "logits/sample_nucleus_test"],
     "logits/sample_rule.hpp": ["logits/sample_rule_test", "logits/sample_test", "logits/null_arrays_test"],
     "logits/softmax_engine.hpp": ["logits/vocabulary_shards_test", "logits/token_logprob_test"],
