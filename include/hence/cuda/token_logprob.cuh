@@ -5,8 +5,8 @@
 ///     logp = x_label/T - log sum_i e^(x_i/T),   H = -sum_i p_i log p_i over the support
 ///
 /// Grid: forward one block of 128 threads a row, striding over the rows (cuda/softmax.cuh), so a
-/// few long rows leave most of a device idle: they are not split yet, nor are vocabulary shards;
-/// backward one block a piece of a row, 8 neighbouring columns a thread and step.
+/// few long rows leave most of a device idle: they are not split yet; backward one block a piece of
+/// a row, 8 neighbouring columns a thread and step.
 ///
 /// Bytes per logit: forward reads its storage once, 1 more of a keep mask; a row that leaves the
 /// fast range (|x log2(e)/T| >= 2^22, NaN, no support) is read three times. Backward reads the same
@@ -65,38 +65,15 @@ template <class T> struct token_call {
   }
 };
 
-/// \cond kernels: Doxygen 1.9 does not read __launch_bounds__
-template <class T>
-__global__ void __launch_bounds__(softmax_threads, 4)
-    token_logprob_kernel(token_call<T> call, token_results<float> out, status* conditions) {
-  __shared__ softmax_scratch shared;
-  status found = status::ok;
-  const auto scale = static_cast<double>(call.numbers.scale);
-  for (std::int64_t i = blockIdx.x; i < call.logits.extent[0]; i += gridDim.x) {
-    const auto label = call.label(i);
-    softmax_state s{};
-    if (!label.is_ignored) {
-      s = sum_any_row(call.row(i), label.column, call.numbers.scale, shared);
-      if (threadIdx.x != 0) continue;
-      s = hence::detail::with_bounded_label(s, scale);
-      found |=
-          token_row::write_values(call.numbers, s, call.logits.extent[1], label.is_bad, out, i);
-    } else if (threadIdx.x == 0) {
-      token_row::write_zeros(out, i);
-    }
-    if (threadIdx.x == 0 && out.states.present()) out.states[i] = s;
-  }
-  if (conditions != nullptr) add_to(*conditions, found);
-}
-
-template <class T, class Out>
-__global__ void __launch_bounds__(softmax_threads)
-    token_gradient_kernel(token_call<T> call, view<const softmax_state> states,
-                          token_cotangents<float> cot, view<Out, 2> gradient,
-                          std::int64_t columns_of_piece, status* conditions) {
+/// The gradient of a call's rows, a block a piece.
+/// \tparam Call says what row i and its label are. \param shared in shared memory.
+template <class Call, class Out>
+__device__ __forceinline__ void write_token_gradient(
+    const Call& call, const view<const softmax_state>& states, const token_cotangents<float>& cot,
+    const view<Out, 2>& gradient, std::int64_t columns_of_piece, status* conditions,
+    token_row::row_plan& shared) {
   using namespace hence::detail;
   using F = num<float>;
-  __shared__ token_row::row_plan shared;
   status found = status::ok;
   const F scale(call.numbers.scale);
   const std::int64_t columns = call.logits.extent[1];
@@ -139,6 +116,39 @@ __global__ void __launch_bounds__(softmax_threads)
     }
   }
   if (threadIdx.x == 0) add_to(*conditions, found);
+}
+
+/// \cond kernels: Doxygen 1.9 does not read __launch_bounds__
+template <class T>
+__global__ void __launch_bounds__(softmax_threads, 4)
+    token_logprob_kernel(token_call<T> call, token_results<float> out, status* conditions) {
+  __shared__ softmax_scratch shared;
+  status found = status::ok;
+  const auto scale = static_cast<double>(call.numbers.scale);
+  for (std::int64_t i = blockIdx.x; i < call.logits.extent[0]; i += gridDim.x) {
+    const auto label = call.label(i);
+    softmax_state s{};
+    if (!label.is_ignored) {
+      s = sum_any_row(call.row(i), label.column, call.numbers.scale, shared);
+      if (threadIdx.x != 0) continue;
+      s = hence::detail::with_bounded_label(s, scale);
+      found |=
+          token_row::write_values(call.numbers, s, call.logits.extent[1], label.is_bad, out, i);
+    } else if (threadIdx.x == 0) {
+      token_row::write_zeros(out, i);
+    }
+    if (threadIdx.x == 0 && out.states.present()) out.states[i] = s;
+  }
+  if (conditions != nullptr) add_to(*conditions, found);
+}
+
+template <class T, class Out>
+__global__ void __launch_bounds__(softmax_threads)
+    token_gradient_kernel(token_call<T> call, view<const softmax_state> states,
+                          token_cotangents<float> cot, view<Out, 2> gradient,
+                          std::int64_t columns_of_piece, status* conditions) {
+  __shared__ token_row::row_plan shared;
+  write_token_gradient(call, states, cot, gradient, columns_of_piece, conditions, shared);
 }
 /// \endcond
 

@@ -33,11 +33,7 @@ status distill(const Executor& executor, const Divergence& how, const distill_ru
                const distill_inputs<typename Executor::scalar>& in,  // [tokens] each
                const distill_results<typename Executor::scalar>& out) {
   if constexpr (detail::check_logits<Executor, T>() && detail::check_logits<Executor, Q>()) {
-    if constexpr (requires { how.check(); }) how.check();
-    detail::check_distill(rule, student, in, out);
-    const view<const Q, 2> read = teacher;
-    detail::check_matrix("teacher", read, student.extent[0], student.extent[1]);
-    detail::check_distill_apart(out, {detail::place_of_rows("teacher", teacher)});
+    detail::check_distill_full(how, rule, student, teacher, in, out);
     const detail::distiller<Executor> rows{rule, in, out};
     return detail::for_token_rows(executor, student, [&](std::int64_t t) {
       if (rows.is_dead(t)) return rows.clear(t, student.extent[1]);
@@ -72,22 +68,8 @@ status distill_top_k(const Executor& executor, const Divergence& how, Tail rest,
   if constexpr (detail::check_logits<Executor, T>()) {
     static_assert(std::same_as<Tail, tail::ignored> || std::same_as<Tail, tail::one_token>,
                   "hence: tokens outside the teacher's top k are tail::ignored or tail::one_token");
-    if constexpr (requires { how.check(); }) how.check();
+    detail::check_distill_top_k(how, rule, student, ids, teacher_logp, in, out);
     const distill_rule temperature{.temperature = rule.temperature};
-    detail::check_distill(temperature, student, in, out);
-    if (detail::overlap(detail::range_of(student), detail::range_of(out.gradient)))
-      detail::refuse(detail::message() << "hence: out.gradient overlaps student, expected separate "
-                                          "arrays");
-    if (!(rule.log_prob_min < __builtin_inf()))
-      detail::refuse(detail::message() << "hence: log_prob_min is " << rule.log_prob_min
-                                       << ", expected a number or -infinity");
-    if (!(rule.clamp_min <= rule.clamp_max))
-      detail::refuse(detail::message() << "hence: clamp_min " << rule.clamp_min
-                                       << " is not at most clamp_max " << rule.clamp_max);
-    detail::check_matrix("ids", ids, student.extent[0], ids.extent[1]);
-    detail::check_matrix("teacher_logp", teacher_logp, student.extent[0], ids.extent[1]);
-    detail::check_distill_apart(out, {detail::place_of_rows("ids", ids),
-                                      detail::place_of_rows("teacher_logp", teacher_logp)});
     const detail::distiller<Executor> rows{temperature, in, out};
     return detail::for_token_rows(executor, student, [&](std::int64_t t) {
       if (rows.is_dead(t)) return rows.clear(t, student.extent[1]);

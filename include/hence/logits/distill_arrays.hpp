@@ -39,6 +39,10 @@ struct one_token {};
 
 namespace detail {
 
+template <class S> HENCE_FN softmax_numbers<S> numbers_of_distill(const distill_rule& rule) {
+  return numbers_of<S>({.temperature = rule.temperature, .negative = negative_labels::ignored});
+}
+
 /// Refuses results on top of what is read, or of each other.
 template <class S, std::size_t M>
 void check_distill_apart(const distill_results<S>& out, const named_place (&read)[M]) {
@@ -73,6 +77,36 @@ template <class T, class S>
       overlap(range_of(student), range_of(out.gradient)))
     refuse(message() << "hence: out.gradient overlaps student, expected the same array or one "
                         "apart from it");
+}
+template <class Divergence, class T, class Q, class S>
+[[gnu::always_inline]] inline void check_distill_full(
+    const Divergence& how, const distill_rule& rule, const view<T, 2>& student,
+    const view<Q, 2>& teacher, const distill_inputs<S>& in, const distill_results<S>& out) {
+  if constexpr (requires { how.check(); }) how.check();
+  check_distill(rule, student, in, out);
+  const view<const Q, 2> read = teacher;
+  check_matrix("teacher", read, student.extent[0], student.extent[1]);
+  check_distill_apart(out, {place_of_rows("teacher", teacher)});
+}
+template <class Divergence, class T, class S>
+[[gnu::always_inline]] inline void check_distill_top_k(
+    const Divergence& how, const distill_top_k_rule& rule, const view<T, 2>& student,
+    const view<const std::int64_t, 2>& ids, const view<const S, 2>& teacher_logp,
+    const distill_inputs<S>& in, const distill_results<S>& out) {
+  if constexpr (requires { how.check(); }) how.check();
+  check_distill({.temperature = rule.temperature}, student, in, out);
+  if (overlap(range_of(student), range_of(out.gradient)))
+    refuse(message() << "hence: out.gradient overlaps student, expected separate arrays");
+  if (!(rule.log_prob_min < __builtin_inf()))
+    refuse(message() << "hence: log_prob_min is " << rule.log_prob_min
+                     << ", expected a number or -infinity");
+  if (!(rule.clamp_min <= rule.clamp_max))
+    refuse(message() << "hence: clamp_min " << rule.clamp_min << " is not at most clamp_max "
+                     << rule.clamp_max);
+  check_matrix("ids", ids, student.extent[0], ids.extent[1]);
+  check_matrix("teacher_logp", teacher_logp, student.extent[0], ids.extent[1]);
+  check_distill_apart(out,
+                      {place_of_rows("ids", ids), place_of_rows("teacher_logp", teacher_logp)});
 }
 
 }  // namespace detail

@@ -32,6 +32,48 @@ template <class Isa> struct column_sum {
   }
 };
 
+/// log p_i = (x_i - pivot) / T - rest.
+template <class S> struct row_distribution {
+  S pivot, inverse, rest;
+  bool is_number;
+  template <class U> HENCE_FN U log_p(U x) const {
+    const U l = fma(x - U(pivot), U(inverse), -U(rest));
+    return select(l > U(S(-1e30)), l, U(S(-1e30)));
+  }
+};
+/// \tparam W the executor's num<double>. \param s the row's sums, without a label.
+template <class W, class S>
+HENCE_FN row_distribution<S> distribution_of(const softmax_numbers<S>& n, const softmax_state& s) {
+  const auto v = finished<W>(s, static_cast<double>(n.scale), n.lost);
+  const auto pivot =
+      static_cast<S>((W(s.reference) / W(static_cast<double>(n.scale)) + W(s.shift)).v);
+  const W log_z = fma(W(s.shift), W(n.inverse), W(s.reference) * W(ln2)) + v.log_sum;
+  const W rest = fma(W(static_cast<double>(pivot)), W(-n.inverse), log_z);
+  return {pivot, static_cast<S>(n.inverse), static_cast<S>(rest.v), s.others == s.others};
+}
+
+/// A token's cotangent over the temperature.
+template <class W, class S>
+HENCE_FN S weight_of_token(const view<const S>& cotangent, double temperature, std::int64_t t) {
+  const double cot = cotangent.present() ? static_cast<double>(cotangent[t]) : 1.0;
+  return static_cast<S>((W(cot) / W(temperature)).v);
+}
+
+/// What logits x of the student and y of the teacher add to the divergence, and phi.
+template <class Divergence, class U, class S>
+HENCE_FN auto divergence_at(const Divergence& how, const row_distribution<S>& s,
+                            const row_distribution<S>& q, const U& x, const U& y) {
+  const dual<U, zero, one> log_s{s.log_p(x), {}, {}};
+  return how(log_s, q.log_p(y));
+}
+/// The gradient at a logit x of the student. \param total the sum of phi.
+template <class U, class S>
+HENCE_FN U gradient_of_logit(const row_distribution<S>& s, const U& x, const U& phi, S total,
+                             S weight) {
+  const U p = exp(s.log_p(x));
+  return fma(fma(p, -U(total), phi), U(weight), U(S(0)));
+}
+
 template <class Executor> struct number_of {
   using type = num<typename Executor::scalar, typename engine_of<Executor>::isa>;
 };
@@ -59,25 +101,10 @@ template <class Executor> struct distiller {
     return found;
   }
 
-  /// log p_i = (x_i - pivot) / T - rest.
-  struct distribution {
-    S pivot, inverse, rest;
-    bool is_number;
-    template <class U> HENCE_FN U log_p(U x) const {
-      const U l = fma(x - U(pivot), U(inverse), -U(rest));
-      return select(l > U(S(-1e30)), l, U(S(-1e30)));
-    }
-  };
+  using distribution = row_distribution<S>;
   template <class T> distribution softmax_of(const T* x, std::int64_t columns) const {
-    const auto n =
-        numbers_of<S>({.temperature = rule.temperature, .negative = negative_labels::ignored});
-    const softmax_state s = engine::sum(n, x, columns, -1, nullptr);
-    const auto v = finished<W>(s, static_cast<double>(n.scale), n.lost);
-    const auto pivot =
-        static_cast<S>((W(s.reference) / W(static_cast<double>(n.scale)) + W(s.shift)).v);
-    const W log_z = fma(W(s.shift), W(n.inverse), W(s.reference) * W(ln2)) + v.log_sum;
-    const W rest = fma(W(static_cast<double>(pivot)), W(-n.inverse), log_z);
-    return {pivot, static_cast<S>(n.inverse), static_cast<S>(rest.v), s.others == s.others};
+    const auto n = numbers_of_distill<S>(rule);
+    return distribution_of<W>(n, engine::sum(n, x, columns, -1, nullptr));
   }
 
   template <class Divergence, class T, class Q>
@@ -94,8 +121,7 @@ template <class Executor> struct distiller {
     // in place of the logits the slopes can not be kept, since S is needed once more
     const bool in_place = static_cast<const void*>(gradient) == static_cast<const void*>(student);
     const auto term = [&]<class U>(U, std::int64_t i) __attribute__((always_inline)) {
-      const dual<U, zero, one> log_s{s.log_p(load_as<U>(student + i)), {}, {}};
-      return how(log_s, q.log_p(load_as<U>(teacher + i)));
+      return divergence_at(how, s, q, load_as<U>(student + i), load_as<U>(teacher + i));
     };
     const auto sum = [&]<class U>(U like, std::int64_t i) __attribute__((always_inline)) {
       const auto f = term(like, i);
@@ -109,9 +135,8 @@ template <class Executor> struct distiller {
     const auto total = static_cast<S>(slopes.value());
     const S weight = weight_of(t);
     for_columns(columns, [&]<class U>(U like, std::int64_t i) __attribute__((always_inline)) {
-      const U p = exp(s.log_p(load_as<U>(student + i)));
       const U phi = in_place ? U(term(like, i).own) : load_as<U>(gradient + i);
-      store_as(gradient + i, fma(fma(p, -U(total), phi), U(weight), U(S(0))));
+      store_as(gradient + i, gradient_of_logit(s, load_as<U>(student + i), phi, total, weight));
     });
     return status::ok;
   }
@@ -196,10 +221,8 @@ template <class Executor> struct distiller {
     return {static_cast<S>(wide_log(share).v), static_cast<S>(wide_log(left).v), share.v};
   }
 
-  /// The token's cotangent over the temperature.
   S weight_of(std::int64_t t) const {
-    const double cot = in.cotangent.present() ? static_cast<double>(in.cotangent[t]) : 1.0;
-    return static_cast<S>((W(cot) / W(rule.temperature)).v);
+    return weight_of_token<W>(in.cotangent, rule.temperature, t);
   }
   static HENCE_FN S bounded(double x) {
     return static_cast<S>(x < -1e30 ? -1e30 : x > 1e30 ? 1e30 : x);

@@ -17,6 +17,13 @@ HENCE_FN label_place place_of(std::int64_t label, std::int64_t columns, bool ign
   const bool inside = label >= 0 && label < columns;
   return {inside ? label : -1, ignores_negative && label < 0, !inside};
 }
+/// The same in a shard of the vocabulary that begins at column `first`: another shard's label is
+/// not bad.
+HENCE_FN label_place place_in_shard(std::int64_t label, std::int64_t first, std::int64_t columns,
+                                    bool ignores_negative) {
+  const bool here = label >= first && label < first + columns;
+  return {here ? label - first : -1, ignores_negative && label < 0, false};
+}
 
 /// A label that outweighs the rest by more than 2^500 becomes the reference.
 HENCE_FN softmax_state with_bounded_label(softmax_state s, double scale) {
@@ -99,7 +106,7 @@ template <class Executor> struct token_row {
   static softmax_state shard_sums(const softmax_numbers<S>& n, const T* x, std::int64_t columns,
                                   std::int64_t label_id, std::int64_t first,
                                   const std::uint8_t* keep) {
-    const label_place label = place_in_shard(n, label_id, first, columns);
+    const label_place label = place_in_shard(label_id, first, columns, n.ignores_negative);
     return label.is_ignored ? softmax_state{} : engine::sum(n, x, columns, label.column, keep);
   }
   /// \param s of the whole row.
@@ -107,8 +114,8 @@ template <class Executor> struct token_row {
   static status shard_backward(const softmax_numbers<S>& n, const T* x, std::int64_t columns,
                                std::int64_t label_id, std::int64_t first, const std::uint8_t* keep,
                                const softmax_state& s, double g, double h, Out* out) {
-    return backward_at(n, x, columns, place_in_shard(n, label_id, first, columns), keep, s, g, h,
-                       out);
+    return backward_at(n, x, columns, place_in_shard(label_id, first, columns, n.ignores_negative),
+                       keep, s, g, h, out);
   }
   /// What a row's gradient is made of: `fill` everywhere or the factors.
   struct row_plan {
@@ -132,11 +139,6 @@ template <class Executor> struct token_row {
   }
 
  private:
-  static HENCE_FN label_place place_in_shard(const softmax_numbers<S>& n, std::int64_t label,
-                                             std::int64_t first, std::int64_t columns) {
-    const bool here = label >= first && label < first + columns;
-    return {here ? label - first : -1, n.ignores_negative && label < 0, false};
-  }
   template <class T, class Out>
   static status backward_at(const softmax_numbers<S>& n, const T* x, std::int64_t columns,
                             const label_place& label, const std::uint8_t* keep,

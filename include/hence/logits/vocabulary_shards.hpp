@@ -53,6 +53,66 @@ void check_shards(const view<const softmax_state, 2>& states, std::int64_t vocab
 [[gnu::always_inline]] inline void check_first_column(std::int64_t first) {
   if (first < 0) refuse(message() << "hence: first_column is " << first << ", expected 0 or more");
 }
+template <class S, class T>
+[[gnu::always_inline]] inline void check_shard_states(const softmax_rule& rule,
+                                                      const view<T, 2>& logits,
+                                                      const token_labels& labels,
+                                                      std::int64_t first_column,
+                                                      const view<softmax_state>& states,
+                                                      const view<const std::uint8_t, 2>& keep) {
+  const view<const T, 2> read = logits;
+  check_token_arrays<const T, S>(rule, read, labels, {.states = states}, keep);
+  check_first_column(first_column);
+  if (!states.present() && logits.extent[0] > 0)
+    refuse(message() << "hence: states is null, expected " << logits.extent[0] << " rows");
+}
+template <class S>
+[[gnu::always_inline]] inline void check_merge(const softmax_rule& rule,
+                                               const view<const softmax_state, 2>& states,
+                                               const token_labels& labels, std::int64_t vocabulary,
+                                               const token_results<S>& out) {
+  check_softmax_rule(rule);
+  check_shards(states, vocabulary);
+  const std::int64_t rows = states.extent[1];
+  check_rows("labels", labels.present(), labels.size(), 1, rows, false);
+  check_rows("out.logp", out.logp, rows);
+  check_rows("out.entropy", out.entropy, rows);
+  check_rows("out.anchor", out.anchor, rows);
+  check_rows("out.log_sum", out.log_sum, rows);
+  check_rows("out.expected_logit", out.expected_logit, rows);
+  check_rows("out.states", out.states, rows);
+  const result_places<S> written(out);
+  const named_place read[] = {place_of_rows("states", states), place_of_labels(labels)};
+  check_written_apart(written.of, read);
+}
+
+/// What a shard's sums tell: one without a finite logit is no fault, another may have one.
+HENCE_FN status condition_of_shard(const softmax_state& s) {
+  return s.others != s.others && s.shift == 0 ? status::non_finite : status::ok;
+}
+
+/// Merges the states of row i and writes its numbers.
+template <class Executor>
+HENCE_FN status write_merged(const softmax_numbers<typename Executor::scalar>& n,
+                             const view<const softmax_state, 2>& states, const label_place& label,
+                             std::int64_t vocabulary,
+                             const token_results<typename Executor::scalar>& out, std::int64_t i) {
+  using row = token_row<Executor>;
+  const auto scale = static_cast<double>(n.scale);
+  softmax_state s{};
+  status found = status::ok;
+  if (label.is_ignored) {
+    row::write_zeros(out, i);
+  } else {
+    s = without_support();
+    for (std::int64_t shard = 0; shard < states.extent[0]; ++shard)
+      s = merged<typename row::N>(s, states(shard, i), scale);
+    s = with_bounded_label(s, scale);
+    found = row::write_values(n, s, vocabulary, label.is_bad, out, i);
+  }
+  if (out.states.present()) out.states[i] = s;
+  return found;
+}
 
 }  // namespace detail
 
@@ -68,19 +128,13 @@ status shard_states(const Executor& executor, const softmax_rule& rule, view<T, 
   if constexpr (detail::check_logits<Executor, T>()) {
     using row = detail::token_row<Executor>;
     using S = typename Executor::scalar;
-    const view<const T, 2> read = logits;
-    detail::check_token_arrays<const T, S>(rule, read, labels, {.states = states}, keep);
-    detail::check_first_column(first_column);
-    if (!states.present() && logits.extent[0] > 0)
-      detail::refuse(detail::message()
-                     << "hence: states is null, expected " << logits.extent[0] << " rows");
+    detail::check_shard_states<S>(rule, logits, labels, first_column, states, keep);
     const auto n = detail::numbers_of<S>(rule);
     return detail::for_token_rows(
         executor, logits, [&](std::int64_t i) __attribute__((always_inline)) {
           states[i] = row::shard_sums(n, row::row_of(logits, i), logits.extent[1], labels[i],
                                       first_column, row::row_of(keep, i));
-          const bool is_nan = states[i].others != states[i].others && states[i].shift == 0;
-          return is_nan ? status::non_finite : status::ok;
+          return detail::condition_of_shard(states[i]);
         });
   } else {
     return status::ok;
@@ -98,40 +152,12 @@ template <class Executor>
 status merge_shards(const Executor&, const softmax_rule& rule, view<const softmax_state, 2> states,
                     const token_labels& labels, std::int64_t vocabulary,
                     const token_results<typename Executor::scalar>& out) {
-  using S = typename Executor::scalar;
-  using row_t = detail::token_row<Executor>;
-  using N = typename row_t::N;
-  detail::check_softmax_rule(rule);
-  detail::check_shards(states, vocabulary);
-  const std::int64_t rows = states.extent[1];
-  detail::check_rows("labels", labels.present(), labels.size(), 1, rows, false);
-  detail::check_rows("out.logp", out.logp, rows);
-  detail::check_rows("out.entropy", out.entropy, rows);
-  detail::check_rows("out.anchor", out.anchor, rows);
-  detail::check_rows("out.log_sum", out.log_sum, rows);
-  detail::check_rows("out.expected_logit", out.expected_logit, rows);
-  detail::check_rows("out.states", out.states, rows);
-  const detail::result_places<S> written(out);
-  const detail::named_place read[] = {detail::place_of_rows("states", states),
-                                      detail::place_of_labels(labels)};
-  detail::check_written_apart(written.of, read);
-  const auto n = detail::numbers_of<S>(rule);
-  const double scale = static_cast<double>(n.scale);
+  detail::check_merge(rule, states, labels, vocabulary, out);
+  const auto n = detail::numbers_of<typename Executor::scalar>(rule);
   status found = status::ok;
-  for (std::int64_t i = 0; i < rows; ++i) {
-    const auto label = detail::place_of(labels[i], vocabulary, n.ignores_negative);
-    softmax_state s{};
-    if (label.is_ignored) {
-      row_t::write_zeros(out, i);
-    } else {
-      s = detail::without_support();
-      for (std::int64_t shard = 0; shard < states.extent[0]; ++shard)
-        s = detail::merged<N>(s, states(shard, i), scale);
-      s = detail::with_bounded_label(s, scale);
-      found |= row_t::write_values(n, s, vocabulary, label.is_bad, out, i);
-    }
-    if (out.states.present()) out.states[i] = s;
-  }
+  for (std::int64_t i = 0; i < states.extent[1]; ++i)
+    found |= detail::write_merged<Executor>(
+        n, states, detail::place_of(labels[i], vocabulary, n.ignores_negative), vocabulary, out, i);
   return found;
 }
 
