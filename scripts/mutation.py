@@ -77,6 +77,7 @@ TARGETS = {
     "logits/distill.hpp": ["logits/distill_test", "logits/overlaps_test"],
     "logits/distill_arrays.hpp": ["logits/distill_arrays_test", "logits/distill_test", "logits/overlaps_test", "logits/null_arrays_test"],
     "logits/distill_rows.hpp": ["logits/distill_rows_test", "logits/distill_test", "logits/overlaps_test"],
+    "logits/distill_terms.hpp": ["logits/distill_rows_test", "logits/distill_test"],
     "logits/divergence.hpp": ["logits/divergence_test"],
     "logits/linear_arrays.hpp": ["logits/linear_logprob_test", "logits/overlaps_test", "logits/null_arrays_test"],
     "logits/linear_logprob.hpp": ["logits/linear_logprob_test", "logits/overlaps_test"],

@@ -66,7 +66,7 @@ status distill_top_k(const Executor& executor, const Divergence& how, Tail rest,
                      const distill_inputs<typename Executor::scalar>& in,    // [tokens] each
                      const distill_results<typename Executor::scalar>& out) {
   if constexpr (detail::check_logits<Executor, T>()) {
-    static_assert(std::same_as<Tail, tail::ignored> || std::same_as<Tail, tail::one_token>,
+    static_assert(detail::is_tail<Tail>(),
                   "hence: tokens outside the teacher's top k are tail::ignored or tail::one_token");
     detail::check_distill_top_k(how, rule, student, ids, teacher_logp, in, out);
     const distill_rule temperature{.temperature = rule.temperature};

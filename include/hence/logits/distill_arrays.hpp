@@ -39,6 +39,10 @@ struct one_token {};
 
 namespace detail {
 
+template <class Tail> constexpr bool is_tail() {
+  return std::same_as<Tail, tail::ignored> || std::same_as<Tail, tail::one_token>;
+}
+
 template <class S> HENCE_FN softmax_numbers<S> numbers_of_distill(const distill_rule& rule) {
   return numbers_of<S>({.temperature = rule.temperature, .negative = negative_labels::ignored});
 }

@@ -1,11 +1,8 @@
 /// \file
-/// One token of a distillation loss: two softmaxes, the divergence as a dual number of log S, and
-/// the chain rule through the student's softmax:
-/// d / d x_i = (phi_i - S_i sum phi) / T with phi_i = d f_i / d log S_i.
+/// One token of a distillation loss on a CPU: two softmaxes, the divergence's terms, the gradient.
 #pragma once
 
-#include <hence/core/clamp.hpp>
-#include <hence/logits/distill_arrays.hpp>
+#include <hence/logits/distill_terms.hpp>
 #include <hence/logits/divergence.hpp>
 #include <hence/logits/token_rows.hpp>
 
@@ -31,48 +28,6 @@ template <class Isa> struct column_sum {
     return a[0];
   }
 };
-
-/// log p_i = (x_i - pivot) / T - rest.
-template <class S> struct row_distribution {
-  S pivot, inverse, rest;
-  bool is_number;
-  template <class U> HENCE_FN U log_p(U x) const {
-    const U l = fma(x - U(pivot), U(inverse), -U(rest));
-    return select(l > U(S(-1e30)), l, U(S(-1e30)));
-  }
-};
-/// \tparam W the executor's num<double>. \param s the row's sums, without a label.
-template <class W, class S>
-HENCE_FN row_distribution<S> distribution_of(const softmax_numbers<S>& n, const softmax_state& s) {
-  const auto v = finished<W>(s, static_cast<double>(n.scale), n.lost);
-  const auto pivot =
-      static_cast<S>((W(s.reference) / W(static_cast<double>(n.scale)) + W(s.shift)).v);
-  const W log_z = fma(W(s.shift), W(n.inverse), W(s.reference) * W(ln2)) + v.log_sum;
-  const W rest = fma(W(static_cast<double>(pivot)), W(-n.inverse), log_z);
-  return {pivot, static_cast<S>(n.inverse), static_cast<S>(rest.v), s.others == s.others};
-}
-
-/// A token's cotangent over the temperature.
-template <class W, class S>
-HENCE_FN S weight_of_token(const view<const S>& cotangent, double temperature, std::int64_t t) {
-  const double cot = cotangent.present() ? static_cast<double>(cotangent[t]) : 1.0;
-  return static_cast<S>((W(cot) / W(temperature)).v);
-}
-
-/// What logits x of the student and y of the teacher add to the divergence, and phi.
-template <class Divergence, class U, class S>
-HENCE_FN auto divergence_at(const Divergence& how, const row_distribution<S>& s,
-                            const row_distribution<S>& q, const U& x, const U& y) {
-  const dual<U, zero, one> log_s{s.log_p(x), {}, {}};
-  return how(log_s, q.log_p(y));
-}
-/// The gradient at a logit x of the student. \param total the sum of phi.
-template <class U, class S>
-HENCE_FN U gradient_of_logit(const row_distribution<S>& s, const U& x, const U& phi, S total,
-                             S weight) {
-  const U p = exp(s.log_p(x));
-  return fma(fma(p, -U(total), phi), U(weight), U(S(0)));
-}
 
 template <class Executor> struct number_of {
   using type = num<typename Executor::scalar, typename engine_of<Executor>::isa>;
@@ -146,7 +101,7 @@ template <class Executor> struct distiller {
                std::int64_t columns, const std::int64_t* ids, const S* teacher_logp, std::int64_t k,
                std::int64_t t) const {
     const distribution s = softmax_of(student, columns);
-    const N least(bounded(r.log_prob_min));
+    const N least(bounded_log<S>(r.log_prob_min));
     bool in_range = true, is_sound = s.is_number;  // in range, and no id twice
     for (std::int64_t j = 0; j < k; ++j) {
       in_range &= ids[j] >= 0 && ids[j] < columns;
@@ -159,9 +114,7 @@ template <class Executor> struct distiller {
       return clear(t, columns, static_cast<S>(__builtin_nan("")),
                    in_range ? status::non_finite : status::label);
     const auto term = [&](N x, std::int64_t j) __attribute__((always_inline)) {
-      const dual<N, zero, one> log_s{s.log_p(x), {}, {}};
-      const N log_q = greater(least, N(teacher_logp[j]));
-      return how(clamp(log_s, least, N(S(1e30))), log_q);
+      return shown_term(how, s.log_p(x), N(teacher_logp[j]), least);
     };
     column_sum<Isa> value, slopes;
     for (std::int64_t j = 0; j < k; ++j) {
@@ -172,60 +125,44 @@ template <class Executor> struct distiller {
     S rest_slope(0);  // of a token outside, per its share of the student
     if constexpr (std::same_as<Tail, tail::one_token>) {
       const auto [log_s, log_q, share] = rest_of(s, student, columns, ids, teacher_logp, k);
-      const auto f = how(clamp(dual<N, zero, one>{N(log_s), {}, {}}, least, N(S(1e30))),
-                         greater(least, N(log_q)));
+      const auto f = shown_term(how, N(log_s), N(log_q), least);
       value.add(k, static_cast<double>(f.value.v));
       slopes.add(k, static_cast<double>(f.own.v));
-      rest_slope = static_cast<S>((W(static_cast<double>(f.own.v)) / W(share)).v);
+      rest_slope = rest_slope_of<W>(f.own.v, share);
     }
-    const dual<N, zero, one> sum{N(static_cast<S>(value.value())), {}, {}};
-    const auto clamped = clamp(sum, N(bounded(r.clamp_min)), N(bounded(r.clamp_max)));
+    const auto clamped = clamped_sum<N>(static_cast<S>(value.value()), r);
     if (out.per_token.present()) out.per_token[t] = clamped.value.v;
     if (!out.gradient.present()) return status::ok;
     S* const gradient = out.gradient.data + t * out.gradient.stride[0];
-    const S weight = (N(weight_of(t)) * clamped.own).v, total = static_cast<S>(slopes.value());
+    const S weight = (N(weight_of(t)) * clamped.own).v;
+    const S slope = (N(rest_slope) - N(static_cast<S>(slopes.value()))).v;
     for_columns(columns, [&]<class U>(U, std::int64_t i) __attribute__((always_inline)) {
-      const U p = exp(s.log_p(load_as<U>(student + i)));
-      store_as(gradient + i, fma(p * U(S((N(rest_slope) - N(total)).v)), U(weight), U(S(0))));
+      store_as(gradient + i, gradient_of_rest(s, load_as<U>(student + i), slope, weight));
     });
     for (std::int64_t j = 0; j < k; ++j) {
-      const N x = load_as<N>(student + ids[j]), p = exp(s.log_p(x));
-      const N phi = fma(-p, N(rest_slope), N(term(x, j).own));
-      gradient[ids[j]] = fma(phi, N(weight), N(gradient[ids[j]])).v;
+      const N x = load_as<N>(student + ids[j]);
+      gradient[ids[j]] =
+          gradient_of_shown(s, x, N(term(x, j).own), rest_slope, weight, N(gradient[ids[j]])).v;
     }
     return status::ok;
   }
 
-  /// What lies outside the k ids, which are distinct: log-probs of student and teacher, and the
-  /// student's share. The student's is a difference of sums of the same numbers, exact to 1e-15;
-  /// the teacher's is what its log-probs leave, which fp32 resolves to 2^-24. Neither is below
-  /// that.
-  struct remainder {
-    S log_s, log_q;
-    double share;
-  };
   template <class T>
-  remainder rest_of(const distribution& s, const T* student, std::int64_t columns,
-                    const std::int64_t* ids, const S* teacher_logp, std::int64_t k) const {
+  remainder<S> rest_of(const distribution& s, const T* student, std::int64_t columns,
+                       const std::int64_t* ids, const S* teacher_logp, std::int64_t k) const {
     column_sum<Isa> all, shown, taught;
     for_columns(columns, [&]<class U>(U, std::int64_t i) __attribute__((always_inline)) {
       all.add_lanes(i, exp(s.log_p(load_as<U>(student + i))));
     });
     for (std::int64_t j = 0; j < k; ++j) {
       shown.add(j, static_cast<double>(exp(s.log_p(load_as<N>(student + ids[j]))).v));
-      const W log_q(static_cast<double>(teacher_logp[j]));
-      taught.add(j, wide_exp2(greater(W(-4000.0), log_q * W(log2e))).v);
+      taught.add(j, probability_of<W>(teacher_logp[j]));
     }
-    const W share = greater(W(all.value()) - W(shown.value()), W(0x1p-50)),
-            left = greater(W(1.0) - W(taught.value()), W(0x1p-24));
-    return {static_cast<S>(wide_log(share).v), static_cast<S>(wide_log(left).v), share.v};
+    return remainder_of<S>(W(all.value()), W(shown.value()), W(taught.value()));
   }
 
   S weight_of(std::int64_t t) const {
     return weight_of_token<W>(in.cotangent, rule.temperature, t);
-  }
-  static HENCE_FN S bounded(double x) {
-    return static_cast<S>(x < -1e30 ? -1e30 : x > 1e30 ? 1e30 : x);
   }
   template <class F> static HENCE_FN void for_columns(std::int64_t columns, F&& f) {
     std::int64_t i = 0;
