@@ -158,7 +158,7 @@ int main() {
   for (const auto& b : distill_case::batches<float, float>()) {
     run_full<few>(distill_case::jsd{0.3f}, "jsd", b, stream);
     run_full<many>(distill_case::forward{}, "forward", b, stream);
-    run_full<few>(distill_case::reverse{}, "reverse", b, stream);
+    run_full<few>(distill_case::cancelling{}, "cancelling", b, stream);
     run_top_k<many>(distill_case::forward{}, distill_case::ignored{}, "forward", b, stream);
     run_top_k<few>(distill_case::jsd{0.3f}, distill_case::one_token{}, "jsd", b, stream);
   }

@@ -43,7 +43,7 @@ outcome top_k_on_cpu(const How& how, Tail rest, bool is_bounded, const batch<T, 
 
 template outcome on_cpu(const jsd&, const batch<float, float>&);
 template outcome on_cpu(const forward&, const batch<float, float>&);
-template outcome on_cpu(const reverse&, const batch<float, float>&);
+template outcome on_cpu(const cancelling&, const batch<float, float>&);
 template outcome on_cpu(const mixed&, const batch<hence::bf16, float>&);
 template outcome top_k_on_cpu(const forward&, ignored, bool, const batch<float, float>&);
 template outcome top_k_on_cpu(const jsd&, one_token, bool, const batch<float, float>&);
