@@ -41,7 +41,7 @@ template <class T> view<T> part_of(view<T> v, std::int64_t begin, std::int64_t c
 
 /// \cond kernels: Doxygen 1.9 does not read __launch_bounds__
 /// d bias += column sums of G over the live tokens, in their order.
-/// \tparam T float, so that each unit of a program may have the kernel.
+/// \tparam T storage of G.
 template <class T>
 __global__ void __launch_bounds__(product_threads)
     bias_gradient_kernel(view<const T, 2> g, ignored_tokens tokens, view<float> out, bool begins) {
@@ -50,11 +50,25 @@ __global__ void __launch_bounds__(product_threads)
        v += gridDim.x * product_threads) {
     F sum = begins ? 0.0f : out[v];
     for (std::int64_t t = 0; t < g.extent[0]; ++t)
-      if (!tokens(t)) sum = sum + F(g.data[t * g.stride[0] + v]);
+      if (!tokens(t)) sum = sum + F(static_cast<float>(g.data[t * g.stride[0] + v]));
     out[v] = sum.v;
   }
 }
 /// \endcond
+
+/// The head's gradient of no tokens, without a kernel; each may be absent.
+inline void clear_head(stream s, const view<float, 2>& to_weight, const view<float>& to_bias,
+                       const std::source_location& where) {
+  const auto size = [](std::int64_t n) { return static_cast<std::size_t>(n); };
+  if (to_weight.present())
+    check(cudaMemset2DAsync(to_weight.data, size(to_weight.stride[0]) * 4, 0,
+                            size(to_weight.extent[1]) * 4, size(to_weight.extent[0]), s),
+          "cudaMemset2DAsync", where);
+  if (to_bias.present())
+    check(cudaMemset2DAsync(to_bias.data, size(to_bias.stride[0]) * 4, 0, 4,
+                            size(to_bias.extent[0]), s),
+          "cudaMemset2DAsync", where);
+}
 
 /// A call as the host cuts it into tiles of tokens. \tparam H, W storage of hidden states and head.
 template <class H, class W> struct linear_call {
@@ -201,18 +215,8 @@ void linear_logprob_gradient(stream s, const softmax_rule& rule,
                     {range_of(hidden), range_of(head.weight), range_of(head.bias), labels.bytes(),
                      range_of(states), range_of(cot.logp), range_of(cot.entropy)});
   const bool replaces = of_head == update::overwrite;
-  const std::int64_t columns = head.weight.extent[0], width = head.weight.extent[1];
-  if (hidden.extent[0] == 0 && replaces) {
-    if (to_weight.present())
-      check(cudaMemset2DAsync(to_weight.data, static_cast<std::size_t>(to_weight.stride[0]) * 4, 0,
-                              static_cast<std::size_t>(width) * 4,
-                              static_cast<std::size_t>(columns), s),
-            "cudaMemset2DAsync", where);
-    if (to_bias.present())
-      check(cudaMemset2DAsync(to_bias.data, static_cast<std::size_t>(to_bias.stride[0]) * 4, 0, 4,
-                              static_cast<std::size_t>(columns), s),
-            "cudaMemset2DAsync", where);
-  }
+  const std::int64_t columns = head.weight.extent[0];
+  if (hidden.extent[0] == 0 && replaces) cuda::detail::clear_head(s, to_weight, to_bias, where);
   call.for_tiles([&](std::int64_t begin, std::int64_t count) {
     using stored = std::remove_const_t<H>;
     const auto g = call.logits(count);

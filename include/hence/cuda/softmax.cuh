@@ -147,19 +147,21 @@ template <class T> struct device_row {
         .template load<num<float>>(i)
         .v;
   }
-  /// A leaf of this thread's group; absent columns and the label are -infinity.
-  __device__ __forceinline__ void leaf(std::int64_t first, std::int64_t label,
-                                       num<float> (&x)[4][group_size]) const {
-#pragma unroll
-    for (int u = 0; u < 4; ++u) {
-      const std::int64_t at = first + 256 * u;
-      load(at).map(x[u], [&](const auto& one, int j) {
-        const auto v = one.template load<num<float>>(0);
-        return at + j < columns && at + j != label ? v : num<float>(-__builtin_inff());
-      });
-    }
-  }
 };
+
+/// A leaf of this thread's group; absent columns and the label are -infinity.
+template <class Row>
+__device__ __forceinline__ void load_leaf(const Row& row, std::int64_t first, std::int64_t label,
+                                          num<float> (&x)[4][group_size]) {
+#pragma unroll
+  for (int u = 0; u < 4; ++u) {
+    const std::int64_t at = first + 256 * u;
+    row.load(at).map(x[u], [&](const auto& one, int j) {
+      const auto v = one.template load<num<float>>(0);
+      return at + j < row.columns && at + j != label ? v : num<float>(-__builtin_inff());
+    });
+  }
+}
 
 /// Where the warps of a block meet.
 struct softmax_scratch {
@@ -192,51 +194,82 @@ __device__ __forceinline__ double tree_of(
   return b[0].v;
 }
 
+/// A thread's group of lanes: the sums over the columns so far.
+struct lane_sums {
+  float sum[group_size], moment[group_size], reference[group_size];
+
+  using unit = hence::detail::softmax_unit<num<float>>;
+
+  /// The first column of a thread's leaves.
+  static __device__ __forceinline__ std::int64_t begin() {
+    return threadIdx.x / 32 * 1024 + threadIdx.x % 32 * group_size;
+  }
+  /// \param x the thread's first leaf of the row.
+  __device__ __forceinline__ void start(const unit::leaf& x, float scale, softmax_scratch& shared) {
+    using F = num<float>;
+    float largest = -__builtin_inff();
+#pragma unroll
+    for (int u = 0; u < 4; ++u)
+#pragma unroll
+      for (int j = 0; j < group_size; ++j) largest = x[u][j].v > largest ? x[u][j].v : largest;
+    const float first =
+        hence::detail::first_reference(F(block_maximum(largest, shared.largest)), F(scale)).v;
+#pragma unroll
+    for (int j = 0; j < group_size; ++j) sum[j] = moment[j] = 0.0f, reference[j] = first;
+  }
+  /// Adds a row, or those columns of it that begin at a multiple of 4096.
+  /// \param x the thread's first leaf, if it has one; overwritten. \param seen called with leaves.
+  template <class Row, class Seen>
+  __device__ __forceinline__ void add(const Row& row, std::int64_t label, float scale,
+                                      unit::leaf& x, const Seen& seen) {
+    using F = num<float>;
+    const unit group{sum, moment, reference};
+    for (std::int64_t i = begin(); i < row.columns;) {
+      seen(x);
+      group.add(x, 4, F(scale), [&](const unit& at, unit::maxima& of_leaf, F by) {
+        at.move(of_leaf, by);
+#pragma unroll
+        for (int j = 1; j < group_size; ++j) reference[j] = reference[0];  // one register
+      });
+      i += 4 * hence::detail::softmax_lane_count;
+      if (i < row.columns) load_leaf(row, i, label, x);
+    }
+  }
+  /// The sums of all groups but for the label's logit, in the first thread; the others get parts.
+  __device__ __forceinline__ softmax_state finish(softmax_scratch& shared) {
+    using F = num<float>;
+    const unit group{sum, moment, reference};
+    const float top = block_maximum(reference[0], shared.largest);
+#pragma unroll
+    for (int j = 0; j < group_size; ++j) group.settle(j, F(top));
+#pragma unroll
+    for (int j = 0; j < group_size; ++j)
+      if (warp_id() > 0) {
+        shared.sum[warp_id() - 1][j][lane_id()] = sum[j];
+        shared.moment[warp_id() - 1][j][lane_id()] = moment[j];
+      }
+    __syncthreads();
+    softmax_state s{};
+    if (warp_id() != 0) return s;
+    s.others = tree_of(sum, shared.sum);
+    s.moment = tree_of(moment, shared.moment);
+    s.reference = static_cast<double>(top);
+    return s;
+  }
+};
+
 /// The canonical sums of a row, in the first thread; the other threads get parts.
 template <class Row>
 __device__ __forceinline__ softmax_state sum_row(const Row& row, std::int64_t label, float scale,
                                                  softmax_scratch& shared) {
-  using namespace hence::detail;
-  using F = num<float>;
-  using unit = softmax_unit<F>;
-  const std::int64_t begin = threadIdx.x / 32 * 1024 + threadIdx.x % 32 * group_size;
-  typename unit::leaf x;
-  row.leaf(begin, label, x);
-  float largest = -__builtin_inff();
-#pragma unroll
-  for (int u = 0; u < 4; ++u)
-#pragma unroll
-    for (int j = 0; j < group_size; ++j) largest = x[u][j].v > largest ? x[u][j].v : largest;
-  const float first = first_reference(F(block_maximum(largest, shared.largest)), F(scale)).v;
-  float sum[group_size], moment[group_size], reference[group_size];
-#pragma unroll
-  for (int j = 0; j < group_size; ++j) sum[j] = moment[j] = 0.0f, reference[j] = first;
-  const unit group{sum, moment, reference};
-  for (std::int64_t i = begin; i < row.columns;) {
-    group.add(x, 4, F(scale), [&](const unit& at, typename unit::maxima& of_leaf, F by) {
-      at.move(of_leaf, by);
-#pragma unroll
-      for (int j = 1; j < group_size; ++j) reference[j] = reference[0];  // one register
-    });
-    i += 4 * softmax_lane_count;
-    if (i < row.columns) row.leaf(i, label, x);
-  }
-  const float top = block_maximum(reference[0], shared.largest);
-#pragma unroll
-  for (int j = 0; j < group_size; ++j) group.settle(j, F(top));
-#pragma unroll
-  for (int j = 0; j < group_size; ++j)
-    if (warp_id() > 0) {
-      shared.sum[warp_id() - 1][j][lane_id()] = sum[j];
-      shared.moment[warp_id() - 1][j][lane_id()] = moment[j];
-    }
-  __syncthreads();
-  softmax_state s{};
-  if (warp_id() != 0) return s;
-  s.others = tree_of(sum, shared.sum);
-  s.moment = tree_of(moment, shared.moment);
-  s.reference = static_cast<double>(top);
-  s.label = label >= 0 ? static_cast<double>(row.logit(label)) : __builtin_nan("");
+  lane_sums::unit::leaf x;
+  load_leaf(row, lane_sums::begin(), label, x);
+  lane_sums sums;
+  sums.start(x, scale, shared);
+  sums.add(row, label, scale, x, [](const auto&) {});
+  softmax_state s = sums.finish(shared);
+  if (warp_id() == 0)
+    s.label = label >= 0 ? static_cast<double>(row.logit(label)) : __builtin_nan("");
   return s;
 }
 

@@ -49,6 +49,7 @@ template <class T> struct token_call {
   view<const T, 2> logits;
   token_labels labels;
   view<const std::uint8_t, 2> keep;
+  std::int64_t before = 0, after = 0;  // columns of the vocabulary that lie elsewhere
 
   __device__ __forceinline__ device_row<T> row(std::int64_t i) const {
     const std::uint8_t* kept = token_row::row_of(keep, i);
@@ -60,8 +61,12 @@ template <class T> struct token_call {
             0.0f,
             numbers.cap > 0 || kept != nullptr};
   }
+  /// Where a label lies, from the first of these columns on; it may lie outside of them.
   __device__ __forceinline__ hence::detail::label_place label(std::int64_t i) const {
-    return hence::detail::place_of(labels[i], logits.extent[1], numbers.ignores_negative);
+    auto place = hence::detail::place_of(labels[i], before + logits.extent[1] + after,
+                                         numbers.ignores_negative);
+    place.column -= place.column < 0 ? 0 : before;
+    return place;
   }
 };
 
