@@ -160,7 +160,9 @@ template <class T> class cublaslt {
   /// \endcond
 
  private:
-  std::int64_t library_bytes() const { return cuda::detail::rounded(shape_.library_bytes, 256); }
+  std::int64_t library_bytes() const {
+    return shape_.tokens == 0 ? 0 : cuda::detail::rounded(shape_.library_bytes, 256);
+  }
   std::int64_t logits_rows() const { return in_place ? shape_.tokens : shape_.tile_tokens; }
   std::int64_t logits_bytes(std::int64_t rows) const {
     return cuda::detail::rounded(4 * rows * logits_stride(), 256);

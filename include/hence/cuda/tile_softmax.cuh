@@ -120,7 +120,7 @@ __global__ void __launch_bounds__(softmax_threads, 4)
 }
 /// \endcond
 
-/// A row whose logits are not stored: hidden weight^T + bias, each a chain in the order of k.
+/// A row whose logits are not stored: hidden weight^T, each a chain in the order of k, + bias.
 template <class T> struct computed_row {
   const T* hidden;
   view<const T, 2> weight;
@@ -130,12 +130,12 @@ template <class T> struct computed_row {
   float shift;
 
   __device__ __forceinline__ num<float> chain(std::int64_t v) const {
-    num<float> sum = bias.present() ? bias[v] : 0.0f;
+    num<float> sum = 0.0f;
     const T* const row = weight.data + v * weight.stride[0];
     for (std::int64_t d = 0; d < weight.extent[1]; ++d)
       sum = fma(num<float>(static_cast<float>(hidden[d])), num<float>(static_cast<float>(row[d])),
                 sum);
-    return sum;
+    return bias.present() ? sum + num<float>(bias[v]) : sum;
   }
   /// Columns [first, first + 8).
   __device__ __forceinline__ logit_group<float> load(std::int64_t first) const {
