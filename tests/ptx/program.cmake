@@ -2,9 +2,13 @@
 # the CUDA runtime, for each architecture and schedule. With a GPU the same program runs without it.
 #
 # cmake -DNVCC= -DHOST_COMPILER= -DINCLUDE= -DCUDART=<folder> -DARCHS=80,90a -DSOURCE= -DWORK=
-#       [-DOBJECTS=] [-DFLAGS=] -P program.cmake
+#       [-DOBJECTS=] [-DFLAGS=] [-DSCHEDULES=0,1,2,3] -P program.cmake
 cmake_minimum_required(VERSION 3.25)
 string(REPLACE "," ";" ARCHS "${ARCHS}")
+if(NOT DEFINED SCHEDULES)
+  set(SCHEDULES "0,1,2,3")
+endif()
+string(REPLACE "," ";" SCHEDULES "${SCHEDULES}")
 file(MAKE_DIRECTORY "${WORK}")
 # -compress-mode=none: the stand-in reads the PTX as text.
 set(command "${NVCC}" -std=c++20 -compress-mode=none -cudart shared --Werror all-warnings -Xcompiler
@@ -29,7 +33,7 @@ endfunction()
 
 if(NOT ONLY_COMPILE)
   foreach(arch IN LISTS ARCHS)
-    foreach(schedule IN ITEMS 0 1 2 3)
+    foreach(schedule IN LISTS SCHEDULES)
       run(${arch} ${schedule})
       message(STATUS "sm_${arch}, schedule ${schedule}: ${text}")
       if(NOT result EQUAL 0)

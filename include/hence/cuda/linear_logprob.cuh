@@ -12,8 +12,8 @@
 /// its gradient for every tile after the first: the more tokens the workspace holds, the fewer. The
 /// logits are written and read once forward; backward they are written twice and read
 /// 1 + 2 ceil(width/64) times, once more for a bias.
-/// The products are fp32 chains, whose bits are a CPU's; a library's tensor-core product, for
-/// speed, is not here yet.
+/// The products are fp32 chains, whose bits are a CPU's; for speed there is a library's product
+/// (cuda/linear_logprob_cublaslt.cuh).
 ///
 /// Determinism: the bits of `hence::linear_logprob` with `gemm::ordered`, whatever the workspace
 /// and the launch. A NaN is a NaN.
