@@ -14,13 +14,17 @@ namespace hence::inline v0 {
 /// What a linear log-prob by cuBLASLt is prepared for. Strides are elements from row to row; 0: the
 /// width, rows without gaps.
 struct linear_shape {
-  std::int64_t tokens, width, vocabulary;
+  std::int64_t tokens;                      ///< of hidden, ignored ones included
+  std::int64_t width;                       ///< of a hidden state
+  std::int64_t vocabulary;                  ///< rows of the head
   bool has_bias = false;                    ///< whether the head has one
   std::int64_t tile_tokens = 1024;          ///< a multiple of 64, or all
   std::int64_t tile_columns = 8192;         ///< a multiple of 4096, or the whole vocabulary
   std::int64_t library_bytes = 32ll << 20;  ///< workspace that cuBLASLt may ask for
-  std::int64_t hidden_stride = 0, weight_stride = 0;        ///< of what is read
-  std::int64_t to_hidden_stride = 0, to_weight_stride = 0;  ///< of the gradients
+  std::int64_t hidden_stride = 0;           ///< of `hidden`
+  std::int64_t weight_stride = 0;           ///< of `head.weight`
+  std::int64_t to_hidden_stride = 0;        ///< of `gradients.hidden`
+  std::int64_t to_weight_stride = 0;        ///< of `gradients.weight`
 };
 
 namespace cuda::detail {
@@ -60,7 +64,7 @@ template <class T> class cublaslt {
                 "hence: gemm::cublaslt multiplies float by float or hence::bf16 by hence::bf16");
 
  public:
-  using stored = T;
+  using stored = T;  ///< what is multiplied
 
   /// \param handle the caller's, of the device that will run it. \param shape refused where no tile
   /// fits. Throws `cublas_error` where the library has no algorithm. \param where for errors.
