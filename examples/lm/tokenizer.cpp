@@ -102,42 +102,59 @@ std::vector<std::string_view> words(std::string_view text, word_pattern pattern)
   return all;
 }
 
-tokenizer::tokenizer(const gguf_file& file) {
+vocabulary vocabulary_of(const gguf_file& file) {
+  vocabulary v;
   const std::string& model = file.text("tokenizer.ggml.model");
   if (model != "gpt2") fail("the model is " + printed(model) + ", expected \"gpt2\"");
   const std::string& pattern = file.text("tokenizer.ggml.pre");
   if (pattern == "smollm")
-    pattern_ = word_pattern::smollm;
+    v.pattern = word_pattern::smollm;
   else if (pattern != "gpt-2")
     fail("the pattern is " + printed(pattern) + ", expected \"smollm\" or \"gpt-2\"");
   if (const auto* const space = file.find("tokenizer.ggml.add_space_prefix"))
     if (!std::holds_alternative<bool>(*space) || std::get<bool>(*space))
       fail("a space before the text is not supported");
 
-  const auto& written = file.texts("tokenizer.ggml.tokens");
+  v.tokens = file.texts("tokenizer.ggml.tokens");
   const auto* const array = file.find("tokenizer.ggml.token_type");
   const auto* const list = array == nullptr ? nullptr : std::get_if<gguf_array>(array);
   const auto* const types =
       list == nullptr ? nullptr : std::get_if<std::vector<std::int32_t>>(list);
-  if (types == nullptr || types->size() != written.size())
+  if (types == nullptr || types->size() != v.tokens.size())
     fail("tokenizer.ggml.token_type has no int32 for each of the " +
-         std::to_string(written.size()) + " tokens");
+         std::to_string(v.tokens.size()) + " tokens");
+  for (std::size_t i = 0; i < types->size(); ++i) {
+    constexpr int normal = 1, control = 3, user = 4;
+    const int type = (*types)[i];
+    if (type != normal && type != control && type != user)
+      fail("token " + std::to_string(i) + " is of type " + std::to_string(type) +
+           ", expected 1, 3 or 4");
+    v.is_control.push_back(type != normal);
+  }
+  v.merges = file.texts("tokenizer.ggml.merges");
+  return v;
+}
+
+token end_of(const gguf_file& file, std::int64_t size) {
+  const std::int64_t end = file.integer("tokenizer.ggml.eos_token_id");
+  if (end < 0 || end >= size)
+    fail("eos_token_id is " + std::to_string(end) + ", expected 0 to " + std::to_string(size - 1));
+  return static_cast<token>(end);
+}
+
+tokenizer::tokenizer(const vocabulary& v) : pattern_(v.pattern) {
+  const auto& written = v.tokens;
   if (written.empty() || written.size() > std::numeric_limits<token>::max())
     fail("has " + std::to_string(written.size()) + " tokens");
   of_byte_.fill(-1);
   std::unordered_map<std::string, token> by_text;  // as it is written, for the merges
   for (std::size_t i = 0; i < written.size(); ++i) {
     const auto id = static_cast<token>(i);
-    constexpr int normal = 1, control = 3, user = 4;
-    const int type = (*types)[i];
     if (written[i].empty()) fail("token " + std::to_string(i) + " is empty");
-    if (type != normal && type != control && type != user)
-      fail("token " + std::to_string(i) + " is of type " + std::to_string(type) +
-           ", expected 1, 3 or 4");
     if (!by_text.emplace(written[i], id).second) fail(printed(written[i]) + " is there twice");
-    bytes_.push_back(type == normal ? bytes_of(written[i]) : written[i]);
+    bytes_.push_back(v.is_control[i] ? written[i] : bytes_of(written[i]));
     const auto first = static_cast<unsigned char>(bytes_[i][0]);
-    if (type != normal) {
+    if (v.is_control[i]) {
       controls_.push_back(id);
       begins_control_[first] = true;
     } else {
@@ -148,7 +165,7 @@ tokenizer::tokenizer(const gguf_file& file) {
     return bytes_[static_cast<std::size_t>(a)].size() > bytes_[static_cast<std::size_t>(b)].size();
   });
 
-  const auto& merges = file.texts("tokenizer.ggml.merges");
+  const auto& merges = v.merges;
   if (merges.size() > std::numeric_limits<std::int32_t>::max()) fail("has too many merges");
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     const std::string& pair = merges[rank];
@@ -157,7 +174,7 @@ tokenizer::tokenizer(const gguf_file& file) {
       fail("the merge " + printed(pair) + " is no pair");
     const auto find = [&](const std::string& text) {
       const auto it = by_text.find(text);
-      if (it == by_text.end() || (*types)[static_cast<std::size_t>(it->second)] != 1)
+      if (it == by_text.end() || v.is_control[static_cast<std::size_t>(it->second)])
         fail("the merge " + printed(pair) + " needs " + printed(text) + ", which is no token");
       return it->second;
     };

@@ -8,8 +8,7 @@
 /// as long as the vocabulary has a token for each of them.
 #pragma once
 
-#include "batch.hpp"
-#include "gguf.hpp"
+#include "vocabulary.hpp"
 
 #include <array>
 #include <string_view>
@@ -32,19 +31,14 @@ struct encode_rule {
   lost_byte lost;
 };
 
-/// Into which words a text is cut before pairs are merged; none is merged across.
-enum class word_pattern : std::uint8_t {
-  gpt2,    ///< contractions, letters, numbers, other signs (each with a space before), space
-  smollm,  ///< each number by itself first, then GPT-2's
-};
 /// The words, which are the whole text one after the other.
 std::vector<std::string_view> words(std::string_view text, word_pattern pattern);
 
 class tokenizer {
  public:
-  /// Of a model's file: tokenizer.ggml.{model, pre, tokens, token_type, merges}. Throws
-  /// std::runtime_error that says what is missing or contradicts itself.
-  explicit tokenizer(const gguf_file& file);
+  /// Throws std::runtime_error that says what contradicts itself.
+  explicit tokenizer(const vocabulary& v);
+  explicit tokenizer(const gguf_file& file) : tokenizer(vocabulary_of(file)) {}
 
   std::int64_t size() const { return static_cast<std::int64_t>(bytes_.size()); }
   std::vector<token> encode(std::string_view text, const encode_rule& rule) const;

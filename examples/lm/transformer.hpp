@@ -83,12 +83,19 @@ template <class S> class transformer {
   template <class Pool>
   void backward(Pool& pool, const S* weights, const packed_batch& b, activations<S>& a,
                 double temperature, hence::view<const S> cotangent, S* gradient) const {
-    pool.parallel_for(static_cast<std::int64_t>(b.tiles().size()), [&](std::int64_t i) {
-      backward_tile(weights, b, b.tiles()[static_cast<std::size_t>(i)], a, temperature, cotangent);
-    });
+    backward_activations(pool, weights, b, a, temperature, cotangent);
     const auto tasks = weight_tasks(weights, b, a, temperature, cotangent, gradient);
     pool.parallel_for(static_cast<std::int64_t>(tasks.size()),
                       [&](std::int64_t i) { tasks[static_cast<std::size_t>(i)](); });
+  }
+  /// The part of it that leaves the gradients of activations in `a`, for parameters that are not
+  /// the model's own.
+  template <class Pool>
+  void backward_activations(Pool& pool, const S* weights, const packed_batch& b, activations<S>& a,
+                            double temperature, hence::view<const S> cotangent) const {
+    pool.parallel_for(static_cast<std::int64_t>(b.tiles().size()), [&](std::int64_t i) {
+      backward_tile(weights, b, b.tiles()[static_cast<std::size_t>(i)], a, temperature, cotangent);
+    });
   }
 
  private:

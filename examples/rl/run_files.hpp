@@ -4,7 +4,7 @@
 
 #include "json_text.hpp"
 
-#include "lm/safetensors.hpp"
+#include "lm/arena_file.hpp"
 
 #include <hence/version.hpp>
 
@@ -117,18 +117,13 @@ inline std::optional<lm::tensor_file> read_checkpoint(const fs::path& path,
 /// Adds an array of the model's size to a file, a tensor per parameter. The file views the array.
 inline void put(const lm::transformer<float>& model, lm::tensor_file& file,
                 const std::string& prefix, const std::vector<float>& from) {
-  for (const auto& p : model.parameters().layout.parameters())
-    file.tensors[prefix + p.name] = {p.shape,
-                                     std::span(from).subspan(static_cast<std::size_t>(p.first),
-                                                             static_cast<std::size_t>(p.size))};
+  lm::view_tensors(model.parameters().layout, file, prefix, from);
 }
 /// Reads what `put` wrote.
 inline void take(const lm::transformer<float>& model, const lm::tensor_file& file,
                  const std::string& prefix, std::vector<float>& to) {
   to.resize(static_cast<std::size_t>(model.size()));
-  for (const auto& p : model.parameters().layout.parameters())
-    file.copy(prefix + p.name, std::span(to).subspan(static_cast<std::size_t>(p.first),
-                                                     static_cast<std::size_t>(p.size)));
+  lm::copy_tensors(file, model.parameters().layout, prefix, to);
 }
 
 }  // namespace demo

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "lm/adamw.hpp"
-#include "lm/config.hpp"
+#include "lm/lora_config.hpp"
 
 #include <hence/policy/recipe_family.hpp>
 
@@ -42,6 +42,7 @@ struct settings {
   double rate = 7e-4;          ///< 3e-6 there; twice as much loses one seed in ten
   double format_weight = 0.5;  ///< 1 there; at 1 a form without thinking pays too well
   lm::adamw_rule optimizer{};
+  lm::lora_config lora{};  ///< rank 0: all weights are trained
 
   std::int64_t test_problems = 1024;                   ///< strict accuracy at the end
   std::int64_t pass_problems = 64, pass_samples = 64;  ///< pass@k and cons@k

@@ -58,19 +58,33 @@ trainer::trainer(const settings& s, const task& t, const lm::model_config& c,
                                 ", expected 1 to the " + std::to_string(rollout) +
                                 " replies of a rollout (" + std::to_string(s.questions) +
                                 " questions x " + std::to_string(s.group) + ")");
-  gradient_.resize(static_cast<std::size_t>(model_.gradient_size()));
+  if (s.lora.rank != 0) lora_.emplace(model_, s.lora);
+  gradient_.resize(static_cast<std::size_t>(lora_ ? lora_->size() : model_.gradient_size()));
+}
+
+const lm::arena_layout& trainer::trained_layout() const {
+  return lora_ ? lora_->layout() : model_.parameters().layout;
 }
 
 void trainer::initialise() {
-  state_.weights.resize(static_cast<std::size_t>(model_.size()));
+  std::vector<float> weights(static_cast<std::size_t>(model_.size()));
   lm::initialise(model_.config(), model_.parameters(), seed_of(s_.seed, purpose::weights),
-                 state_.weights.data());
-  state_.optimizer = lm::adamw_state(model_.size());
+                 weights.data());
+  begin_from(weights);
 }
 
 void trainer::begin_from(std::span<const float> weights) {
   state_.weights.assign(weights.begin(), weights.end());
-  state_.optimizer = lm::adamw_state(model_.size());
+  if (lora_) {
+    state_.base = state_.weights;
+    state_.adapters.resize(static_cast<std::size_t>(lora_->size()));
+    lora_->initialise(seed_of(s_.seed, purpose::weights), state_.adapters.data());
+  }
+  state_.optimizer = lm::adamw_state(trained_layout().size());
+}
+
+void trainer::merge() {
+  lora_->merge(pool_, state_.base.data(), state_.adapters.data(), state_.weights.data());
 }
 
 void trainer::count_loads() {
@@ -153,22 +167,32 @@ std::vector<float> trainer::logprobs(const lm::packed_batch& batch, double tempe
 
 void trainer::add_gradient(const lm::packed_batch& batch, double temperature,
                            std::span<const float> cotangent) {
-  model_.backward(pool_, state_.weights.data(), batch, activations_, temperature,
-                  {cotangent.data(), static_cast<std::int64_t>(cotangent.size())},
-                  gradient_.data());
+  const hence::view<const float> d(cotangent.data(), static_cast<std::int64_t>(cotangent.size()));
+  const float* const weights = state_.weights.data();
+  if (!lora_) {
+    model_.backward(pool_, weights, batch, activations_, temperature, d, gradient_.data());
+    return;
+  }
+  model_.backward_activations(pool_, weights, batch, activations_, temperature, d);
+  lora_->backward(pool_, state_.adapters.data(), batch, activations_, gradient_.data());
 }
 
 double trainer::update(double rate) {
-  model_.fold(gradient_.data());
-  const double norm = lm::adamw_step(pool_, s_.optimizer, rate, model_.parameters().layout,
-                                     gradient_, state_.optimizer, state_.weights);
+  if (!lora_) model_.fold(gradient_.data());
+  const double norm = lm::adamw_step(pool_, s_.optimizer, rate, trained_layout(), gradient_,
+                                     state_.optimizer, trained());
   std::fill(gradient_.begin(), gradient_.end(), 0.0f);
+  if (lora_) merge();
   return norm;
 }
 
 void trainer::begin_reinforcement() {
-  state_.reference = state_.weights;
-  state_.optimizer = lm::adamw_state(model_.size());
+  // what no adapter has moved yet is the base, which need not be kept twice
+  if (lora_ && state_.weights == state_.base)
+    state_.reference = {};
+  else
+    state_.reference = state_.weights;
+  state_.optimizer = lm::adamw_state(trained_layout().size());
   state_.step = 0;
 }
 
@@ -268,8 +292,10 @@ step_metrics trainer::reinforce(const objective& goal, sample_group* shown) {
     for (const auto& [batch, old, row_advantages] : parts) {
       const auto n = static_cast<std::size_t>(batch.responses());
       std::vector<float> ref(n), entropy(n), cotangent(n);
-      model_.forward(pool_, state_.reference.data(), batch, activations_, false);
-      model_.logprobs(pool_, state_.reference.data(), batch, activations_, goal.temperature, ref);
+      const float* const reference =
+          (state_.reference.empty() ? state_.base : state_.reference).data();
+      model_.forward(pool_, reference, batch, activations_, false);
+      model_.logprobs(pool_, reference, batch, activations_, goal.temperature, ref);
       const auto logp = logprobs(batch, goal.temperature, entropy);
       const hence::sampled how{.temperature = goal.temperature};
       const loss_part part = loss_and_gradient(

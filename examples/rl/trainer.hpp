@@ -7,10 +7,12 @@
 #include "task.hpp"
 
 #include "lm/generate.hpp"
+#include "lm/lora.hpp"
 
 #include <hence/threads/pool.hpp>
 
 #include <functional>
+#include <optional>
 
 namespace demo {
 
@@ -87,9 +89,11 @@ objective r1_zero_objective(const settings& s, const task& t);
 
 /// What is saved and read again.
 struct run_state {
-  std::vector<float> weights, reference;
-  lm::adamw_state optimizer;
-  std::int64_t step = 0;  ///< GRPO steps that are done
+  std::vector<float> weights;
+  std::vector<float> reference;       ///< of the KL; empty: the base of the adapters
+  std::vector<float> base, adapters;  ///< with LoRA: weights are both, merged
+  lm::adamw_state optimizer;          ///< of the weights, or of the adapters
+  std::int64_t step = 0;              ///< GRPO steps that are done
   std::int64_t tokens = 0;
 };
 
@@ -101,13 +105,17 @@ class trainer {
   trainer(const settings& s, const task& t, const lm::model_config& c, hence::thread_pool& pool);
 
   const lm::transformer<float>& model() const { return model_; }
+  /// Null: all weights are trained.
+  const lm::lora<float>* adapters() const { return lora_ ? &*lora_ : nullptr; }
   run_state& state() { return state_; }
   const run_state& state() const { return state_; }
 
   /// New weights.
   void initialise();
-  /// Weights that somebody else made.
+  /// Weights that somebody else made: with LoRA the frozen base of new adapters.
   void begin_from(std::span<const float> weights);
+  /// After `state().adapters` were read: makes the weights anew.
+  void merge();
   /// One step on documents of the corpus.
   base_metrics base_step(std::int64_t step);
   /// One step on these documents; the loss is the mean over their replies' tokens.
@@ -136,6 +144,9 @@ class trainer {
   sample_group show(std::uint64_t index, std::int64_t replies) const;
 
  private:
+  /// What the optimizer sees: all weights, or the adapters.
+  const lm::arena_layout& trained_layout() const;
+  std::vector<float>& trained() { return lora_ ? state_.adapters : state_.weights; }
   /// Adds the loads of the batch that was computed last.
   void count_loads();
   /// Moves the selection biases by the loads since the last call, and clears these.
@@ -146,6 +157,7 @@ class trainer {
   const task& task_;
   hence::thread_pool& pool_;
   lm::transformer<float> model_;
+  std::optional<lm::lora<float>> lora_;
   run_state state_;
   std::vector<float> gradient_;
   lm::activations<float> activations_;

@@ -6,7 +6,8 @@
 #include "r1_sums.hpp"
 #include "sums.hpp"
 
-#include "lm/pretrained.hpp"
+#include "lm/lora_file.hpp"
+#include "lm/model_file.hpp"
 #include "rl/report.hpp"
 #include "rl/run_files.hpp"
 
@@ -29,6 +30,10 @@ inline json to_json(const held_out_result& r) {
           {"samples", r.samples},
           {"problems", r.problems}};
 }
+/// With peft's names.
+inline json to_json(const lm::lora_config& c) {
+  return {{"r", c.rank}, {"lora_alpha", c.alpha}, {"target_modules", c.targets}};
+}
 inline held_out_result result_from_json(const json& j) {
   return {.sampled = j.at("accuracy"),
           .format = j.at("format"),
@@ -48,18 +53,53 @@ inline std::unique_ptr<checked_task> make_checked_task(const std::string& name,
 
 class checked_run {
  public:
-  /// \param path of a GGUF file. Throws what is wrong with it, as `language_model` does.
+  /// \param path of a model's files. Throws what is wrong with it, as `language_model` does.
   /// \param threads 0: all cores.
   checked_run(const std::string& path, const demo::settings& s, int threads)
-      : checked_run(path, lm::read_gguf(path), s, threads) {}
+      : checked_run(path, lm::model_file(path), s, threads) {}
 
   const checked_task& task() const { return *task_; }
   demo::trainer& trainer() { return trainer_; }
+  const demo::trainer& trainer() const { return trainer_; }
   const lm::transformer<float>& model() const { return trainer_.model(); }
   int threads() const { return pool_.size(); }
 
   /// The file's weights, and an optimizer that begins anew.
-  void begin_from_file(const std::string& path) { begin_from_file(lm::read_gguf(path)); }
+  void begin_from_file(const std::string& path) { begin_from_file(lm::model_file(path)); }
+
+  /// Replaces the weights, which are the file's, by a checkpoint's; nothing is trained on them.
+  void answer_as(const lm::tensor_file& checkpoint) {
+    lm::apply_checkpoint(pool_, model(), checkpoint, trainer_.state().weights);
+  }
+  /// Adds what is trained: all weights, or the adapters and what they belong to. The file views it.
+  void put_trained(lm::tensor_file& file) const {
+    const demo::run_state& r = trainer_.state();
+    if (const auto* const adapters = trainer_.adapters()) {
+      lm::view_tensors(adapters->layout(), file, "", r.adapters);
+      lm::put_lora(adapters->config(), base_checksum_, file);
+    } else {
+      lm::view_tensors(model().parameters().layout, file, "", r.weights);
+    }
+  }
+  /// The same with the optimizer's state.
+  void put_state(lm::tensor_file& file) const {
+    put_trained(file);
+    const demo::run_state& r = trainer_.state();
+    lm::view_tensors(layout(), file, "optimizer.first.", r.optimizer.first);
+    lm::view_tensors(layout(), file, "optimizer.second.", r.optimizer.second);
+    file.metadata["optimizer_step"] = std::to_string(r.optimizer.step);
+  }
+  /// Reads what `put_state` wrote. Throws std::runtime_error, also for adapters of another base.
+  void take_state(const lm::tensor_file& file) {
+    demo::run_state& r = trainer_.state();
+    const bool has_adapters = trainer_.adapters() != nullptr;
+    if (has_adapters) lm::take_lora(file, r.base);
+    lm::copy_tensors(file, layout(), "", has_adapters ? r.adapters : r.weights);
+    lm::copy_tensors(file, layout(), "optimizer.first.", r.optimizer.first);
+    lm::copy_tensors(file, layout(), "optimizer.second.", r.optimizer.second);
+    r.optimizer.step = file.integer("optimizer_step");
+    if (has_adapters) trainer_.merge();
+  }
 
   /// \param samples to each problem at temperature 1.
   held_out_result evaluate(const std::vector<demo::problem>& asked, std::int64_t samples) const {
@@ -95,23 +135,28 @@ class checked_run {
   }
 
  private:
-  checked_run(const std::string& path, const lm::gguf_file& file, const demo::settings& s,
+  checked_run(const std::string& path, const lm::model_file& file, const demo::settings& s,
               int threads)
-      : tokenizer_(file),
+      : tokenizer_(file.words()),
         task_(make_checked_task(s.task, tokenizer_, s.seed)),
         seed_(demo::seed_of(s.seed, demo::purpose::tests)),
         pool_(threads),
-        trainer_(s, *task_, lm::config_of(file, task_->longest_prompt() + task_->longest_reply()),
-                 pool_) {
+        trainer_(s, *task_, file.config(task_->longest_prompt() + task_->longest_reply()), pool_) {
     if (tokenizer_.size() != model().config().vocabulary)
       throw std::runtime_error(path + ": has " + std::to_string(tokenizer_.size()) +
                                " tokens and an embedding of " +
                                std::to_string(model().config().vocabulary));
     begin_from_file(file);
   }
-  void begin_from_file(const lm::gguf_file& file) {
-    const auto weights = lm::load_weights(file, model().config(), model().parameters());
-    trainer_.begin_from({weights.data(), static_cast<std::size_t>(weights.size())});
+  void begin_from_file(const lm::model_file& file) {
+    const auto weights = file.weights(model().config(), model().parameters());
+    const std::span all(weights.data(), static_cast<std::size_t>(weights.size()));
+    if (trainer_.adapters() != nullptr) base_checksum_ = lm::weights_checksum(all);
+    trainer_.begin_from(all);
+  }
+  const lm::arena_layout& layout() const {
+    return trainer_.adapters() != nullptr ? trainer_.adapters()->layout()
+                                          : model().parameters().layout;
   }
 
   lm::tokenizer tokenizer_;
@@ -119,6 +164,7 @@ class checked_run {
   std::uint64_t seed_;
   hence::thread_pool pool_;
   demo::trainer trainer_;
+  std::string base_checksum_;  // of adapters
 };
 
 /// Makes a run's folder. Throws std::runtime_error that names it.

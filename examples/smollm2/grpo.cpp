@@ -23,15 +23,17 @@ held_out_results results_from_json(const json& j) {
 }
 
 json to_json(const grpo_settings& s) {
-  return {{"task", s.task},
-          {"seed", s.seed},
-          {"steps", s.steps},
-          {"questions", s.questions},
-          {"group", s.group},
-          {"rate", s.rate},
-          {"format_weight", s.format_weight},
-          {"epsilon", s.epsilon},
-          {"test_samples", s.test_samples}};
+  json j{{"task", s.task},
+         {"seed", s.seed},
+         {"steps", s.steps},
+         {"questions", s.questions},
+         {"group", s.group},
+         {"rate", s.rate},
+         {"format_weight", s.format_weight},
+         {"epsilon", s.epsilon},
+         {"test_samples", s.test_samples}};
+  if (s.lora.rank != 0) j["lora"] = smollm2::to_json(s.lora);
+  return j;
 }
 
 demo::settings trainer_settings(const grpo_settings& s) {
@@ -40,6 +42,7 @@ demo::settings trainer_settings(const grpo_settings& s) {
   d.questions = s.questions, d.group = s.group, d.minibatches = 1;
   d.micro_tokens = 512;  // 1.8 MB a token
   d.rate = s.rate, d.format_weight = s.format_weight, d.epsilon = s.epsilon;
+  d.lora = s.lora;
   return d;
 }
 
@@ -118,6 +121,10 @@ class session {
     say("recipe     deepseek_r1_zero, %lld steps of %lld questions x %lld replies, rate %g\n",
         static_cast<long long>(s_.steps), static_cast<long long>(s_.questions),
         static_cast<long long>(s_.group), s_.rate);
+    if (const auto* const adapters = run_.trainer().adapters())
+      say("lora       rank %lld, alpha %g: %lld parameters are trained\n",
+          static_cast<long long>(s_.lora.rank), s_.lora.alpha,
+          static_cast<long long>(adapters->size()));
     say("folder     %s\n\n", o_.out.c_str());
   }
 
@@ -129,15 +136,12 @@ class session {
   void save() {
     const demo::run_state& r = run_.trainer().state();
     lm::tensor_file file;
-    demo::put(run_.model(), file, "", r.weights);
-    demo::put(run_.model(), file, "optimizer.first.", r.optimizer.first);
-    demo::put(run_.model(), file, "optimizer.second.", r.optimizer.second);
     file.metadata = {{"step", std::to_string(r.step)},
                      {"tokens", std::to_string(r.tokens)},
-                     {"optimizer_step", std::to_string(r.optimizer.step)},
                      {"before", to_json(*before_).dump()},
                      {"shown_before", demo::to_json(shown_before_).dump()},
                      {"run", run_key()}};
+    run_.put_state(file);
     lm::write_tensors(checkpoint_path(), file);
   }
   void load() {
@@ -145,10 +149,7 @@ class session {
     if (!found) return;
     const lm::tensor_file& file = *found;
     demo::run_state& r = run_.trainer().state();
-    demo::take(run_.model(), file, "", r.weights);
-    demo::take(run_.model(), file, "optimizer.first.", r.optimizer.first);
-    demo::take(run_.model(), file, "optimizer.second.", r.optimizer.second);
-    r.optimizer.step = file.integer("optimizer_step");
+    run_.take_state(file);
     r.step = file.integer("step"), r.tokens = file.integer("tokens");
     before_ = results_from_json(json::parse(file.text("before")));
     shown_before_ = demo::group_from_json(json::parse(file.text("shown_before")));

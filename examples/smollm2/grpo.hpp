@@ -2,6 +2,8 @@
 /// GRPO of a pretrained model on a task whose answers a rule checks; what a run leaves on disk.
 #pragma once
 
+#include "lm/lora_config.hpp"
+
 #include <atomic>
 #include <cstdint>
 #include <string>
@@ -14,7 +16,8 @@ struct grpo_settings {
   std::uint64_t seed = 0;  ///< of everything that is drawn, and of what is held out
   std::int64_t steps = 15;
   std::int64_t questions = 8, group = 8;  ///< of a step, and replies to each
-  double rate = 2e-5;                     ///< of AdamW on all weights
+  double rate = 2e-5;                     ///< of AdamW
+  lm::lora_config lora{};                 ///< rank 0: all weights are trained
   double format_weight = 0.2;             ///< of the form's reward; the right answer's is 1
   double epsilon = 0.2;                   ///< clip range; KL 0.001, as R1-Zero has it
   std::int64_t test_samples = 16;         ///< replies to each sum that is held out
@@ -22,10 +25,10 @@ struct grpo_settings {
 
 struct grpo_options {
   grpo_settings constants;
-  std::string model;  ///< GGUF file
+  std::string model;  ///< a GGUF file, or a folder of Hugging Face's layout
   std::string out = "run";
   int threads = 0;
-  std::int64_t checkpoint_every = 1000;  ///< steps; a checkpoint is 12 bytes a weight
+  std::int64_t checkpoint_every = 1000;  ///< steps; a checkpoint is 12 bytes a trained weight
   std::int64_t show_every = 5;           ///< steps between printed groups; 0: none
   bool resumes = false, is_quiet = false;
 };

@@ -54,22 +54,18 @@ int imitate(const imitate_options& o) {
   auto file = lm::read_tensors((demo::fs::path(o.teacher) / "checkpoint.safetensors").string());
   const json teacher = json::parse(file.text("run"));
   demo::settings s;
-  s.seed = teacher.at("seed"), s.task = teacher.at("task");
+  s.seed = teacher.at("seed"), s.task = teacher.at("task"), s.lora = o.lora;
   const std::int64_t test_samples = teacher.at("test_samples");
   checked_run run(o.model, s, o.threads);
   demo::trainer& trainer = run.trainer();
   make_folder(o.out);
-  demo::write_text(folder / "config.json", json{{"teacher", teacher},
-                                                {"samples", o.samples},
-                                                {"best", o.best},
-                                                {"steps", o.steps},
-                                                {"documents", o.documents},
-                                                {"rate", o.rate}}
-                                                   .dump(2) +
-                                               "\n");
+  json constants{{"teacher", teacher}, {"samples", o.samples},     {"best", o.best},
+                 {"steps", o.steps},   {"documents", o.documents}, {"rate", o.rate}};
+  if (o.lora.rank != 0) constants["lora"] = to_json(o.lora);
+  demo::write_text(folder / "config.json", constants.dump(2) + "\n");
   const auto base = run.evaluate(run.task().held_out(), test_samples);
 
-  demo::take(run.model(), file, "", trainer.state().weights);
+  run.answer_as(file);
   file = {};
   const auto taught = run.evaluate(run.task().held_out(), test_samples);
   const auto& asked = run.task().training();
@@ -106,8 +102,8 @@ int imitate(const imitate_options& o) {
           2) +
           "\n");
   lm::tensor_file out;
-  demo::put(run.model(), out, "", trainer.state().weights);
-  out.metadata = {{"step", std::to_string(o.steps)}};
+  run.put_trained(out);
+  out.metadata["step"] = std::to_string(o.steps);
   lm::write_tensors(folder / "checkpoint.safetensors", out);
   say("\nheld out          base  teacher  student\n"
       "accuracy, T = 1  %5.3f    %5.3f    %5.3f\n"

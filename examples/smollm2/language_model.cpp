@@ -1,23 +1,11 @@
 #include "language_model.hpp"
 
-#include "lm/safetensors.hpp"
+#include "lm/lora_file.hpp"
 
 #include <charconv>
 #include <sstream>
 
 namespace smollm2 {
-namespace {
-
-lm::token end_of(const lm::gguf_file& file, std::int64_t size) {
-  const std::int64_t end = file.integer("tokenizer.ggml.eos_token_id");
-  if (end < 0 || end >= size)
-    throw std::runtime_error("tokenizer: eos_token_id is " + std::to_string(end) +
-                             ", expected 0 to " + std::to_string(size - 1));
-  return static_cast<lm::token>(end);
-}
-
-}  // namespace
-
 std::vector<lm::token> token_ids(const std::string& line) {
   std::istringstream in(line);
   std::vector<lm::token> ids;
@@ -33,14 +21,14 @@ std::vector<lm::token> token_ids(const std::string& line) {
 }
 
 language_model::language_model(const std::string& path, std::int64_t longest)
-    : language_model(path, lm::read_gguf(path), longest) {}
+    : language_model(path, lm::model_file(path), longest) {}
 
-language_model::language_model(const std::string& path, const lm::gguf_file& file,
+language_model::language_model(const std::string& path, const lm::model_file& file,
                                std::int64_t longest)
-    : tokenizer_(file),
-      network_(lm::config_of(file, longest)),
-      weights_(lm::load_weights(file, network_.config(), network_.parameters())),
-      end_(end_of(file, tokenizer_.size())) {
+    : tokenizer_(file.words()),
+      network_(file.config(longest)),
+      weights_(file.weights(network_.config(), network_.parameters())),
+      end_(file.end()) {
   if (tokenizer_.size() != network_.config().vocabulary)
     throw std::runtime_error(path + ": has " + std::to_string(tokenizer_.size()) +
                              " tokens and an embedding of " +
@@ -48,9 +36,9 @@ language_model::language_model(const std::string& path, const lm::gguf_file& fil
 }
 
 void language_model::load_checkpoint(const std::string& path) {
-  const auto file = lm::read_tensors(path);
-  for (const auto& p : network_.parameters().layout.parameters())
-    file.copy(p.name, std::span(weights_.data() + p.first, static_cast<std::size_t>(p.size)));
+  hence::serial pool;
+  lm::apply_checkpoint(pool, network_, lm::read_tensors(path),
+                       {weights_.data(), static_cast<std::size_t>(weights_.size())});
 }
 
 std::vector<lm::token> language_model::chat(const std::vector<turn>& turns) const {

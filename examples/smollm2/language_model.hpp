@@ -3,7 +3,7 @@
 #pragma once
 
 #include "lm/generate.hpp"
-#include "lm/pretrained.hpp"
+#include "lm/model_file.hpp"
 #include "lm/tokenizer.hpp"
 
 #include <hence/threads/pool.hpp>
@@ -21,7 +21,8 @@ std::vector<lm::token> token_ids(const std::string& line);
 /// The weights of a file, widened to fp32, and what is computed with them.
 class language_model {
  public:
-  /// \param path a GGUF file of the Llama architecture. \param longest of a sequence, in tokens.
+  /// \param path of a model of the Llama architecture, as `lm::model_file` takes it.
+  /// \param longest of a sequence, in tokens.
   /// Throws std::runtime_error or std::invalid_argument that says what is wrong with the file.
   language_model(const std::string& path, std::int64_t longest);
 
@@ -51,7 +52,7 @@ class language_model {
   std::vector<float> logits(const std::vector<lm::token>& tokens) const;
 
  private:
-  language_model(const std::string& path, const lm::gguf_file& file, std::int64_t longest);
+  language_model(const std::string& path, const lm::model_file& file, std::int64_t longest);
 
   lm::tokenizer tokenizer_;
   lm::transformer<float> network_;

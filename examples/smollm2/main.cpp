@@ -30,7 +30,8 @@ int main(int argc, char** argv) {
   app.option_defaults()->always_capture_default();
   app.add_option("--model", o.model,
                  "a GGUF file with its tokenizer (scripts/smollm2_weights.sh "
-                 "fetches SmolLM2-135M-Instruct)")
+                 "fetches SmolLM2-135M-Instruct), or a folder with config.json, "
+                 "tokenizer.json and model.safetensors")
       ->required();
   app.add_option("--trained", o.trained, "a checkpoint of the model: answers before and after");
   auto* const chat = app.add_flag("--chat", o.is_chat, "answer each line of standard input");
@@ -63,7 +64,21 @@ int main(int argc, char** argv) {
   app.add_option("--group", s.group, "replies to a question")
       ->check(CLI::Range(2, 4096))
       ->needs(grpo);
-  app.add_option("--rate", s.rate, "learning rate")->check(CLI::PositiveNumber)->needs(grpo);
+  auto* const rate =
+      app.add_option("--rate", s.rate, "learning rate; ten times as large with --lora")
+          ->check(CLI::PositiveNumber)
+          ->needs(grpo);
+  auto* const lora =
+      app.add_option("--lora", s.lora.rank, "train adapters of this rank beside frozen weights")
+          ->check(CLI::Range(1, 4096));
+  app.add_option("--lora-alpha", s.lora.alpha,
+                 "adapters count alpha / rank times; 0: twice the rank")
+      ->check(CLI::NonNegativeNumber)
+      ->needs(lora);
+  app.add_option("--lora-targets", s.lora.targets, "the matrices that get one")
+      ->delimiter(',')
+      ->needs(lora);
+  for (auto* other : {chat, prompt, peer}) lora->excludes(other);
   app.add_option("--format-weight", s.format_weight, "of the form's reward")
       ->check(CLI::NonNegativeNumber)
       ->needs(grpo);
@@ -72,13 +87,18 @@ int main(int argc, char** argv) {
       ->needs(grpo);
   app.add_option("--show-every", g.show_every, "steps between printed groups; 0: none")
       ->needs(grpo);
-  app.add_option("--checkpoint-every", g.checkpoint_every, "steps; 12 bytes a weight each")
+  app.add_option("--checkpoint-every", g.checkpoint_every, "steps; 12 bytes a trained weight each")
       ->check(CLI::Range(1, 1000000))
       ->needs(grpo);
   app.add_flag("--resume", g.resumes, "go on from the folder's checkpoint")->needs(grpo);
   app.add_flag("--quiet", g.is_quiet, "a training prints nothing but errors");
   CLI11_PARSE(app, argc, argv);
   try {
+    if (*lora) {
+      if (s.lora.alpha == 0) s.lora.alpha = 2 * static_cast<double>(s.lora.rank);
+      if (!*rate) s.rate *= 10;
+      t.lora = s.lora, t.rate *= 10;
+    }
     if (*grpo) {
       std::signal(SIGINT, on_interrupt);
       std::signal(SIGTERM, on_interrupt);

@@ -70,7 +70,7 @@ void print(const std::vector<lm::token>& tokens) {
 
 /// For comparisons with other programs: tokens of standard input.
 int print_tokens(const options& o) {
-  const lm::tokenizer tokenizer(lm::read_gguf(o.model));
+  const lm::tokenizer tokenizer(lm::model_file(o.model).words());
   const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
   print(tokenizer.encode(text, {lm::control_text::recognised, lm::lost_byte::dropped}));
   return 0;

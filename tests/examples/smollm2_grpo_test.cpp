@@ -3,6 +3,7 @@
 #include "smollm2/grpo.hpp"
 #include "smollm2/imitate.hpp"
 
+#include "lm/lora_file.hpp"
 #include "lm/pretrained.hpp"
 #include "rl/trainer.hpp"
 #include "smollm2/r1_sums.hpp"
@@ -319,4 +320,100 @@ TEST_CASE("the original learns what the trained model answers right") {
   REQUIRE(steps.size() == 12);
   const double first = steps.front().at("loss"), last = steps.back().at("loss");
   CHECK(last < first);
+}
+
+TEST_CASE(
+    "adapters are trained beside frozen weights: files, resumption, another base, a student") {
+  const folder here;
+  const auto path = write_model(here, "digits");
+  const std::atomic<bool> go = false;
+  const auto with_adapters = [&](const std::string& name, int threads) {
+    auto o = short_run(here, name, threads);
+    o.constants.lora = {.rank = 2, .alpha = 4, .targets = {"q_proj", "v_proj", "down_proj"}};
+    o.constants.rate = 5e-2;
+    return o;
+  };
+  CHECK(smollm2::train(with_adapters("one", 1), go) == 0);
+  CHECK(smollm2::train(with_adapters("two", 2), go) == 0);
+  auto o = with_adapters("resumed", 2);
+  o.constants.steps = 1;
+  CHECK(smollm2::train(o, go) == 0);
+  o.constants.steps = 2, o.resumes = true;
+  CHECK(smollm2::train(o, go) == 0);
+  for (const std::string name :
+       {"metrics.jsonl", "samples.jsonl", "evaluation.json", "checkpoint.safetensors"}) {
+    CAPTURE(name);
+    const auto whole = bytes_of(here.path + "/one/" + name);
+    CHECK(whole.size() > 100);
+    CHECK(bytes_of(here.path + "/two/" + name) == whole);
+    CHECK(bytes_of(here.path + "/resumed/" + name) == whole);
+  }
+  // the rollout's log-probs have the bits of training, so the first step's KL is 0 and no later
+  std::istringstream lines(bytes_of(here.path + "/one/metrics.jsonl"));
+  std::string line;
+  std::getline(lines, line);
+  CHECK(nlohmann::json::parse(line).at("kl") == 0.0);
+  std::getline(lines, line);
+  CHECK(nlohmann::json::parse(line).at("kl") > 0.0);
+
+  // of three matrices A and B, each with two moments, and nothing of the base's size
+  const auto file = lm::read_tensors(here.path + "/one/checkpoint.safetensors");
+  CHECK(file.tensors.size() == 3 * 2 * 3);
+  std::vector<float> b(2 * 8);
+  file.copy("model.layers.0.self_attn.q_proj.lora_B.weight", b);
+  CHECK(std::ranges::any_of(b, [](float x) { return x != 0; }));
+
+  // a checkpoint's weights are the base's and the adapters, as whoever answers with it sees them
+  const auto model = lm::read_gguf(path);
+  const auto config = lm::config_of(model, 64);
+  const lm::transformer<float> network(config);
+  const auto base = lm::load_weights(model, config, network.parameters());
+  const std::span<const float> original(base.data(), static_cast<std::size_t>(base.size()));
+  std::vector<float> weights(original.begin(), original.end());
+  hence::thread_pool pool(2);
+  lm::apply_checkpoint(pool, network, file, weights);
+  for (const auto& p : network.parameters().layout.parameters()) {
+    CAPTURE(p.name);
+    const auto first = static_cast<std::size_t>(p.first), size = static_cast<std::size_t>(p.size);
+    const bool is_adapted = p.name.find("q_proj") != p.name.npos ||
+                            p.name.find("v_proj") != p.name.npos ||
+                            p.name.find("down_proj") != p.name.npos;
+    CHECK(std::ranges::equal(std::span(weights).subspan(first, size),
+                             original.subspan(first, size)) == !is_adapted);
+  }
+
+  // a student with adapters of its own, of a teacher with adapters
+  smollm2::imitate_options t;
+  t.model = path, t.teacher = here.path + "/one", t.is_quiet = true;
+  t.samples = 64, t.steps = 8, t.documents = 4, t.rate = 5e-2;
+  t.lora = {.rank = 1, .alpha = 2};
+  for (const int threads : {1, 2}) {
+    t.threads = threads, t.out = here.path + "/student" + std::to_string(threads);
+    CHECK(smollm2::imitate(t) == 0);
+  }
+  const auto student = bytes_of(here.path + "/student1/checkpoint.safetensors");
+  CHECK(bytes_of(here.path + "/student2/checkpoint.safetensors") == student);
+  CHECK(lm::read_tensors(t.out + "/checkpoint.safetensors").tensors.size() == 7 * 2);
+  std::istringstream steps(bytes_of(t.out + "/metrics.jsonl"));
+  std::vector<double> losses;
+  while (std::getline(steps, line)) losses.push_back(nlohmann::json::parse(line).at("loss"));
+  REQUIRE(losses.size() == 8);
+  CHECK(losses.back() < losses.front());
+
+  // one weight of the base is another: neither a run nor an answer takes the adapters
+  weights.assign(original.begin(), original.end());
+  weights[3] += 1;
+  CHECK_THROWS_WITH_AS(lm::apply_checkpoint(pool, network, file, weights),
+                       doctest::Contains("the adapters were made for a base whose weights have"),
+                       std::runtime_error);
+  {
+    // the same sizes, one bit of the last norm's gains flipped
+    std::string bytes = bytes_of(path);
+    const std::size_t at = bytes.size() - 6;
+    bytes[at] = static_cast<char>(bytes[at] ^ 1);
+    std::ofstream(path, std::ios::binary) << bytes;
+  }
+  o.constants.steps = 3;
+  CHECK_THROWS_WITH_AS(smollm2::train(o, go), doctest::Contains("the adapters were made for"),
+                       std::runtime_error);
 }
