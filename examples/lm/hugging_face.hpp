@@ -24,8 +24,8 @@ struct hugging_face_model {
   std::size_t tensors() const;
 };
 
-/// \param path of the folder or of its model.safetensors. Throws std::runtime_error that names the
-/// file and what is wrong with it.
+/// \param path of the folder, or of one safetensors file beside config.json and tokenizer.json.
+/// Throws std::runtime_error that names the file and what is wrong with it.
 hugging_face_model read_hugging_face(const std::string& path);
 /// JSON of a stranger. Throws std::runtime_error: doubled names, more than 16 levels, no JSON.
 nlohmann::json parse_strange_json(std::string_view text);

@@ -466,6 +466,9 @@ TEST_CASE("a hostile folder is refused or read as what its bytes say") {
           std::string::npos);
     std::filesystem::rename(f.path + "/gone", f.path + "/" + name);
   }
+  CHECK(refused([&] {
+          lm::model_file{f.path + "/other.safetensors"};
+        }).find("other.safetensors: cannot be opened") != std::string::npos);
   write(f.path + "/config.json", "[]");
   CHECK(refused([&] { lm::model_file{f.path}; }).ends_with("config.json: holds no object"));
 }
