@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
 """Damages one instruction of a kernel's PTX at a time and sees whether its program notices.
 
-    scripts/ptx_mutants.py BUILD PROGRAM [--count 200] [--seed 1] [--target sm_80]
+    scripts/ptx_mutants.py BUILD PROGRAM [--count 200] [--seed 1] [--target sm_80] [--kernel route] [--jobs 2]
 
 BUILD is a build folder in which the test ptx/PROGRAM has run: its program and the stand-in for the CUDA
-runtime are taken from there. A mutant is noticed if the program fails, by a wrong result or by a
-finding. The survivors are printed with their lines, to be judged one by one: some are equivalent. Mutants of code that no case
-reaches are told apart (the program also passes with a trap in their place). The exit status is 0 if
-90 % of the reached ones are noticed.
+runtime are taken from there. Only instructions that the program runs are damaged; the rest are counted. A mutant is
+noticed if the program fails, by a wrong result or by a finding. It is equivalent if ptxas makes the same machine code
+of it as of the original. The survivors are printed with their lines, to be judged one by one: some are equivalent in ways
+that ptxas does not see. The exit status is 0 if 90 % of those that are not known to be equivalent are noticed.
 """
 
 import argparse
+import concurrent.futures
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -67,6 +69,81 @@ def mutants(lines):
     return [(at, new) for at, new in out if new != lines[at]]
 
 
+class Program:
+    """A test program and its PTX for one target."""
+
+    def __init__(self, build, name, target):
+        self.path = os.path.join(build, "tests/ptx", name, "program")
+        self.target = target
+        self.lines = ptx_of(self.path, target).splitlines()
+        self.environment = dict(
+            os.environ,
+            LD_LIBRARY_PATH=os.path.join(build, "tests/ptx/lib"),
+            HENCE_PTX_TARGET=target,
+            HENCE_PTX_LIMIT="3000000",
+            HENCE_TEST_STOP="1",  # at the first failure
+        )
+
+    def passes(self, lines, counts=None):
+        with tempfile.NamedTemporaryFile("w", suffix=".ptx") as file:
+            file.write("\n".join(lines) + "\n")
+            file.flush()
+            more = {"HENCE_PTX_SOURCE": file.name, **({"HENCE_PTX_COUNTS": counts} if counts else {})}
+            done = subprocess.run([self.path], env={**self.environment, **more}, capture_output=True, timeout=300)
+            return done.returncode == 0
+
+    def reached(self):
+        """The lines that run, counted from 0."""
+        with tempfile.NamedTemporaryFile("r", suffix=".txt") as file:
+            if not self.passes(self.lines, file.name):
+                sys.exit("the program fails without a mutant")
+            out, is_here = set(), False
+            for line in file:
+                words = line.split()
+                if words[0] == "kernel":
+                    is_here = any(f".entry {words[1]}(" in text for text in self.lines)
+                elif is_here:
+                    out.add(int(words[1]) - 1)
+            return out
+
+    def entry_of(self, at):
+        """First and last line of the entry around a line."""
+        first = max(i for i in range(at) if ".entry" in self.lines[i])
+        return first, next(i for i in range(at, len(self.lines)) if self.lines[i] == "}")
+
+    def alone(self, at, line=None):
+        """The module with no entry but the one around a line, which may be exchanged."""
+        first, last = self.entry_of(at)
+        out, skips = [], False
+        for i, text in enumerate(self.lines):
+            if ".entry" in text and i != first:
+                skips = True
+            if not skips:
+                out.append(line if i == at and line is not None else text)
+            if text == "}":
+                skips = False
+        return "\n".join(out) + "\n"
+
+    def machine_code(self, ptxas, text):
+        """What ptxas makes of a module, or None if it does not take it."""
+        with tempfile.TemporaryDirectory() as work:
+            with open(os.path.join(work, "k.ptx"), "w") as file:
+                file.write(text)
+            done = subprocess.run(
+                [ptxas, f"-arch={self.target}", "-o", "k.cubin", "k.ptx"], cwd=work, capture_output=True)
+            return open(os.path.join(work, "k.cubin"), "rb").read() if done.returncode == 0 else None
+
+    def is_same_code(self, ptxas, at, new):
+        """Whether ptxas makes the same machine code of the mutant: then it is equivalent."""
+        return self.machine_code(ptxas, self.alone(at)) == self.machine_code(ptxas, self.alone(at, new))
+
+    def judge(self, ptxas, mutant):
+        at, new = mutant
+        if not self.passes(self.lines[:at] + [new] + self.lines[at + 1 :]):
+            return "noticed"
+        return "equivalent" if self.is_same_code(ptxas, at, new) else "survives"
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("build")
@@ -74,42 +151,29 @@ def main():
     arguments.add_argument("--count", type=int, default=200)
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--target", default="sm_80")
+    arguments.add_argument("--kernel", default="", help="only entries whose mangled name has this")
+    arguments.add_argument("--jobs", type=int, default=2)
     a = arguments.parse_args()
-    program = os.path.join(a.build, "tests/ptx", a.program, "program")
-    lines = ptx_of(program, a.target).splitlines()
-    scratch = tempfile.NamedTemporaryFile("w", suffix=".ptx", delete=False)
-    environment = dict(
-        os.environ,
-        LD_LIBRARY_PATH=os.path.join(a.build, "tests/ptx/lib"),
-        HENCE_PTX_TARGET=a.target,
-        HENCE_PTX_SOURCE=scratch.name,
-        HENCE_PTX_LIMIT="3000000",
-    )
-
-    def passes(text):
-        with open(scratch.name, "w") as file:
-            file.write("\n".join(text) + "\n")
-        done = subprocess.run([program], env=environment, capture_output=True, timeout=300)
-        return done.returncode == 0
-
-    if not passes(lines):
-        sys.exit("the program fails without a mutant")
-    everything = mutants(lines)
-    random.Random(a.seed).shuffle(everything)
-    noticed = unreached = 0
-    for at, new in everything[: a.count]:
-        if not passes(lines[:at] + [new] + lines[at + 1 :]):
-            noticed += 1
-        elif passes(lines[:at] + ["trap;"] + lines[at:]):
-            unreached += 1
-        else:
-            print(f"survives: line {at + 1}: {lines[at].strip()}  ->  {new.strip()}", flush=True)
-    tried = min(a.count, len(everything))
-    reached = tried - unreached
-    print(f"{tried} of {len(everything)} mutants tried, {unreached} in code that no case reaches")
-    print(f"{noticed} of {reached} reached ones noticed, {100 * noticed / max(reached, 1):.1f} %")
-    os.unlink(scratch.name)
-    return 0 if noticed >= 0.9 * reached else 1
+    ptxas = shutil.which("ptxas") or "/usr/local/cuda/bin/ptxas"
+    program = Program(a.build, a.program, a.target)
+    ran = program.reached()
+    everything = [m for m in mutants(program.lines) if a.kernel in program.lines[program.entry_of(m[0])[0]]]
+    reached = [m for m in everything if m[0] in ran]
+    random.Random(a.seed).shuffle(reached)
+    tried = reached[: a.count]
+    counted = {"noticed": 0, "equivalent": 0, "survives": 0}
+    with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
+        for (at, new), verdict in zip(tried, pool.map(lambda m: program.judge(ptxas, m), tried)):
+            counted[verdict] += 1
+            if verdict == "survives":
+                first = program.entry_of(at)[0]
+                name = re.search(r"\d([a-z_]+_kernel)", program.lines[first])
+                print(f"survives: {name[1] if name else '?'}, line {at + 1}: {program.lines[at].strip()}  ->  {new.strip()}", flush=True)
+    others = len(tried) - counted["equivalent"]
+    print(f"{len(everything)} mutants, {len(everything) - len(reached)} in code that no case reaches")
+    print(f"{len(tried)} of the reached ones tried, {counted['equivalent']} of them equivalent (the same machine code)")
+    print(f"{counted['noticed']} of {others} noticed, {100 * counted['noticed'] / max(others, 1):.1f} %")
+    return 0 if counted["noticed"] >= 0.9 * others else 1
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 // ld and st. PTX ISA 9.7.9.8 and 9.7.9.11.
 #include "block.hpp"
+#include "grid.hpp"
 #include "races.hpp"
 #include "table.hpp"
 
@@ -22,8 +23,23 @@ bool releases(const instruction& i) {
   return i.ordering == order::release || i.ordering == order::acquire_release;
 }
 
+/// What an access costs. The lanes of one instruction lie in one space: the first says which.
+void count(warp& w, const instruction& i, mask set, std::size_t size, bool writes) {
+  if (!w.is_counted() || set == 0) return;
+  request r;
+  const shadow* memory = nullptr;
+  for_each(set, [&](int lane) {
+    const std::uint64_t address = address_of(w, i, lane);
+    if (memory == nullptr) memory = w.find(i, lane, address, size, writes).memory;
+    r.add(address, size);
+  });
+  if (memory == &w.in().local_memory || memory == &w.in().of().parameter_memory) return;
+  w.count(i, r, memory == &w.in().shared_memory, writes);
+}
+
 template <class T, std::size_t N> void load(warp& w, const instruction& i, mask set) {
   constexpr std::size_t size = sizeof(T) * N;
+  count(w, i, set, size, false);
   for_each(set, [&](int lane) {
     const place p = w.find(i, lane, address_of(w, i, lane), size, false);
     check_written(w, i, lane, p, size);
@@ -40,6 +56,7 @@ template <class T, std::size_t N> void load(warp& w, const instruction& i, mask 
 
 template <class T, std::size_t N> void store(warp& w, const instruction& i, mask set) {
   constexpr std::size_t size = sizeof(T) * N;
+  count(w, i, set, size, true);
   for_each(set, [&](int lane) {
     const place p = w.find(i, lane, address_of(w, i, lane), size, true);
     T x[N];

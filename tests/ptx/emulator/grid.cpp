@@ -22,6 +22,7 @@ void run(launch& l) {
   else if (l.order.choose(2) == 0)
     std::reverse(waiting.begin(), waiting.end());  // the last is taken first
 
+  if (l.counted != nullptr) ++l.counted->launches, l.counted->visits.resize(l.runs->code.size());
   constexpr std::uint64_t turn = 100000;
   std::deque<std::unique_ptr<block>> running;
   std::unique_ptr<block> spare;

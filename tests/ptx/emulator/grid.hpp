@@ -4,6 +4,7 @@
 #pragma once
 
 #include "clock.hpp"
+#include "counts.hpp"
 #include "decode.hpp"
 #include "memory.hpp"
 #include "options.hpp"
@@ -26,6 +27,7 @@ struct launch {
   schedule order{};
   std::uint32_t number = 1;  // larger than that of any earlier launch
   std::uint64_t limit = 1000000000;
+  counts* counted = nullptr;  // if anybody wants to know
 
   shadow parameter_memory{};
   std::uint64_t executed = 0;                      // warp instructions

@@ -17,6 +17,7 @@ void warp::begin(block& in, const kernel& k, std::size_t index, int threads) {
   groups_.assign(1, {0, present_, false});
   current_ = 0, at_barrier_ = false, mixed_ = false, executed_ = 0;
   clock_.reset(in.warps_count());
+  counted_ = in.of().counted;
   set_specials();
 }
 
@@ -139,6 +140,7 @@ void warp::stuck() const {
 
 void warp::step(group& g) {
   const instruction& i = kernel_->code[g.at];
+  if (counted_ != nullptr) ++counted_->visits[g.at];
   const mask set = guarded(i, g.set);
   switch (i.moves) {
     case flow::next:
@@ -201,6 +203,7 @@ void warp::leave(group& g, mask set) {
   ++g.at;
   mixed_ = true;
   if (g.set == 0) groups_.erase(groups_.begin() + (&g - groups_.data()));
+  if (alive_ == 0 && counted_ != nullptr) reads_.end(counted_->reads), writes_.end(counted_->writes);
 }
 
 /// shfl, vote, match, redux, __syncwarp: every lane of the member mask has to be here.
@@ -272,6 +275,15 @@ void warp::meet_block(group& g, const instruction& i, mask set) {
 void warp::pass_barrier() {
   at_barrier_ = false;
   groups_[0].at = barrier_at_ + 1;
+}
+
+void warp::count(const instruction& i, const request& r, bool is_shared, bool writes) {
+  if (is_shared)
+    r.count_wavefronts(counted_->shared);
+  else if (writes)
+    writes_.add(&i, r, counted_->writes);
+  else
+    reads_.add(&i, r, counted_->reads);
 }
 
 place warp::find(const instruction& i, int lane, std::uint64_t address, std::size_t size,

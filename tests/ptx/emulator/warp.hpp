@@ -6,6 +6,7 @@
 #pragma once
 
 #include "clock.hpp"
+#include "counts.hpp"
 #include "finding.hpp"
 #include "kernel.hpp"
 #include "memory.hpp"
@@ -39,6 +40,10 @@ class warp {
   mask alive() const { return alive_; }
   mask present() const { return present_; }
   std::uint64_t executed() const { return executed_; }
+
+  /// Counts an access if anybody wants to know.
+  void count(const instruction& i, const request& r, bool is_shared, bool writes);
+  bool is_counted() const { return counted_ != nullptr; }
 
   /// Where `size` bytes at an address lie; ends the launch if they lie outside or misaligned.
   place find(const instruction& i, int lane, std::uint64_t address, std::size_t size, bool writes);
@@ -75,6 +80,8 @@ class warp {
   warp_clock clock_;
   allocation* last_ = nullptr;
   std::uint64_t executed_ = 0;
+  counts* counted_ = nullptr;
+  ptx::step reads_, writes_;
 };
 
 }  // namespace ptx

@@ -51,6 +51,7 @@ cudaError_t state::run_kernel(const kernel& k, dim3 blocks, dim3 threads, std::s
     l.dynamic_shared = shared;
     l.order = schedule_of_environment(), l.limit = limit_of_environment();
     l.parameters = parameters;
+    if (std::getenv("HENCE_PTX_COUNTS") != nullptr) l.counted = &counted[&k];
     run(l);
   } catch (const finding& e) {
     return fault(cudaErrorLaunchFailure, e.what());

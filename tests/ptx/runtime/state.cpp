@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 #include <cstdio>
+#include <cstdlib>
+#include <fstream>
 
 namespace ptx {
 
@@ -26,11 +28,26 @@ kernel& state::kernel_of(host_function& f) {
   throw refusal("the program's PTX has no entry " + f.name);
 }
 
+void state::write_counts(const char* path) const {
+  std::ofstream out(path);
+  const auto say = [&](const char* what, const traffic& t) {
+    out << ' ' << what << ' ' << t.requests << ' ' << t.touched << ' ' << t.units << ' ' << t.least;
+  };
+  for (const auto& [k, c] : counted) {
+    out << "kernel " << k->name << " launches " << c.launches;
+    say("reads", c.reads), say("writes", c.writes), say("shared", c.shared);
+    out << '\n';
+    for (std::size_t i = 0; i < c.visits.size(); ++i)
+      if (c.visits[i] != 0) out << "line " << k->code[i].line << ' ' << c.visits[i] << '\n';
+  }
+}
+
 namespace {
 
 /// A program whose kernels were at fault fails, whatever it thinks of itself.
 struct at_exit {
   ~at_exit() {
+    if (const char* path = std::getenv("HENCE_PTX_COUNTS")) now().write_counts(path);
     if (!now().has_faults()) return;
     std::fflush(nullptr);
     _exit(86);

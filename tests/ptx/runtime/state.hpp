@@ -47,6 +47,7 @@ class state {
   std::map<const void*, std::pair<std::uint64_t, std::size_t>> variables;  // address, size
   std::vector<call_configuration> configurations;
   std::uint32_t launches = 0;
+  std::map<const kernel*, counts> counted;  // by HENCE_PTX_COUNTS
   std::optional<std::pair<cudaStream_t, std::vector<graph_node>>> captured{};
 
   /// Whether work on this stream is being captured instead of done.
@@ -64,6 +65,9 @@ class state {
   /// A fault of the program: said at once, kept, and the exit status at the end.
   cudaError_t fault(cudaError_t e, const std::string& what);
   bool has_faults() const { return faults_ > 0; }
+
+  /// Writes what was counted to a file, a line a kernel, a line an instruction that ran.
+  void write_counts(const char* path) const;
 
   kernel& kernel_of(host_function& f);
   cudaError_t launch_kernel(const void* function, dim3 blocks, dim3 threads, void** arguments,
