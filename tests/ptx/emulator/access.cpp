@@ -61,6 +61,7 @@ template <class T, std::size_t N> void store(warp& w, const instruction& i, mask
     const place p = w.find(i, lane, address_of(w, i, lane), size, true);
     T x[N];
     for (std::size_t k = 0; k < N; ++k) x[k] = as<T>(w[i.s[k + 1]].v[lane]);
+    check_landed(w, i, lane, p, size, "a write");
     std::uint8_t* written = p.memory->written.data() + p.offset;
     const bool same = std::memcmp(p.data, x, size) == 0 && written[0] != 0;
     if (p.memory != &w.in().local_memory) note_write(w, i, lane, p, size, is_strong(i), same);

@@ -104,6 +104,13 @@ class decoder {
     return digits < name.size() && declared_.contains(name.substr(0, digits));
   }
 
+  bool is_predicate(const std::string& name) const {
+    const std::string stem = name.substr(0, name.find_last_not_of("0123456789") + 1);
+    const auto& all = entry_.predicates;
+    return std::any_of(all.begin(), all.end(),
+                       [&](const std::string& p) { return p == name || p == stem; });
+  }
+
   /// The register of a name: its own, a special one's, or one that holds a symbol's address.
   std::uint32_t named(const statement& s, const operand& o) {
     if (o.negated) refuse(s, "the negated operand !" + o.name);
@@ -154,7 +161,7 @@ class decoder {
     } else if (o.is == operand::kind::address) {
       operand base;
       base.name = o.name;
-      i.offset = o.bits;
+      (i.addresses++ == 0 ? i.offset : i.second_offset) = o.bits;
       add(s, i.s, i.sources, o.name.empty() ? constant(0) : named(s, base));
     } else {
       add(s, i.s, i.sources, source(s, o));
@@ -191,6 +198,9 @@ class decoder {
       return i;
     }
     const std::size_t count = s.operands.size();
+    // of cp.async the fourth operand may be a count or ignore-src
+    if (s.opcode.starts_with("cp.async.c") && count > 3 && is_predicate(s.operands[3].name))
+      refuse(s, "the operand ignore-src");
     for (std::size_t k = 0; k < count; ++k) {
       if (k < static_cast<std::size_t>(o->results))
         result(s, s.operands[k], i);
@@ -199,6 +209,7 @@ class decoder {
       else
         argument(s, s.operands[k], i);
     }
+    if (o->is_aligned) i.members = constant(all_lanes);
     return i;
   }
 

@@ -14,7 +14,7 @@ class warp;
 struct instruction;
 
 constexpr std::uint32_t sink = 0;  // the register of `_`
-constexpr std::size_t max_operands = 8;
+constexpr std::size_t max_operands = 12;
 
 /// Runs one instruction for the lanes of a set.
 using action = void (*)(warp&, const instruction&, mask);
@@ -46,7 +46,8 @@ struct instruction {
   std::array<std::uint32_t, max_operands> d{};  // registers written
   std::array<std::uint32_t, max_operands> s{};  // registers read; of an address its base
   std::uint32_t second = sink;                  // written too, as p of `%r1|p`
-  std::uint64_t offset = 0;                     // of an address
+  std::uint64_t offset = 0, second_offset = 0;  // of an address, and of another one
+  std::uint32_t addresses = 0;                  // how many of the operands are
   std::uint32_t members = 0;                    // the register of the member mask
   std::uint32_t target = 0;
   std::vector<std::uint32_t> targets{};

@@ -203,7 +203,7 @@ class parser {
 
   /// `.reg .b32 %r<9>;` or `.reg .pred p, q;`. A name of an inner block gets a name of its own.
   void registers(function& f) {
-    take();
+    const bool is_predicate = take() == ".pred";
     do {
       const std::string name(take().text);
       if (take_if("<")) take(), expect(">");
@@ -211,6 +211,7 @@ class parser {
       if (scopes_.size() > 1)
         own = scopes_.back()[name] = name + "#" + std::to_string(inner_names_++);
       f.registers.push_back(own);
+      if (is_predicate) f.predicates.push_back(own);
     } while (take_if(","));
     expect(";");
   }

@@ -89,12 +89,23 @@ void note_write(warp& w, const instruction& i, int lane, const place& p, std::si
   });
 }
 
+void check_landed(warp& w, const instruction& i, int lane, const place& p, std::size_t size,
+                  const char* what) {
+  for (std::size_t k = 0; k < size; ++k)
+    if (p.memory->written[p.offset + k] == in_flight)
+      w.fail(i, lane,
+             std::string("in flight: ") + what + " of byte " + std::to_string(p.offset + k) +
+                 ", which a cp.async writes that was not waited for");
+}
+
 void check_written(warp& w, const instruction& i, int lane, const place& p, std::size_t size) {
   for (std::size_t k = 0; k < size; ++k)
-    if (p.memory->written[p.offset + k] == 0)
+    if (p.memory->written[p.offset + k] != holds_value) {
+      check_landed(w, i, lane, p, size, "a read");
       w.fail(i, lane,
              "uninitialised: a read of byte " + std::to_string(p.offset + k) +
                  ", which nothing has written");
+    }
 }
 
 void fence(warp& w) {

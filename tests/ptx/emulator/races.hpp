@@ -16,6 +16,10 @@ void note_write(warp& w, const instruction& i, int lane, const place& p, std::si
 /// Ends the launch if a byte that is read was never written.
 void check_written(warp& w, const instruction& i, int lane, const place& p, std::size_t size);
 
+/// Ends the launch if a cp.async that nobody has waited for writes one of these bytes.
+void check_landed(warp& w, const instruction& i, int lane, const place& p, std::size_t size,
+                  const char* what);
+
 /// Flags between blocks: a strong write tells what lay behind the last fence before it.
 void write_flag(warp& w, const place& p, bool releases);
 void read_flag(warp& w, const place& p, bool acquires);

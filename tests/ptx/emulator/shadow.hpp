@@ -26,6 +26,10 @@ struct cell {
   std::uint32_t launch = 0;  // the launch that it tells of
 };
 
+/// What a byte holds: nothing yet, a value, or what a cp.async will have written when it is waited
+/// for.
+constexpr std::uint8_t holds_value = 1, in_flight = 2;
+
 class shadow {
  public:
   void reset(std::size_t bytes) {
@@ -56,7 +60,7 @@ class shadow {
     }
   }
 
-  std::vector<std::uint8_t> written;  // a byte: 1 where it holds a value
+  std::vector<std::uint8_t> written;  // a byte: 0, holds_value or in_flight
 
  private:
   std::vector<cell> cells_;

@@ -7,6 +7,7 @@ const table& opcodes() {
     table t;
     add_integer(t), add_floating(t), add_half(t), add_compare(t), add_convert(t), add_moves(t);
     add_memory(t), add_atomics(t), add_warp_operations(t), add_control(t);
+    add_copies(t), add_matrices(t);
     return t;
   }();
   return all;

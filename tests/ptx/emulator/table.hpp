@@ -15,6 +15,7 @@ struct operation {
   bool members = false;          // the last operand is the member mask
   space where = space::generic;  // of an address
   int variant = 0;
+  bool is_aligned = false;  // all 32 lanes are its members
 };
 
 class table {
@@ -44,6 +45,8 @@ void add_memory(table&);
 void add_atomics(table&);
 void add_warp_operations(table&);
 void add_control(table&);
+void add_copies(table&);
+void add_matrices(table&);
 
 const table& opcodes();
 

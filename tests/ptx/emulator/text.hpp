@@ -45,7 +45,8 @@ struct variable {
 struct function {
   std::string name;
   std::vector<variable> parameters{}, variables{};
-  std::vector<std::string> registers{};  // declared names; `%r` stands for %r0, %r1, ...
+  std::vector<std::string> registers{};   // declared names; `%r` stands for %r0, %r1, ...
+  std::vector<std::string> predicates{};  // those of them that are
   std::vector<statement> body{};
   std::vector<std::pair<std::string, std::size_t>> labels{};
   std::vector<std::pair<std::string, std::vector<std::string>>> branch_targets{};

@@ -17,6 +17,7 @@ void warp::begin(block& in, const kernel& k, std::size_t index, int threads) {
   groups_.assign(1, {0, present_, false});
   current_ = 0, at_barrier_ = false, mixed_ = false, executed_ = 0;
   clock_.reset(in.warps_count());
+  copies_ = {};
   counted_ = in.of().counted;
   set_specials();
 }
@@ -203,7 +204,8 @@ void warp::leave(group& g, mask set) {
   ++g.at;
   mixed_ = true;
   if (g.set == 0) groups_.erase(groups_.begin() + (&g - groups_.data()));
-  if (alive_ == 0 && counted_ != nullptr) reads_.end(counted_->reads), writes_.end(counted_->writes);
+  if (alive_ == 0 && counted_ != nullptr)
+    reads_.end(counted_->reads), writes_.end(counted_->writes);
 }
 
 /// shfl, vote, match, redux, __syncwarp: every lane of the member mask has to be here.
@@ -286,8 +288,8 @@ void warp::count(const instruction& i, const request& r, bool is_shared, bool wr
     reads_.add(&i, r, counted_->reads);
 }
 
-place warp::find(const instruction& i, int lane, std::uint64_t address, std::size_t size,
-                 bool writes) {
+place warp::find(const instruction& i, space where, int lane, std::uint64_t address,
+                 std::size_t size, bool writes) {
   const auto within = [&](std::vector<std::byte>& data, shadow& memory, std::uint64_t at,
                           const char* name) -> place {
     if (at > data.size() || data.size() - at < size)
@@ -298,7 +300,6 @@ place warp::find(const instruction& i, int lane, std::uint64_t address, std::siz
   };
   if (address % size != 0)
     fail(i, lane, "misaligned: " + std::to_string(size) + " bytes at " + hex(address));
-  space where = i.where;
   if (where == space::generic) {
     if (address - shared_window < window_size)
       where = space::shared, address -= shared_window;

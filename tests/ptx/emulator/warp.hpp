@@ -6,6 +6,7 @@
 #pragma once
 
 #include "clock.hpp"
+#include "copies.hpp"
 #include "counts.hpp"
 #include "finding.hpp"
 #include "kernel.hpp"
@@ -37,6 +38,7 @@ class warp {
   block& in() { return *block_; }
   std::size_t index() const { return index_; }
   warp_clock& clock() { return clock_; }
+  copies& in_flight() { return copies_; }
   mask alive() const { return alive_; }
   mask present() const { return present_; }
   std::uint64_t executed() const { return executed_; }
@@ -46,7 +48,12 @@ class warp {
   bool is_counted() const { return counted_ != nullptr; }
 
   /// Where `size` bytes at an address lie; ends the launch if they lie outside or misaligned.
-  place find(const instruction& i, int lane, std::uint64_t address, std::size_t size, bool writes);
+  place find(const instruction& i, int lane, std::uint64_t address, std::size_t size, bool writes) {
+    return find(i, i.where, lane, address, size, writes);
+  }
+  /// The same in a space that is not the instruction's.
+  place find(const instruction& i, space where, int lane, std::uint64_t address, std::size_t size,
+             bool writes);
   [[noreturn]] void fail(const instruction& i, int lane, const std::string& what) const;
 
  private:
@@ -82,6 +89,7 @@ class warp {
   std::uint64_t executed_ = 0;
   counts* counted_ = nullptr;
   ptx::step reads_, writes_;
+  copies copies_;
 };
 
 }  // namespace ptx

@@ -34,7 +34,9 @@ void state::write_counts(const char* path) const {
     out << ' ' << what << ' ' << t.requests << ' ' << t.touched << ' ' << t.units << ' ' << t.least;
   };
   for (const auto& [k, c] : counted) {
-    out << "kernel " << k->name << " launches " << c.launches;
+    std::uint64_t instructions = 0;
+    for (const std::uint64_t n : c.visits) instructions += n;
+    out << "kernel " << k->name << " launches " << c.launches << " instructions " << instructions;
     say("reads", c.reads), say("writes", c.writes), say("shared", c.shared);
     out << '\n';
     for (std::size_t i = 0; i < c.visits.size(); ++i)
