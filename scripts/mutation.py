@@ -98,7 +98,7 @@ TARGETS = {
     "logits/softmax_finish.hpp": ["logits/softmax_term_test", "logits/vocabulary_shards_test",
                                 "logits/token_logprob_test"],
     "logits/softmax_lanes.hpp": ["logits/softmax_lanes_test", "logits/vocabulary_shards_test", "logits/token_logprob_test"],
-    "logits/softmax_row.hpp": ["logits/vocabulary_shards_test", "logits/token_logprob_test"],
+    "logits/softmax_row.hpp": ["logits/softmax_row_test", "logits/vocabulary_shards_test", "logits/token_logprob_test"],
     "logits/softmax_rule.hpp": ["logits/token_rows_test", "logits/vocabulary_shards_test", "logits/token_logprob_test"],
     "logits/softmax_term.hpp": ["logits/softmax_term_test", "logits/vocabulary_shards_test",
                                 "logits/token_logprob_test"],
