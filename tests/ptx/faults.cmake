@@ -25,7 +25,10 @@ set(FAULTS
     "input_write=wrote to its input"
     "endless=no end after"
     "call=the emulator lacks the instruction"
-    "fence=race.*in block")
+    "fence=race.*in block"
+    "copy_wait=in flight: a read"
+    "copy_barrier=uninitialised|in flight: a read|race"
+    "copy_group=in flight: a read")
 set(ONLY_COMPILE ON)
 set(ENV{HENCE_PTX_LIMIT} 2000000)
 include("${CMAKE_CURRENT_LIST_DIR}/program.cmake")

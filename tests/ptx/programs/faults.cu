@@ -4,6 +4,7 @@
 //   faults NAME right  runs the twin, which must pass
 #include "check.hpp"
 
+#include <cuda_pipeline.h>
 #include <cuda_runtime.h>
 
 #include <functional>
@@ -145,6 +146,34 @@ template <bool Right> __global__ void fence(const int* in, int* out) {
   }
 }
 
+/// Each thread copies a word and reads it back; the wait is what may be missing.
+template <bool Right> __global__ void copy_wait(const int* in, int* out) {
+  __shared__ int shared[64];
+  __pipeline_memcpy_async(&shared[threadIdx.x], in + threadIdx.x, sizeof(int));
+  __pipeline_commit();
+  if (Right) __pipeline_wait_prior(0);
+  out[threadIdx.x] = shared[threadIdx.x];
+}
+/// It waits for its own copy and reads another's; the barrier is what may be missing.
+template <bool Right> __global__ void copy_barrier(const int* in, int* out) {
+  __shared__ int shared[64];
+  __pipeline_memcpy_async(&shared[threadIdx.x], in + threadIdx.x, sizeof(int));
+  __pipeline_commit();
+  __pipeline_wait_prior(0);
+  if (Right) __syncthreads();
+  out[threadIdx.x] = shared[63 - threadIdx.x];
+}
+/// Two groups, and a wait that lets the second be under way still.
+template <bool Right> __global__ void copy_group(const int* in, int* out) {
+  __shared__ int shared[2][64];
+  for (int k = 0; k < 2; ++k) {
+    __pipeline_memcpy_async(&shared[k][threadIdx.x], in + threadIdx.x, sizeof(int));
+    __pipeline_commit();
+  }
+  __pipeline_wait_prior(1);
+  out[threadIdx.x] = shared[Right ? 0 : 1][threadIdx.x];
+}
+
 using kernel = void (*)(const int*, int*);
 struct fault {
   kernel wrong, right;
@@ -177,7 +206,10 @@ int main(int count, char** words) {
       {"input_write", {input_write<false>, input_write<true>}},
       {"endless", {endless<false>, endless<true>}},
       {"call", {call<false>, call<true>}},
-      {"fence", {fence<false>, fence<true>}}};
+      {"fence", {fence<false>, fence<true>}},
+      {"copy_wait", {copy_wait<false>, copy_wait<true>}},
+      {"copy_barrier", {copy_barrier<false>, copy_barrier<true>}},
+      {"copy_group", {copy_group<false>, copy_group<true>}}};
   for (const char* name : {"across_blocks", "fence"})
     faults[name].blocks = 2, faults[name].by_input = true;
   const auto found = count < 2 ? faults.end() : faults.find(words[1]);
