@@ -6,11 +6,13 @@
 BUILD is a build folder in which the test ptx/PROGRAM has run: its program and the stand-in for the CUDA
 runtime are taken from there. Only instructions that the program runs are damaged; the rest are counted. A mutant is
 noticed if the program fails, by a wrong result or by a finding. It is equivalent if ptxas makes the same machine code
-of it as of the original. The survivors are printed with their lines, to be judged one by one: some are equivalent in ways
+of it as of the original, or if it does nothing but shift or add a number that is 0 because a thread's index has no
+sign (ptxas does not see that). A kernel that another program is made for is judged there: --kernel takes the own ones. The survivors are printed with their lines, to be judged one by one: some are equivalent in ways
 that ptxas does not see. The exit status is 0 if 90 % of those that are not known to be equivalent are noticed.
 """
 
 import argparse
+import collections
 import concurrent.futures
 import os
 import random
@@ -69,6 +71,50 @@ def mutants(lines):
     return [(at, new) for at, new in out if new != lines[at]]
 
 
+INSTRUCTION = re.compile(r"^\s*(@!?%p\d+\s+)?([a-z][\w.:]*)\s+(.*);$")
+
+
+def zeros_of(lines):
+    """Registers of one entry that are 0 whatever the input: signs of indices, and what shifts make of them."""
+    parsed, writes = [], {}
+    for line in lines:
+        if match := INSTRUCTION.match(line):
+            operands = match[3].split(", ")
+            parsed.append((match[2], operands))
+            writes[operands[0]] = writes.get(operands[0], 0) + 1
+    known, zeros = set(), set()  # not negative; 0
+    for opcode, operands in parsed:
+        to, sources = operands[0], operands[1:]
+        if writes[to] != 1 or not sources:
+            continue
+        small = [re.fullmatch(r"\d{1,6}", o) or o in known for o in sources]
+        if opcode == "mov.u32" and re.fullmatch(r"%(tid|ntid)\.[xyz]|%laneid", sources[0]):
+            known.add(to)
+        elif opcode == "add.s32" and sources[0] in known and re.fullmatch(r"\d{1,6}", sources[1]):
+            known.add(to)  # an index is below 2^10
+        elif opcode in ("add.s32", "sub.s32") and sources[0] in known and sources[1] in zeros:
+            known.add(to)
+        elif opcode == "and.b32" and any(small):
+            known.add(to)
+        elif opcode in ("shr.s32", "shr.u32", "shl.b32") and sources[0] in zeros:
+            zeros.add(to)
+        elif opcode == "shr.s32" and sources[0] in known:
+            (zeros if sources[1] == "31" else known).add(to)
+    return zeros
+
+
+def is_of_zero(line, new, zeros):
+    """Whether a mutant only shifts a 0 otherwise, or subtracts one that was added."""
+    old, other = INSTRUCTION.match(line), INSTRUCTION.match(new)
+    if not old or not other or old[1] or other[1]:
+        return False
+    a, b = old[3].split(", "), other[3].split(", ")
+    kinds = old[2].split(".")[0], other[2].split(".")[0]
+    if all(kind in ("shr", "shl") for kind in kinds):
+        return a[:2] == b[:2] and a[1] in zeros
+    return all(kind in ("add", "sub") for kind in kinds) and a == b and a[2] in zeros
+
+
 class Program:
     """A test program and its PTX for one target."""
 
@@ -76,6 +122,7 @@ class Program:
         self.path = os.path.join(build, "tests/ptx", name, "program")
         self.target = target
         self.lines = ptx_of(self.path, target).splitlines()
+        self.zeros = {}  # of the entry that begins at a line
         self.environment = dict(
             os.environ,
             LD_LIBRARY_PATH=os.path.join(build, "tests/ptx/lib"),
@@ -137,8 +184,21 @@ class Program:
         """Whether ptxas makes the same machine code of the mutant: then it is equivalent."""
         return self.machine_code(ptxas, self.alone(at)) == self.machine_code(ptxas, self.alone(at, new))
 
+    def name_of(self, at):
+        """The kernel's own name, without its namespaces."""
+        found = re.search(r"\d([a-z_]+_kernel)", self.lines[self.entry_of(at)[0]])
+        return found[1] if found else "?"
+
+    def is_of_zero(self, at, new):
+        first, last = self.entry_of(at)
+        if first not in self.zeros:
+            self.zeros[first] = zeros_of(self.lines[first:last])
+        return is_of_zero(self.lines[at], new, self.zeros[first])
+
     def judge(self, ptxas, mutant):
         at, new = mutant
+        if self.is_of_zero(at, new):
+            return "equivalent"
         if not self.passes(self.lines[:at] + [new] + self.lines[at + 1 :]):
             return "noticed"
         return "equivalent" if self.is_same_code(ptxas, at, new) else "survives"
@@ -151,29 +211,31 @@ def main():
     arguments.add_argument("--count", type=int, default=200)
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--target", default="sm_80")
-    arguments.add_argument("--kernel", default="", help="only entries whose mangled name has this")
+    arguments.add_argument("--kernel", default="", help="only entries whose mangled name matches this")
     arguments.add_argument("--jobs", type=int, default=2)
     a = arguments.parse_args()
     ptxas = shutil.which("ptxas") or "/usr/local/cuda/bin/ptxas"
     program = Program(a.build, a.program, a.target)
     ran = program.reached()
-    everything = [m for m in mutants(program.lines) if a.kernel in program.lines[program.entry_of(m[0])[0]]]
+    everything = [m for m in mutants(program.lines) if re.search(a.kernel, program.lines[program.entry_of(m[0])[0]])]
     reached = [m for m in everything if m[0] in ran]
     random.Random(a.seed).shuffle(reached)
     tried = reached[: a.count]
-    counted = {"noticed": 0, "equivalent": 0, "survives": 0}
+    by_kernel = {}  # verdict -> how often
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
         for (at, new), verdict in zip(tried, pool.map(lambda m: program.judge(ptxas, m), tried)):
-            counted[verdict] += 1
+            name = program.name_of(at)
+            by_kernel.setdefault(name, collections.Counter())[verdict] += 1
             if verdict == "survives":
-                first = program.entry_of(at)[0]
-                name = re.search(r"\d([a-z_]+_kernel)", program.lines[first])
-                print(f"survives: {name[1] if name else '?'}, line {at + 1}: {program.lines[at].strip()}  ->  {new.strip()}", flush=True)
-    others = len(tried) - counted["equivalent"]
-    print(f"{len(everything)} mutants, {len(everything) - len(reached)} in code that no case reaches")
-    print(f"{len(tried)} of the reached ones tried, {counted['equivalent']} of them equivalent (the same machine code)")
-    print(f"{counted['noticed']} of {others} noticed, {100 * counted['noticed'] / max(others, 1):.1f} %")
-    return 0 if counted["noticed"] >= 0.9 * others else 1
+                print(f"survives: {name}, line {at + 1}: {program.lines[at].strip()}  ->  {new.strip()}", flush=True)
+    print(f"{len(everything)} mutants, {len(everything) - len(reached)} in code that no case reaches, {len(tried)} of the others tried")
+    by_kernel["all"] = sum(by_kernel.values(), collections.Counter())
+    for name, counted in by_kernel.items():
+        others = counted["noticed"] + counted["survives"]
+        print(f"{name}: {counted['noticed']} of {others} noticed, {100 * counted['noticed'] / max(others, 1):.1f} %; "
+              f"{counted['equivalent']} more are equivalent")
+    counted = by_kernel["all"]
+    return 0 if 0.1 * counted["noticed"] >= 0.9 * counted["survives"] else 1
 
 
 if __name__ == "__main__":

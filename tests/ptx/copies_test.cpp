@@ -133,7 +133,7 @@ u64 element(u64 j, u64 r, u64 c) { return 100 * j + 10 * r + c; }
 
 TEST_CASE("ldmatrix gives a lane two neighbours of a row, turned: of a column") {
   for (const bool turns : {false, true})
-    for (const u64 n : {1, 2, 4}) {
+    for (const u64 n : {u64{1}, u64{2}, u64{4}}) {
       const std::string names[] = {"%x1", "%x2", "%x3", "%x4"};
       std::string to = "{%x1";
       for (u64 k = 1; k < n; ++k) to += ", " + names[k];
