@@ -2,6 +2,7 @@
 // draws; refusals.
 #include <doctest/doctest.h>
 #include <hence/threads/pool.hpp>
+#include <refusal.hpp>
 #include "sample_drawn.hpp"
 
 #include <algorithm>
@@ -396,6 +397,21 @@ TEST_CASE("what is drawn shares no memory with what is read or drawn beside it")
   CHECK(call({.logp_full = 204}) == says("out.logp_full", "out.logp"));
   CHECK(call({.kept = 271}) == says("out.kept", "out.logp_full"));
   CHECK(call({}).empty());
+}
+
+TEST_CASE("a row's memory may be as small as it says, to the byte") {
+  const std::vector<float> x{1, 2, 3};
+  std::vector<std::int64_t> token(1);
+  alignas(64) std::byte room[2048];
+  const std::int64_t least = detail::candidates_of_row(3) * std::int64_t{sizeof(detail::candidate)};
+  const auto call = [&](std::int64_t bytes) {
+    return refusal([&] {
+      sample(cpu{}, {.temperature = 0.0}, view<const float, 2>(x.data(), 1, 3), {},
+             {.token = token}, view<std::byte>(room, bytes));
+    });
+  };
+  CHECK(call(least) == "accepted");
+  CHECK(call(least - 1).find("hence: memory has ") == 0);
 }
 
 TEST_CASE("the memory of a call is of its own") {

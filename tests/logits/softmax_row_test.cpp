@@ -81,6 +81,18 @@ TEST_CASE("a single large logit anywhere moves the reference") {
   }
 }
 
+TEST_CASE(
+    "columns 1024 apart are of different lanes, up to the fourth; references are the first "
+    "4096's") {
+  std::vector<float> x(4096, -inf);
+  x[0] = 0, x[1024] = x[3072] = -24;  // in one lane each small one would be lost beside the 1
+  CHECK(sum_row<V>(plain_row<float>{x.data(), 4096}, -1, 1.0f).others == 1 + 0x1p-23);
+  x = row(5000, 9);
+  x[100] = 3, x[4500] = 5;
+  CHECK(sum_row<V>(plain_row<float>{x.data(), 5000}, -1, 1.0f).reference == 3);
+  CHECK(sum_row<V>(plain_row<float>{x.data(), 5000}, 100, 1.0f).reference <= 3);
+}
+
 TEST_CASE_TEMPLATE("the largest of the first columns, the label left out, NaN overlooked", U, N,
                    V) {
   std::mt19937 random(6);
@@ -169,6 +181,8 @@ TEST_CASE("rows beyond the fast range are shifted by their largest logit") {
   CHECK(s.label == double(x[3]) - double(top));
   check_sums(s, 100, 3, 1.5L, [&](std::int64_t i) { return x[std::size_t(i)] - top; });
   CHECK(std::isnan(sum_row_shifted<V>(r, -1, 1.5f).label));
+  x[0] = 1.5f;  // its distance to the largest is no fp32 number
+  CHECK(sum_row_shifted<V>(r, 0, 1.5f).label == 1.5 - double(top));
   x[99] = nan;
   CHECK(same(sum_row_shifted<V>(r, -1, 1.5f).shift, without_numbers().shift));
   CHECK(std::isnan(sum_row_shifted<V>(r, -1, 1.5f).others));
@@ -176,6 +190,7 @@ TEST_CASE("rows beyond the fast range are shifted by their largest logit") {
   CHECK(same(sum_row_shifted<V>(r, -1, 1.5f).shift, without_numbers().shift));
   for (std::size_t i = 0; i < 100; ++i) x[i] = -inf;
   CHECK(same(sum_row_shifted<V>(r, -1, 1.5f).shift, without_support().shift));
+  CHECK(std::isnan(sum_row_shifted<V>(r, -1, 1.5f).reference));
 }
 
 TEST_CASE("gradients of every length, in place and apart, end with the row") {
