@@ -61,7 +61,8 @@ inline std::vector<batch> batches() {
   for (batch& b : out) {
     for (std::int64_t t = 0; t < b.tokens; ++t) {
       const bool is_ignored = b.name.starts_with("all ignored") || t % 5 == 2;
-      b.labels.push_back(is_ignored ? -100 : static_cast<std::int64_t>(random()) % b.columns);
+      const auto label = static_cast<std::int64_t>(random()) % b.columns;
+      b.labels.push_back(is_ignored ? -100 : t % 7 == 3 ? 0 : label);
       for (std::int64_t d = 0; d < b.width + b.gap; ++d)
         b.hidden.push_back(is_ignored || d >= b.width ? NAN
                            : t == 8 && d == 3         ? INFINITY
