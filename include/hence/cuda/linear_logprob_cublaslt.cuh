@@ -1,13 +1,9 @@
 /// \file
 /// `cuda::linear_logprob` with `gemm::cublaslt`: the products on tensor cores, by the library.
 ///
-///     const hence::gemm::cublaslt<bf16> products(handle, {.tokens = t, .width = d, .vocabulary =
-///     v}); hence::cuda::linear_logprob(stream, products, rule, hidden, head, labels,
-///                                 {.logp = logp, .states = states}, workspace, conditions);
-///     // ... any loss of logp, its gradient cot ...
-///     hence::cuda::linear_logprob_gradient(stream, products, rule, hidden, head, labels, states,
-///                                          {.logp = cot}, {.hidden = dh, .weight = dw}, workspace,
-///                                          conditions);
+/// A `gemm::cublaslt` is made once for a shape; then follow `linear_logprob`, any loss of its
+/// log-probs and `linear_logprob_gradient` with the same one, in one workspace
+/// (tests/ptx/programs/linear_cublaslt.cu is a whole program).
 ///
 /// Forward, for each tile of the vocabulary and of tokens: a product, then a kernel that adds the
 /// tile to its rows' sums (cuda/tile_softmax.cuh; where a tile holds whole rows, that of
@@ -166,9 +162,11 @@ inline void check_apart(std::span<std::byte> workspace, status* conditions,
 /// As the `linear_logprob` of cuda/linear_logprob.cuh, with the library's products: queues a
 /// memset, then a product and a kernel a tile, and one kernel more where tiles don't hold whole
 /// rows.
-/// \param products made for this shape. \param hidden, head, out and the gradients as there, but
-/// stored as `products` says, 16-byte aligned, the bias without gaps.
+/// \param s the stream. \param products made for this shape.
+/// \param rule, hidden, head, labels, out as there, but stored as `products` says, 16-byte aligned,
+///   the bias without gaps.
 /// \param workspace `products.forward_bytes()`, 256-byte aligned.
+/// \param conditions, where as there.
 template <class T, class H, class W>
 void linear_logprob(stream s, const gemm::cublaslt<T>& products, const softmax_rule& rule,
                     view<H, 2> hidden,                                       // [tokens, width]
@@ -220,8 +218,11 @@ void linear_logprob(stream s, const gemm::cublaslt<T>& products, const softmax_r
 /// As the `linear_logprob_gradient` of cuda/linear_logprob.cuh, with the library's products: a
 /// memset, a kernel, and for each tile of the vocabulary two or three kernels and a product for
 /// every tile of tokens, two products and a kernel.
-/// \param products that of `linear_logprob`, so that the logits are the same.
+/// \param s the stream. \param products that of `linear_logprob`, so that the logits are the same.
+/// \param rule, hidden, head, labels, states, cot, gradients as there, stored as for
+///   `linear_logprob`.
 /// \param workspace `products.workspace_bytes()`, 256-byte aligned.
+/// \param conditions, where as there.
 template <class T, class H, class W>
 void linear_logprob_gradient(stream s, const gemm::cublaslt<T>& products, const softmax_rule& rule,
                              view<H, 2> hidden,  // [tokens, width]
