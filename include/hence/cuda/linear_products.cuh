@@ -91,11 +91,12 @@ template <class T> class cublaslt {
   const linear_shape& shape() const { return shape_; }
   /// Whether a tile holds whole rows.
   bool holds_rows() const { return shape_.tile_columns == shape_.vocabulary; }
-  /// Bytes of workspace, 256-byte aligned, in device memory, for the forward pass or both.
+  /// Bytes of workspace, 256-byte aligned, in device memory, for the forward pass.
   std::int64_t forward_bytes() const {
     return library_bytes() + logits_bytes(shape_.tile_tokens) +
            (holds_rows() ? 0 : shape_.tokens * std::int64_t{sizeof(cuda::detail::row_memory)});
   }
+  /// The same for both passes.
   std::int64_t workspace_bytes() const {
     const std::int64_t copy = cuda::detail::rounded(
         shape_.tokens * cuda::detail::library_stride<T>(shape_.width) * std::int64_t{sizeof(T)},
