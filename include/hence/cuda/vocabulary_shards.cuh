@@ -3,12 +3,9 @@
 /// gradient of the logits where each device holds some columns of the vocabulary
 /// (logits/vocabulary_shards.hpp).
 ///
-///     cuda::shard_states(s, rule, shard, labels, first_column, mine, conditions);
-///     all_gather(mine, all);                            // [shards, rows], 40 bytes a row
-///     cuda::merge_shards(s, rule, all, labels, vocabulary,
-///                        {.logp = logp, .entropy = entropy, .states = whole}, conditions);
-///     cuda::shard_gradient(s, rule, shard, labels, first_column, whole, cotangents, gradient,
-///                          conditions);
+/// Each device calls `shard_states` on its columns; the states of all are gathered, `[shards,
+/// rows]`, 40 bytes a row; `merge_shards` makes log-probs, entropies and the states of whole rows
+/// of them; from these each device's `shard_gradient` writes its columns' gradient.
 ///
 /// Grid: states and gradient as for cuda/token_logprob.cuh; the merge a thread a row, which goes
 /// through the shards in their order.
