@@ -176,8 +176,8 @@ void advantages(stream s, const Rule& rule, const groups& batch, view<const floa
       constexpr std::int64_t warps = Tuning.threads / 32;
       const std::int64_t blocks = (batch.cu_groups.rows() + warps - 1) / warps;
       launch("advantages_kernel", cuda::detail::advantages_kernel<Tuning.threads, concrete_t>,
-             blocks < Tuning.max_blocks ? blocks : Tuning.max_blocks, Tuning.threads, s, where,
-             concrete, batch.cu_groups, rewards, out, conditions);
+             at_most(blocks, Tuning.max_blocks), Tuning.threads, s, where, concrete,
+             batch.cu_groups, rewards, out, conditions);
     });
   }
 }

@@ -51,9 +51,7 @@ __global__ void __launch_bounds__(softmax_threads)
   for (std::int64_t t = blockIdx.x; t < call.student.extent[0]; t += gridDim.x) {
     distill_plan& plan = call.plans[t];
     if (is_dead(call.in.mask, t)) {
-      if (threadIdx.x != 0) continue;
-      plan.fill_with(0);
-      if (out.per_token.present()) out.per_token[t] = 0;
+      fill_token(plan, out, t, 0);
       continue;
     }
     const distribution s = plan.of[0], q = plan.of[1];
@@ -97,17 +95,13 @@ __global__ void __launch_bounds__(softmax_threads)
                             std::int64_t columns_of_piece) {
   using namespace hence::detail;
   using F = num<float>;
-  const std::int64_t columns = call.student.extent[1];
-  const std::int64_t pieces = (columns + columns_of_piece - 1) / columns_of_piece;
-  for (std::int64_t p = blockIdx.x; p < call.student.extent[0] * pieces; p += gridDim.x) {
-    const std::int64_t t = p / pieces, begin = p % pieces * columns_of_piece;
-    const std::int64_t rest = columns - begin;
-    const std::int64_t end = begin + (rest < columns_of_piece ? rest : columns_of_piece);
+  const row_pieces pieces{call.student.extent[0], call.student.extent[1], columns_of_piece};
+  for (std::int64_t p = blockIdx.x; p < pieces.count(); p += gridDim.x) {
+    const auto [t, begin, end] = pieces[p];
     const distill_plan& plan = call.plans[t];
     float* const gradient = token_row::row_of(call.out.gradient, t);
     if (plan.is_filled != 0) {
-      for (std::int64_t i = begin + threadIdx.x; i < end; i += softmax_threads)
-        gradient[i] = plan.fill;
+      fill_piece(gradient, begin, end, plan.fill);
       continue;
     }
     const distribution s = plan.of[0], q = plan.of[1];
@@ -154,13 +148,10 @@ void distill(stream s, const Divergence& how, const distill_rule& rule, view<T, 
     using to = std::remove_const_t<Q>;
     check_distill_full(how, rule, student, teacher, in, out);
     const std::int64_t tokens = student.extent[0];
-    cuda::detail::check_conditions(
-        conditions, {range_of(out.per_token), range_of(out.gradient)},
-        {range_of(student), range_of(teacher), range_of(in.mask), range_of(in.cotangent)});
     cuda::detail::check_workspace(
-        workspace, distill_workspace_bytes(tokens), conditions,
-        {range_of(out.per_token), range_of(out.gradient), range_of(student), range_of(teacher),
-         range_of(in.mask), range_of(in.cotangent)});
+        workspace, distill_workspace_bytes(tokens), 16, conditions,
+        {range_of(out.per_token), range_of(out.gradient)},
+        {range_of(student), range_of(teacher), range_of(in.mask), range_of(in.cotangent)});
     check(cudaMemsetAsync(conditions, 0, sizeof(status), s), "cudaMemsetAsync", where);
     if (tokens == 0) return;
     const cuda::detail::distill_call<from, to> call{
@@ -174,14 +165,13 @@ void distill(stream s, const Divergence& how, const distill_rule& rule, view<T, 
     cuda::detail::launch_softmaxes<Tuning>(s, rule, call.student, call.teacher, in.mask, call.plans,
                                            where);
     launch("distill_kernel", cuda::detail::distill_kernel<Divergence, from, to>,
-           tokens < Tuning.max_blocks ? tokens : Tuning.max_blocks, cuda::detail::softmax_threads,
-           s, where, how, call, conditions);
+           at_most(tokens, Tuning.max_blocks), cuda::detail::softmax_threads, s, where, how, call,
+           conditions);
     if (!out.gradient.present()) return;
-    const std::int64_t piece = Tuning.columns_of_piece;
-    const std::int64_t pieces = tokens * ((student.extent[1] + piece - 1) / piece);
+    const cuda::detail::row_pieces pieces{tokens, student.extent[1], Tuning.columns_of_piece};
     launch("distill_gradient_kernel", cuda::detail::distill_gradient_kernel<Divergence, from, to>,
-           pieces < Tuning.max_blocks ? pieces : Tuning.max_blocks, cuda::detail::softmax_threads,
-           s, where, how, call, piece);
+           at_most(pieces.count(), Tuning.max_blocks), cuda::detail::softmax_threads, s, where, how,
+           call, pieces.size);
   }
 }
 

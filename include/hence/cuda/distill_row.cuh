@@ -11,8 +11,6 @@
 #include <hence/cuda/token_logprob.cuh>
 #include <hence/logits/distill_rows.hpp>
 
-#include <span>
-
 namespace hence::inline v0::cuda::detail {
 
 using distribution = hence::detail::row_distribution<float>;
@@ -29,6 +27,19 @@ struct distill_plan {
 
   __device__ __forceinline__ void fill_with(float x) { fill = x, is_filled = 1; }
 };
+
+/// Ends a token whose divergence and gradient are one number: a dead one, or one that has none.
+__device__ __forceinline__ void fill_token(distill_plan& plan, const distill_results<float>& out,
+                                           std::int64_t t, float x) {
+  if (threadIdx.x != 0) return;
+  plan.fill_with(x);
+  if (out.per_token.present()) out.per_token[t] = x;
+}
+/// Its gradient's piece. All threads.
+__device__ __forceinline__ void fill_piece(float* gradient, std::int64_t begin, std::int64_t end,
+                                           float x) {
+  for (std::int64_t i = begin + threadIdx.x; i < end; i += softmax_threads) gradient[i] = x;
+}
 
 /// Where the terms of two tiles meet. No two lanes that read together meet in a bank.
 struct distill_scratch {
@@ -117,9 +128,8 @@ void launch_softmaxes(stream s, const distill_rule& rule, const view<const T, 2>
   const auto n = hence::detail::numbers_of_distill<float>(rule);
   const auto go = [&]<class U>(const softmaxes_call<U>& call) {
     const std::int64_t blocks = student.extent[0] * call.count;
-    launch("distill_softmax_kernel", distill_softmax_kernel<U>,
-           blocks < Tuning.max_blocks ? blocks : Tuning.max_blocks, softmax_threads, s, where,
-           call);
+    launch("distill_softmax_kernel", distill_softmax_kernel<U>, at_most(blocks, Tuning.max_blocks),
+           softmax_threads, s, where, call);
   };
   if constexpr (std::same_as<T, Q>) {
     go(softmaxes_call<T>{n, {student, teacher}, 0, teacher.present() ? 2 : 1, mask, plans});
@@ -129,23 +139,6 @@ void launch_softmaxes(stream s, const distill_rule& rule, const view<const T, 2>
     shape.extent[0] = student.extent[0], shape.extent[1] = student.extent[1];
     go(softmaxes_call<Q>{n, {shape, teacher}, 1, 1, mask, plans});
   }
-}
-
-/// Refuses a workspace that is too small, not aligned or shared.
-inline void check_workspace(std::span<std::byte> workspace, std::int64_t bytes, status* conditions,
-                            std::initializer_list<hence::detail::byte_range> arrays) {
-  using namespace hence::detail;
-  const auto size = static_cast<std::int64_t>(workspace.size());
-  if (size < bytes)
-    refuse(message() << "hence: workspace has " << size << " bytes, expected at least " << bytes);
-  if (reinterpret_cast<std::uintptr_t>(workspace.data()) % 16 != 0)
-    refuse(message() << "hence: workspace is not aligned to 16 bytes");
-  const byte_range memory{workspace.data(), size};
-  if (overlap(memory, {conditions, sizeof(status)}))
-    refuse(message() << "hence: workspace overlaps conditions, expected separate arrays");
-  for (const byte_range& a : arrays)
-    if (overlap(a, memory))
-      refuse(message() << "hence: workspace overlaps another array, expected separate ones");
 }
 
 }  // namespace hence::inline v0::cuda::detail

@@ -93,9 +93,7 @@ __global__ void __launch_bounds__(softmax_threads)
   for (std::int64_t t = blockIdx.x; t < call.student.extent[0]; t += gridDim.x) {
     distill_plan& plan = call.plans[t];
     if (is_dead(call.in.mask, t)) {
-      if (threadIdx.x != 0) continue;
-      plan.fill_with(0);
-      if (out.per_token.present()) out.per_token[t] = 0;
+      fill_token(plan, out, t, 0);
       continue;
     }
     const shown_row<T> row(call, t);
@@ -103,10 +101,8 @@ __global__ void __launch_bounds__(softmax_threads)
     const bool is_bad_id = __syncthreads_or(has(fault, status::label)) != 0;
     const bool is_unsound = __syncthreads_or(fault != status::ok) != 0;
     if (is_unsound) {
-      if (threadIdx.x != 0) continue;
-      plan.fill_with(__builtin_nanf(""));
-      if (out.per_token.present()) out.per_token[t] = plan.fill;
-      found |= is_bad_id ? status::label : status::non_finite;
+      fill_token(plan, out, t, __builtin_nanf(""));
+      if (threadIdx.x == 0) found |= is_bad_id ? status::label : status::non_finite;
       continue;
     }
     remainder<float> rest{};
@@ -166,17 +162,13 @@ __global__ void __launch_bounds__(softmax_threads)
                                   std::int64_t columns_of_piece) {
   using namespace hence::detail;
   using F = num<float>;
-  const std::int64_t columns = call.student.extent[1];
-  const std::int64_t pieces = (columns + columns_of_piece - 1) / columns_of_piece;
-  for (std::int64_t p = blockIdx.x; p < call.student.extent[0] * pieces; p += gridDim.x) {
-    const std::int64_t t = p / pieces, begin = p % pieces * columns_of_piece;
-    const std::int64_t rest = columns - begin;
-    const std::int64_t end = begin + (rest < columns_of_piece ? rest : columns_of_piece);
+  const row_pieces pieces{call.student.extent[0], call.student.extent[1], columns_of_piece};
+  for (std::int64_t p = blockIdx.x; p < pieces.count(); p += gridDim.x) {
+    const auto [t, begin, end] = pieces[p];
     const distill_plan& plan = call.plans[t];
     float* const gradient = token_row::row_of(call.out.gradient, t);
     if (plan.is_filled != 0) {
-      for (std::int64_t i = begin + threadIdx.x; i < end; i += softmax_threads)
-        gradient[i] = plan.fill;
+      fill_piece(gradient, begin, end, plan.fill);
       continue;
     }
     const shown_row<T> row(call, t);
@@ -223,13 +215,10 @@ void distill_top_k(stream s, const Divergence& how, Tail rest, const distill_top
     using stored = std::remove_const_t<T>;
     check_distill_top_k(how, rule, student, ids, teacher_logp, in, out);
     const std::int64_t tokens = student.extent[0];
-    cuda::detail::check_conditions(conditions, {range_of(out.per_token), range_of(out.gradient)},
-                                   {range_of(student), range_of(ids), range_of(teacher_logp),
-                                    range_of(in.mask), range_of(in.cotangent)});
-    cuda::detail::check_workspace(
-        workspace, distill_workspace_bytes(tokens), conditions,
-        {range_of(out.per_token), range_of(out.gradient), range_of(student), range_of(ids),
-         range_of(teacher_logp), range_of(in.mask), range_of(in.cotangent)});
+    cuda::detail::check_workspace(workspace, distill_workspace_bytes(tokens), 16, conditions,
+                                  {range_of(out.per_token), range_of(out.gradient)},
+                                  {range_of(student), range_of(ids), range_of(teacher_logp),
+                                   range_of(in.mask), range_of(in.cotangent)});
     check(cudaMemsetAsync(conditions, 0, sizeof(status), s), "cudaMemsetAsync", where);
     if (tokens == 0) return;
     const cuda::detail::top_k_call<stored> call{
@@ -243,15 +232,14 @@ void distill_top_k(stream s, const Divergence& how, Tail rest, const distill_top
     cuda::detail::launch_softmaxes<Tuning>(s, {.temperature = rule.temperature}, call.student,
                                            view<const stored, 2>(), in.mask, call.plans, where);
     launch("distill_top_k_kernel", cuda::detail::distill_top_k_kernel<Divergence, Tail, stored>,
-           tokens < Tuning.max_blocks ? tokens : Tuning.max_blocks, cuda::detail::softmax_threads,
-           s, where, how, call, conditions);
+           at_most(tokens, Tuning.max_blocks), cuda::detail::softmax_threads, s, where, how, call,
+           conditions);
     if (!out.gradient.present()) return;
-    const std::int64_t piece = Tuning.columns_of_piece;
-    const std::int64_t pieces = tokens * ((student.extent[1] + piece - 1) / piece);
+    const cuda::detail::row_pieces pieces{tokens, student.extent[1], Tuning.columns_of_piece};
     launch("distill_top_k_gradient_kernel",
            cuda::detail::distill_top_k_gradient_kernel<Divergence, stored>,
-           pieces < Tuning.max_blocks ? pieces : Tuning.max_blocks, cuda::detail::softmax_threads,
-           s, where, how, call, piece);
+           at_most(pieces.count(), Tuning.max_blocks), cuda::detail::softmax_threads, s, where, how,
+           call, pieces.size);
   }
 }
 

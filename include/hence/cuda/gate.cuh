@@ -167,8 +167,7 @@ void route(stream s, const Gate& gate, const moe::gate_inputs<float, Z, Id>& in,
     const std::int64_t needed = (rows + warps - 1) / warps;
     launch_with_shared(
         "route_kernel", cuda::detail::route_kernel<Gate, Z, Id, Out>,
-        needed < Tuning.max_blocks ? needed : Tuning.max_blocks, 32 * warps,
-        block.used() + warps * bytes, s, where,
+        at_most(needed, Tuning.max_blocks), 32 * warps, block.used() + warps * bytes, s, where,
         cuda::detail::route_call<Gate, Z, Id, Out>{gate, groups, in, out, counts, bytes});
   }
 }

@@ -123,8 +123,7 @@ void route_backward(stream s, const Gate& gate, const moe::gate_backward_inputs<
     const std::int64_t needed = (rows + warps - 1) / warps;
     launch_with_shared(
         "route_backward_kernel", cuda::detail::route_backward_kernel<Gate, Z, Id>,
-        needed < Tuning.max_blocks ? needed : Tuning.max_blocks, 32 * warps, warps * row.used(), s,
-        where,
+        at_most(needed, Tuning.max_blocks), 32 * warps, warps * row.used(), s, where,
         cuda::detail::route_backward_call<Gate, Z, Id>{gate, in, grad_logits, counts, row.used()});
   }
 }

@@ -69,6 +69,11 @@ void check(cudaError_t code, const char* call,
   std::abort();
 }
 
+/// Blocks of a grid that strides over what there is to do.
+constexpr std::int64_t at_most(std::int64_t wanted, std::int64_t most) {
+  return wanted < most ? wanted : most;
+}
+
 /// Launches a kernel on a stream, with `shared` bytes of dynamic shared memory a block. Unlike
 /// `<<<>>>`, it reports its own error and not an earlier one.
 template <class... Parameters, class... Arguments>

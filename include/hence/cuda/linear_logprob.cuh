@@ -25,8 +25,6 @@
 #include <hence/cuda/token_logprob.cuh>
 #include <hence/logits/linear_arrays.hpp>
 
-#include <span>
-
 namespace hence::inline v0::cuda {
 
 namespace detail {
@@ -85,28 +83,15 @@ template <class H, class W> struct linear_call {
   std::int64_t tile() const {
     return static_cast<std::int64_t>(workspace.size()) / (4 * logits_stride(weight.extent[0]));
   }
-  void check_memory(std::initializer_list<hence::detail::byte_range> written,
-                    std::initializer_list<hence::detail::byte_range> read) const {
-    using namespace hence::detail;
-    const std::int64_t bytes = 4 * logits_stride(weight.extent[0]);
-    if (static_cast<std::int64_t>(workspace.size()) < bytes)
-      refuse(message() << "hence: workspace has " << static_cast<std::int64_t>(workspace.size())
-                       << " bytes, expected at least " << bytes);
-    if (reinterpret_cast<std::uintptr_t>(workspace.data()) % 16 != 0)
-      refuse(message() << "hence: workspace is not aligned to 16 bytes");
-    check_conditions(conditions, written, read);
-    const byte_range memory{workspace.data(), static_cast<std::int64_t>(workspace.size())};
-    for (const auto& arrays : {written, read})
-      for (const byte_range& a : arrays)
-        if (overlap(a, memory))
-          refuse(message() << "hence: workspace overlaps another array, expected separate ones");
+  void check_memory(byte_ranges written, byte_ranges read) const {
+    check_workspace(workspace, 4 * logits_stride(weight.extent[0]), 16, conditions, written, read);
   }
   /// Calls f(begin, count) for every tile, after a memset of the conditions.
   template <class F> void for_tiles(F&& f) const {
     check(cudaMemsetAsync(conditions, 0, sizeof(status), s), "cudaMemsetAsync", where);
     const std::int64_t tokens = hidden.extent[0];
     for (std::int64_t begin = 0; begin < tokens; begin += tile())
-      f(begin, tokens - begin < tile() ? tokens - begin : tile());
+      f(begin, at_most(tokens - begin, tile()));
   }
   ignored_tokens ignored(std::int64_t begin, std::int64_t count) const {
     return {labels.part(begin, count), rule.negative == negative_labels::ignored};
@@ -183,9 +168,9 @@ void linear_logprob(stream s, const softmax_rule& rule, view<H, 2> hidden,   // 
     part.expected_logit = part_of(out.expected_logit, begin, count);
     part.states = part_of(out.states, begin, count);
     constexpr std::int64_t most = token_logprob_tuning{}.max_blocks;
-    launch("token_logprob_kernel", cuda::detail::token_logprob_kernel<float>,
-           count < most ? count : most, cuda::detail::softmax_threads, s, where,
-           call.rows_of_tile(begin, count), part, conditions);
+    launch("token_logprob_kernel", cuda::detail::token_logprob_kernel<float>, at_most(count, most),
+           cuda::detail::softmax_threads, s, where, call.rows_of_tile(begin, count), part,
+           conditions);
   });
 }
 
@@ -225,13 +210,9 @@ void linear_logprob_gradient(stream s, const softmax_rule& rule,
     call.multiply(begin, count);
     token_cotangents<float> part;
     part.logp = part_of(cot.logp, begin, count), part.entropy = part_of(cot.entropy, begin, count);
-    constexpr token_logprob_tuning tuning;
-    const std::int64_t pieces =
-        count * ((columns + tuning.columns_of_piece - 1) / tuning.columns_of_piece);
-    launch("token_gradient_kernel", cuda::detail::token_gradient_kernel<float, float>,
-           pieces < tuning.max_blocks ? pieces : tuning.max_blocks, cuda::detail::softmax_threads,
-           s, where, call.rows_of_tile(begin, count), part_of(states, begin, count), part, g,
-           tuning.columns_of_piece, conditions);
+    cuda::detail::launch_gradient<token_logprob_tuning{}>(
+        "token_gradient_kernel", cuda::detail::token_gradient_kernel<float, float>, s, where,
+        call.rows_of_tile(begin, count), part_of(states, begin, count), part, g, conditions);
     if (to_hidden.present())
       launch_product(s,
                      product_call<float, std::remove_const_t<W>>{read,
@@ -254,8 +235,8 @@ void linear_logprob_gradient(stream s, const softmax_rule& rule,
       const std::int64_t blocks =
           (columns + cuda::detail::product_threads - 1) / cuda::detail::product_threads;
       launch("bias_gradient_kernel", cuda::detail::bias_gradient_kernel<float>,
-             blocks < cuda::detail::product_blocks ? blocks : cuda::detail::product_blocks,
-             cuda::detail::product_threads, s, where, read, ignored, to_bias, begins);
+             at_most(blocks, cuda::detail::product_blocks), cuda::detail::product_threads, s, where,
+             read, ignored, to_bias, begins);
     }
   });
 }

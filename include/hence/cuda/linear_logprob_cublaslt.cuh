@@ -58,9 +58,7 @@ template <class T> struct library_call {
   using range = tile_range;
 
   bool ignores() const { return rule.negative == negative_labels::ignored; }
-  static int blocks_of(std::int64_t rows) {
-    return static_cast<int>(rows < product_blocks ? rows : product_blocks);
-  }
+  static std::int64_t blocks_of(std::int64_t rows) { return at_most(rows, product_blocks); }
   template <class P> P* memory(std::int64_t at) const {
     return reinterpret_cast<P*>(workspace.data() + at);
   }
@@ -68,8 +66,7 @@ template <class T> struct library_call {
     return {const_cast<float*>(bias.data) + columns.begin, columns.count};
   }
 
-  void check_call(std::int64_t bytes, const view<float, 2>& to_hidden,
-                  const view<float, 2>& to_weight) const {
+  void check_shapes(const view<float, 2>& to_hidden, const view<float, 2>& to_weight) const {
     using namespace hence::detail;
     const linear_shape& p = products.shape();
     same("hidden", "tokens", hidden.extent[0], p.tokens);
@@ -86,10 +83,6 @@ template <class T> struct library_call {
                          << ", gemm::cublaslt expects 1");
       check_alignment("head.bias", bias.data, library_alignment);
     }
-    if (static_cast<std::int64_t>(workspace.size()) < bytes)
-      refuse(message() << "hence: workspace has " << static_cast<std::int64_t>(workspace.size())
-                       << " bytes, expected at least " << bytes);
-    check_alignment("workspace", workspace.data(), 256);
   }
 
   /// A tile's logits. \param to where they go, rows `products.logits_stride()` apart.
@@ -144,19 +137,6 @@ library_call<T> library_call_of(stream s, const hence::gemm::cublaslt<T>& produc
   return {s, products, rule, hidden, head.weight, head.bias, labels, workspace, conditions, where};
 }
 
-/// Refuses a workspace or a status that lies on an array of the call.
-inline void check_apart(std::span<std::byte> workspace, status* conditions,
-                        std::initializer_list<hence::detail::byte_range> written,
-                        std::initializer_list<hence::detail::byte_range> read) {
-  using namespace hence::detail;
-  check_conditions(conditions, written, read);
-  const byte_range memory{workspace.data(), static_cast<std::int64_t>(workspace.size())};
-  for (const auto& arrays : {written, read})
-    for (const byte_range& a : arrays)
-      if (overlap(a, memory))
-        refuse(message() << "hence: workspace overlaps another array, expected separate ones");
-}
-
 }  // namespace detail
 
 /// As the `linear_logprob` of cuda/linear_logprob.cuh, with the library's products: queues a
@@ -180,12 +160,12 @@ void linear_logprob(stream s, const gemm::cublaslt<T>& products, const softmax_r
                                                   workspace, conditions, where);
   check_linear_results(out, hidden.extent[0]);
   check_linear_places<H, W, float>(hidden, head, labels, {}, {}, out, {}, {});
-  cuda::detail::check_apart(
-      workspace, conditions,
+  call.check_shapes({}, {});
+  cuda::detail::check_workspace(
+      workspace, products.forward_bytes(), 256, conditions,
       {range_of(out.logp), range_of(out.entropy), range_of(out.anchor), range_of(out.log_sum),
        range_of(out.expected_logit), range_of(out.states)},
       {range_of(hidden), range_of(head.weight), range_of(head.bias), labels.bytes()});
-  call.check_call(products.forward_bytes(), {}, {});
   check(cudaMemsetAsync(conditions, 0, sizeof(status), s), "cudaMemsetAsync", where);
   using cuda::detail::row_memory;
   auto* const rows = call.template memory<row_memory>(products.rows_at());
@@ -200,7 +180,7 @@ void linear_logprob(stream s, const gemm::cublaslt<T>& products, const softmax_r
     part.expected_logit = part_of(out.expected_logit, tokens.begin, tokens.count);
     part.states = part_of(out.states, tokens.begin, tokens.count);
     const auto tile = call.rows_of_tile(logits, columns, tokens);
-    const int blocks = call.blocks_of(tokens.count);
+    const std::int64_t blocks = call.blocks_of(tokens.count);
     if (products.holds_rows())
       launch("token_logprob_kernel", cuda::detail::token_logprob_kernel<float>, blocks,
              cuda::detail::softmax_threads, s, where, tile, part, conditions);
@@ -240,11 +220,12 @@ void linear_logprob_gradient(stream s, const gemm::cublaslt<T>& products, const 
   check_linear_gradients(hidden, head, cot, gradients);
   check_linear_places<H, W, float>(hidden, head, labels, states, cot, {}, gradients, {});
   const auto& [to_hidden, to_weight, to_bias, of_hidden, of_head] = gradients;
-  cuda::detail::check_apart(
-      workspace, conditions, {range_of(to_hidden), range_of(to_weight), range_of(to_bias)},
+  call.check_shapes(to_hidden, to_weight);
+  cuda::detail::check_workspace(
+      workspace, products.workspace_bytes(), 256, conditions,
+      {range_of(to_hidden), range_of(to_weight), range_of(to_bias)},
       {range_of(hidden), range_of(head.weight), range_of(head.bias), labels.bytes(),
        range_of(states), range_of(cot.logp), range_of(cot.entropy)});
-  call.check_call(products.workspace_bytes(), to_hidden, to_weight);
   const bool replaces = of_head == update::overwrite;
   const std::int64_t count = hidden.extent[0], width = hidden.extent[1];
   check(cudaMemsetAsync(conditions, 0, sizeof(status), s), "cudaMemsetAsync", where);
@@ -274,15 +255,13 @@ void linear_logprob_gradient(stream s, const gemm::cublaslt<T>& products, const 
              call.bias.present() ? view<const float>(call.bias_of(columns)) : view<const float>(),
              tile.labels, call.ignores(), of_tile, logits);
     const std::int64_t stride = products.gradient_stride();
-    constexpr token_logprob_tuning tuning;
-    const std::int64_t pieces =
-        tokens.count * ((columns.count + tuning.columns_of_piece - 1) / tuning.columns_of_piece);
-    launch("token_gradient_kernel", cuda::detail::token_gradient_kernel<float, T>,
-           call.blocks_of(pieces), cuda::detail::softmax_threads, s, where, tile, of_tile,
-           token_cotangents<float>{part_of(cot.logp, tokens.begin, tokens.count),
-                                   part_of(cot.entropy, tokens.begin, tokens.count)},
-           view<T, 2>(gradient + tokens.begin * stride, tokens.count, columns.count, stride),
-           tuning.columns_of_piece, conditions);
+    cuda::detail::launch_gradient<token_logprob_tuning{.max_blocks = cuda::detail::product_blocks}>(
+        "token_gradient_kernel", cuda::detail::token_gradient_kernel<float, T>, s, where, tile,
+        of_tile,
+        token_cotangents<float>{part_of(cot.logp, tokens.begin, tokens.count),
+                                part_of(cot.entropy, tokens.begin, tokens.count)},
+        view<T, 2>(gradient + tokens.begin * stride, tokens.count, columns.count, stride),
+        conditions);
     if (tokens.begin + tokens.count < count) return;  // the rest is done once for all tokens
     if (to_hidden.present()) {
       auto p = products.to_hidden(columns);

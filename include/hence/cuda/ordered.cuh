@@ -152,8 +152,8 @@ void launch_product(stream s, const product_call<A, B>& call, const std::source_
   const std::int64_t tiles = (call.c.extent[0] + product_tile - 1) / product_tile *
                              ((call.c.extent[1] + product_tile - 1) / product_tile);
   if (tiles > 0)
-    launch("product_kernel", product_kernel<A, B>, tiles < product_blocks ? tiles : product_blocks,
-           product_threads, s, where, call);
+    launch("product_kernel", product_kernel<A, B>, at_most(tiles, product_blocks), product_threads,
+           s, where, call);
 }
 
 }  // namespace detail

@@ -15,11 +15,11 @@
 #pragma once
 
 #include <hence/cuda/launch.cuh>
+#include <hence/cuda/memory_checks.cuh>
 #include <hence/cuda/row.cuh>
 #include <hence/moe/permute.hpp>
 
 #include <cstddef>
-#include <span>
 
 namespace hence::inline v0::cuda {
 
@@ -195,12 +195,11 @@ void permute(stream s, view<const Id, 2> ids, std::int64_t experts, std::int64_t
     refuse(message() << "hence: experts is " << experts << ", expected at most "
                      << cuda::detail::permute_experts);
   const std::int64_t tokens = ids.extent[0], k = ids.extent[1];
-  const std::int64_t bytes = permute_workspace_bytes(tokens, k, experts);
-  if (static_cast<std::int64_t>(workspace.size()) < bytes)
-    refuse(message() << "hence: workspace has " << static_cast<std::int64_t>(workspace.size())
-                     << " bytes, expected at least " << bytes);
-  if (conditions == nullptr)
-    refuse(message() << "hence: conditions is null, expected a status in device memory");
+  cuda::detail::check_workspace(workspace, permute_workspace_bytes(tokens, k, experts), 16,
+                                conditions,
+                                {range_of(out.offsets), range_of(out.order), range_of(out.position),
+                                 range_of(out.aligned_offsets), range_of(out.aligned_position)},
+                                {range_of(ids)});
   check(cudaMemsetAsync(conditions, 0, sizeof(status), s), "cudaMemsetAsync", where);
   if (tokens == 0) {
     for (const auto& zeros : {out.offsets, out.aligned_offsets})

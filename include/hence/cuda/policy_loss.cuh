@@ -278,7 +278,7 @@ void loss_and_gradient(stream s, const Loss& loss, const Batch& batch,
           check(cudaMemsetAsync(rows + byte, value, 1, s), "cudaMemsetAsync", where);
       return;
     }
-    const std::int64_t blocks = b.rows < Tuning.max_blocks ? b.rows : Tuning.max_blocks;
+    const std::int64_t blocks = at_most(b.rows, Tuning.max_blocks);
     if constexpr (counted)
       launch("policy_count_kernel", cuda::detail::policy_count_kernel<Tuning.threads, state_t>,
              blocks, Tuning.threads, s, where, b, state);

@@ -277,7 +277,7 @@ void sample(stream s, const sample_rule& rule, view<T, 2> logits,  // [rows, voc
     check(cudaMemsetAsync(conditions, 0, sizeof(status), s), "cudaMemsetAsync", where);
     const std::int64_t rows = logits.extent[0];
     if (rows == 0) return;
-    const std::int64_t blocks = rows < Tuning.max_blocks ? rows : Tuning.max_blocks;
+    const std::int64_t blocks = at_most(rows, Tuning.max_blocks);
     cuda::detail::sample_call<stored> call{logits, uniforms, out, rule, 0, 0};
     if (rule.temperature > 0) call.scale = log2e / rule.temperature;
     call.least = static_cast<std::uint64_t>(rule.min_p * 0x1p+56);

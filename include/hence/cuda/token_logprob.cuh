@@ -19,10 +19,10 @@
 #pragma once
 
 #include <hence/cuda/launch.cuh>
+#include <hence/cuda/memory_checks.cuh>
+#include <hence/cuda/row_pieces.cuh>
 #include <hence/cuda/softmax.cuh>
 #include <hence/logits/token_checks.hpp>
-
-#include <initializer_list>
 
 namespace hence::inline v0::cuda {
 
@@ -81,12 +81,9 @@ __device__ __forceinline__ void write_token_gradient(
   using F = num<float>;
   status found = status::ok;
   const F scale(call.numbers.scale);
-  const std::int64_t columns = call.logits.extent[1];
-  const std::int64_t pieces = (columns + columns_of_piece - 1) / columns_of_piece;
-  for (std::int64_t p = blockIdx.x; p < call.logits.extent[0] * pieces; p += gridDim.x) {
-    const std::int64_t i = p / pieces, begin = p % pieces * columns_of_piece;
-    const std::int64_t rest = columns - begin;
-    const std::int64_t end = begin + (rest < columns_of_piece ? rest : columns_of_piece);
+  const row_pieces pieces{call.logits.extent[0], call.logits.extent[1], columns_of_piece};
+  for (std::int64_t p = blockIdx.x; p < pieces.count(); p += gridDim.x) {
+    const auto [i, begin, end] = pieces[p];
     const label_place label = call.label(i);
     const softmax_state s = states[i];
     __syncthreads();  // the last plan has been read
@@ -163,26 +160,23 @@ token_call<std::remove_const_t<T>> token_call_of(const softmax_rule& rule, const
                                                  const view<const std::uint8_t, 2>& keep) {
   return {hence::detail::numbers_of<float>(rule), logits, labels, keep};
 }
-/// Refuses a null status, and one inside an array that the call writes or reads.
-inline void check_conditions(status* conditions,
-                             std::initializer_list<hence::detail::byte_range> written,
-                             std::initializer_list<hence::detail::byte_range> read) {
-  using namespace hence::detail;
-  if (conditions == nullptr)
-    refuse(message() << "hence: conditions is null, expected a status in device memory");
-  for (const byte_range& w : written)
-    if (overlap(w, {conditions, sizeof(status)}))
-      refuse(message() << "hence: an output overlaps conditions, expected separate arrays");
-  for (const byte_range& r : read)
-    if (overlap(r, {conditions, sizeof(status)}))
-      refuse(message() << "hence: an input overlaps conditions, expected separate arrays");
-}
 template <token_logprob_tuning Tuning> constexpr bool is_launchable() {
   static_assert(Tuning.max_blocks > 0 && Tuning.max_blocks <= 0x7fffffff,
                 "hence: a grid has 1 to 2^31 - 1 blocks");
   static_assert(Tuning.columns_of_piece > 0 && Tuning.columns_of_piece % 1024 == 0,
                 "hence: columns_of_piece is a multiple of 1024");
   return true;
+}
+/// Queues the gradient of a call's rows, if there are any. \tparam Call as of its kernel.
+template <token_logprob_tuning Tuning, class Kernel, class Call, class Out>
+void launch_gradient(const char* name, Kernel kernel, stream s, const std::source_location& where,
+                     const Call& call, const view<const softmax_state>& states,
+                     const token_cotangents<float>& cot, const view<Out, 2>& gradient,
+                     status* conditions) {
+  const row_pieces pieces{call.logits.extent[0], call.logits.extent[1], Tuning.columns_of_piece};
+  if (pieces.count() > 0)
+    launch(name, kernel, at_most(pieces.count(), Tuning.max_blocks), softmax_threads, s, where,
+           call, states, cot, gradient, pieces.size, conditions);
 }
 
 }  // namespace detail
@@ -214,10 +208,9 @@ void token_logprob(stream s, const softmax_rule& rule, view<T, 2> logits,      /
     check(cudaMemsetAsync(conditions, 0, sizeof(status), s), "cudaMemsetAsync", where);
     const std::int64_t rows = logits.extent[0];
     if (rows == 0) return;
-    const std::int64_t blocks = rows < Tuning.max_blocks ? rows : Tuning.max_blocks;
-    const auto call = cuda::detail::token_call_of(rule, logits, labels, keep);
-    launch("token_logprob_kernel", cuda::detail::token_logprob_kernel<stored>, blocks,
-           cuda::detail::softmax_threads, s, where, call, out, conditions);
+    launch("token_logprob_kernel", cuda::detail::token_logprob_kernel<stored>,
+           at_most(rows, Tuning.max_blocks), cuda::detail::softmax_threads, s, where,
+           cuda::detail::token_call_of(rule, logits, labels, keep), out, conditions);
   }
 }
 
@@ -245,14 +238,9 @@ void token_logprob_gradient(stream s, const softmax_rule& rule,
                                    {range_of(logits), labels.bytes(), range_of(states),
                                     range_of(cot.logp), range_of(cot.entropy), range_of(keep)});
     check(cudaMemsetAsync(conditions, 0, sizeof(status), s), "cudaMemsetAsync", where);
-    const std::int64_t rows = logits.extent[0];
-    if (rows == 0) return;
-    const std::int64_t piece = Tuning.columns_of_piece;
-    const std::int64_t pieces = rows * ((logits.extent[1] + piece - 1) / piece);
-    const std::int64_t blocks = pieces < Tuning.max_blocks ? pieces : Tuning.max_blocks;
-    const auto call = cuda::detail::token_call_of(rule, logits, labels, keep);
-    launch("token_gradient_kernel", cuda::detail::token_gradient_kernel<stored, Out>, blocks,
-           cuda::detail::softmax_threads, s, where, call, states, cot, gradient, piece, conditions);
+    cuda::detail::launch_gradient<Tuning>(
+        "token_gradient_kernel", cuda::detail::token_gradient_kernel<stored, Out>, s, where,
+        cuda::detail::token_call_of(rule, logits, labels, keep), states, cot, gradient, conditions);
   }
 }
 

@@ -110,8 +110,8 @@ void shard_states(stream s, const softmax_rule& rule, view<T, 2> logits,      //
     const cuda::detail::shard_call<stored> call{
         cuda::detail::token_call_of(rule, logits, labels, keep), first_column};
     launch("shard_states_kernel", cuda::detail::shard_states_kernel<stored>,
-           rows < Tuning.max_blocks ? rows : Tuning.max_blocks, cuda::detail::softmax_threads, s,
-           where, call, states, conditions);
+           at_most(rows, Tuning.max_blocks), cuda::detail::softmax_threads, s, where, call, states,
+           conditions);
   }
 }
 
@@ -139,8 +139,8 @@ void merge_shards(stream s, const softmax_rule& rule,
   const std::int64_t blocks =
       (rows + cuda::detail::softmax_threads - 1) / cuda::detail::softmax_threads;
   launch("merge_shards_kernel", cuda::detail::merge_shards_kernel<reference<float>>,
-         blocks < Tuning.max_blocks ? blocks : Tuning.max_blocks, cuda::detail::softmax_threads, s,
-         where, numbers_of<float>(rule), states, labels, vocabulary, out, conditions);
+         at_most(blocks, Tuning.max_blocks), cuda::detail::softmax_threads, s, where,
+         numbers_of<float>(rule), states, labels, vocabulary, out, conditions);
 }
 
 /// Queues the gradient of one shard's columns from the merged states: a memset of `conditions` and
@@ -166,15 +166,11 @@ void shard_gradient(stream s, const softmax_rule& rule, view<T, 2> logits,  // [
                                    {range_of(logits), labels.bytes(), range_of(states),
                                     range_of(cot.logp), range_of(cot.entropy), range_of(keep)});
     check(cudaMemsetAsync(conditions, 0, sizeof(status), s), "cudaMemsetAsync", where);
-    const std::int64_t rows = logits.extent[0];
-    if (rows == 0) return;
-    const std::int64_t piece = Tuning.columns_of_piece;
-    const std::int64_t pieces = rows * ((logits.extent[1] + piece - 1) / piece);
     const cuda::detail::shard_call<stored> call{
         cuda::detail::token_call_of(rule, logits, labels, keep), first_column};
-    launch("shard_gradient_kernel", cuda::detail::shard_gradient_kernel<stored, Out>,
-           pieces < Tuning.max_blocks ? pieces : Tuning.max_blocks, cuda::detail::softmax_threads,
-           s, where, call, states, cot, gradient, piece, conditions);
+    cuda::detail::launch_gradient<Tuning>("shard_gradient_kernel",
+                                          cuda::detail::shard_gradient_kernel<stored, Out>, s,
+                                          where, call, states, cot, gradient, conditions);
   }
 }
 

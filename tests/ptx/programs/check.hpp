@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <source_location>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,18 @@ inline void check(bool ok, const std::string& what,
 inline void check(cudaError_t e, const std::source_location& at = std::source_location::current()) {
   check(e == cudaSuccess, cudaGetErrorString(e), at);
   if (e != cudaSuccess) std::exit(1);
+}
+
+/// Whether a call throws `std::invalid_argument` with these words.
+template <class F>
+void refused(F&& f, const char* words,
+             const std::source_location& at = std::source_location::current()) {
+  try {
+    f();
+    check(false, std::string("not refused: ") + words, at);
+  } catch (const std::invalid_argument& e) {
+    check(std::string(e.what()).find(words) != std::string::npos, e.what(), at);
+  }
 }
 
 /// The end of main: a program without checks fails as well.

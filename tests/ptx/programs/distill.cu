@@ -118,33 +118,27 @@ void run_odd(cudaStream_t stream) {
   test::check(values.read() == std::vector<float>(2, 0.0f), "of equal distributions");
   test::check(conditions.read()[0] == hence::status::ok, "status");
   test::check(test::captured(stream, [&] { call(0, {}, {}, conditions.get()); }) == 0, "no tokens");
-  const auto refused = [&](auto&& f, const char* words) {
-    try {
-      f();
-      test::check(false, words);
-    } catch (const std::invalid_argument& e) {
-      test::check(std::string(e.what()).find(words) != std::string::npos, e.what());
-    }
-  };
-  refused([&] { call(2, value, scratch, nullptr); }, "hence: conditions is null");
-  refused([&] { call(2, value, scratch.first(8), conditions.get()); },
-          "hence: workspace has 8 bytes, expected at least");
-  refused([&] { call(2, value, {scratch.data() + 4, scratch.size()}, conditions.get()); },
-          "hence: workspace is not aligned to 16 bytes");
-  refused([&] { call(2, value, scratch, reinterpret_cast<hence::status*>(scratch.data() + 16)); },
-          "hence: workspace overlaps conditions");
-  refused(
+  test::refused([&] { call(2, value, scratch, nullptr); }, "hence: conditions is null");
+  test::refused([&] { call(2, value, scratch.first(8), conditions.get()); },
+                "hence: workspace has 8 bytes, expected at least");
+  test::refused([&] { call(2, value, {scratch.data() + 4, scratch.size()}, conditions.get()); },
+                "hence: workspace is not aligned to 16 bytes");
+  test::refused(
+      [&] { call(2, value, scratch, reinterpret_cast<hence::status*>(scratch.data() + 16)); },
+      "hence: workspace overlaps conditions");
+  test::refused(
       [&] {
         call(2, {.per_token = view<float>(reinterpret_cast<float*>(scratch.data()), 2)}, scratch,
              conditions.get());
       },
       "hence: workspace overlaps another array");
-  refused([&] { call(2, value, scratch, reinterpret_cast<hence::status*>(values.get())); },
-          "hence: an output overlaps conditions");
-  refused([&] { call(2, {.per_token = view<float>(values.get(), 1)}, scratch, conditions.get()); },
-          "hence: out.per_token has 1 entries, logits has 2 rows");
-  refused([&] { call_top_k(NAN, value); }, "hence: log_prob_min is nan");
-  refused(
+  test::refused([&] { call(2, value, scratch, reinterpret_cast<hence::status*>(values.get())); },
+                "hence: an output overlaps conditions");
+  test::refused(
+      [&] { call(2, {.per_token = view<float>(values.get(), 1)}, scratch, conditions.get()); },
+      "hence: out.per_token has 1 entries, logits has 2 rows");
+  test::refused([&] { call_top_k(NAN, value); }, "hence: log_prob_min is nan");
+  test::refused(
       [&] { call_top_k(-9, {.gradient = view<float, 2>(const_cast<float*>(logits.get()), 2, 2)}); },
       "hence: out.gradient overlaps student");
 }

@@ -113,18 +113,10 @@ void run_odd(cudaStream_t stream) {
               "no rows");
   test::check(load.read() == std::vector<std::int64_t>{0, 0, 0}, "load of no rows");
   test::check(counts.read()[0].conditions() == hence::status::empty, "status of no rows");
-  const auto refused = [&](auto&& f, const char* words) {
-    try {
-      f();
-      test::check(false, words);
-    } catch (const std::invalid_argument& e) {
-      test::check(std::string(e.what()).find(words) != std::string::npos, e.what());
-    }
-  };
-  refused([&] { call(2, nullptr, nullptr); }, "hence: counts is null");
-  refused([&] { call(2, nullptr, reinterpret_cast<moe::route_counts*>(ids.get())); },
-          "hence: an output overlaps counts");
-  refused(
+  test::refused([&] { call(2, nullptr, nullptr); }, "hence: counts is null");
+  test::refused([&] { call(2, nullptr, reinterpret_cast<moe::route_counts*>(ids.get())); },
+                "hence: an output overlaps counts");
+  test::refused(
       [&] {
         moe::gate_inputs<float> in;
         in.logits = {many.get(), 1, 8000};

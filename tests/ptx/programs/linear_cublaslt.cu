@@ -157,31 +157,24 @@ void run_odd(cublasLtHandle_t handle, cudaStream_t stream) {
   std::vector<float> cleared(32, 5.0f);
   for (std::size_t i = 0; i < 24; ++i) cleared[i] = 0;
   test::check(to_weight.read() == cleared, "the head's gradient of no tokens");
-  const auto refused = [&](auto&& f, const char* words) {
-    try {
-      f();
-      test::check(false, words);
-    } catch (const std::invalid_argument& e) {
-      test::check(std::string(e.what()).find(words) != std::string::npos, e.what());
-    }
-  };
   const auto space = workspace.get();
-  refused([&] { call(two, 1, 3, hidden.get(), space); },
-          "hence: hidden has tokens 1, gemm::cublaslt was made for 2");
-  refused([&] { call(two, 2, 4, hidden.get(), space); },
-          "hence: hidden has stride 4, gemm::cublaslt was made for 3");
-  refused([&] { call(two, 2, 3, hidden.get() + 1, space); },
-          "hence: hidden is not aligned to 16 bytes");
-  refused([&] { call(two, 2, 3, hidden.get(), space.subspan(16)); },
-          "hence: workspace is not aligned to 256 bytes");
-  refused([&] { call(two, 2, 3, hidden.get(), space.first(8)); }, "hence: workspace has 8 bytes");
+  test::refused([&] { call(two, 1, 3, hidden.get(), space); },
+                "hence: hidden has tokens 1, gemm::cublaslt was made for 2");
+  test::refused([&] { call(two, 2, 4, hidden.get(), space); },
+                "hence: hidden has stride 4, gemm::cublaslt was made for 3");
+  test::refused([&] { call(two, 2, 3, hidden.get() + 1, space); },
+                "hence: hidden is not aligned to 16 bytes");
+  test::refused([&] { call(two, 2, 3, hidden.get(), space.subspan(16)); },
+                "hence: workspace is not aligned to 256 bytes");
+  test::refused([&] { call(two, 2, 3, hidden.get(), space.first(8)); },
+                "hence: workspace has 8 bytes");
   const auto made = [&](const hence::linear_shape& s) { hence::gemm::cublaslt<float>(handle, s); };
-  refused([&] { made({.tokens = 70, .width = 3, .vocabulary = 8, .tile_tokens = 60}); },
-          "hence: linear_shape.tile_tokens is 60, expected a multiple of 64, or all tokens");
-  refused([&] { made({.tokens = 70, .width = 3, .vocabulary = 8000, .tile_columns = 4000}); },
-          "hence: linear_shape.tile_columns is 4000, expected a multiple of 4096");
-  refused([&] { made({.tokens = 70, .width = 3, .vocabulary = 8, .weight_stride = 2}); },
-          "hence: linear_shape.weight_stride is 2, expected the width or more");
+  test::refused([&] { made({.tokens = 70, .width = 3, .vocabulary = 8, .tile_tokens = 60}); },
+                "hence: linear_shape.tile_tokens is 60, expected a multiple of 64, or all tokens");
+  test::refused([&] { made({.tokens = 70, .width = 3, .vocabulary = 8000, .tile_columns = 4000}); },
+                "hence: linear_shape.tile_columns is 4000, expected a multiple of 4096");
+  test::refused([&] { made({.tokens = 70, .width = 3, .vocabulary = 8, .weight_stride = 2}); },
+                "hence: linear_shape.weight_stride is 2, expected the width or more");
 }
 
 }  // namespace

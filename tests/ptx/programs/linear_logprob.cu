@@ -120,20 +120,14 @@ void run_odd(cudaStream_t stream) {
   test::check(to_weight.read() == std::vector<float>{0, 0, 5, 0, 0, 5, 0, 0},
               "the head's gradient of no tokens");
   test::check(to_bias.read() == std::vector<float>{0, 0, 0}, "the bias's gradient of no tokens");
-  const auto refused = [&](auto&& f, const char* words) {
-    try {
-      f();
-      test::check(false, words);
-    } catch (const std::invalid_argument& e) {
-      test::check(std::string(e.what()).find(words) != std::string::npos, e.what());
-    }
-  };
-  refused([&] { call(2, 15, conditions.get()); },
-          "hence: workspace has 15 bytes, expected at least 16");
-  refused([&] { call(2, 32, nullptr); }, "hence: conditions is null");
-  refused([&] { call(2, 32, reinterpret_cast<hence::status*>(logp.get())); },
-          "hence: an output overlaps conditions");
-  refused(
+  test::refused([&] { call(2, 15, conditions.get()); },
+                "hence: workspace has 15 bytes, expected at least 16");
+  test::refused([&] { call(2, 32, nullptr); }, "hence: conditions is null");
+  test::refused([&] { call(2, 32, reinterpret_cast<hence::status*>(logp.get())); },
+                "hence: an output overlaps conditions");
+  test::refused([&] { call(2, 32, reinterpret_cast<hence::status*>(workspace.get() + 16)); },
+                "hence: workspace overlaps conditions");
+  test::refused(
       [&] {
         hence::cuda::ordered_product(stream, view<const float, 2>(hidden.get(), 2, 2),
                                      view<const float, 2>(other.get(), 3, 2),

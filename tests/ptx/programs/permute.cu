@@ -48,7 +48,7 @@ void run_odd(cudaStream_t stream) {
   const test::input<std::int32_t> ids({1, 7, 0, -2, 1, 1});
   const test::output<std::int64_t> offsets(3), order(6);
   const test::output<hence::status> conditions(1);
-  const test::output<std::byte> workspace(16);
+  const test::output<std::byte> workspace(64);
   test::check(cudaMemset(order.get(), 0, 48));
   const hence::moe::permutation out{{offsets.get(), 3}, {order.get(), 6}};
   const auto permute = [&](std::int64_t tokens) {
@@ -63,6 +63,22 @@ void run_odd(cudaStream_t stream) {
   test::check(test::captured(stream, [&] { permute(0); }) == 0, "no tokens launch nothing");
   test::check(offsets.read() == integers{0, 0, 0}, "offsets of no tokens");
   test::check(conditions.read()[0] == hence::status::ok, "status of no tokens");
+  const auto call = [&](std::span<std::byte> memory, hence::status* s) {
+    hence::cuda::permute(stream, hence::view<const std::int32_t, 2>(ids.get(), 3, 2), 2, 1, out,
+                         memory, s);
+  };
+  const std::span<std::byte> space(workspace.get(), 64);
+  test::refused([&] { call(space, nullptr); }, "hence: conditions is null");
+  test::refused([&] { call(space, reinterpret_cast<hence::status*>(offsets.get())); },
+                "hence: an output overlaps conditions");
+  test::refused([&] { call(space.first(15), conditions.get()); },
+                "hence: workspace has 15 bytes, expected at least 16");
+  test::refused([&] { call(space.subspan(8), conditions.get()); },
+                "hence: workspace is not aligned to 16 bytes");
+  test::refused([&] { call(space, reinterpret_cast<hence::status*>(workspace.get() + 16)); },
+                "hence: workspace overlaps conditions");
+  test::refused([&] { call({reinterpret_cast<std::byte*>(order.get()), 48}, conditions.get()); },
+                "hence: workspace overlaps another array");
 }
 
 }  // namespace

@@ -107,21 +107,13 @@ void run_odd(cudaStream_t stream) {
   test::check(logp.read() == std::vector<float>(2, -0.693147182f), "log-probs alone");
   test::check(conditions.read()[0] == hence::status::ok, "status");
   test::check(test::captured(stream, [&] { call(0, conditions.get()); }) == 0, "no rows");
-  const auto refused = [&](auto&& f, const char* words) {
-    try {
-      f();
-      test::check(false, words);
-    } catch (const std::invalid_argument& e) {
-      test::check(std::string(e.what()).find(words) != std::string::npos, e.what());
-    }
-  };
-  refused([&] { call(2, nullptr); }, "hence: conditions is null");
-  refused([&] { call(2, reinterpret_cast<hence::status*>(logp.get())); },
-          "hence: an output overlaps conditions");
-  refused(
+  test::refused([&] { call(2, nullptr); }, "hence: conditions is null");
+  test::refused([&] { call(2, reinterpret_cast<hence::status*>(logp.get())); },
+                "hence: an output overlaps conditions");
+  test::refused(
       [&] { call(2, reinterpret_cast<hence::status*>(const_cast<std::int64_t*>(labels.get()))); },
       "hence: an input overlaps conditions");
-  refused(
+  test::refused(
       [&] {
         hence::cuda::token_logprob(
             stream, rule, view<const float, 2>(logits.get(), 2, 2), both,
@@ -129,13 +121,13 @@ void run_odd(cudaStream_t stream) {
             conditions.get());
       },
       "hence: out.entropy overlaps out.logp");
-  refused(
+  test::refused(
       [&] {
         hence::cuda::token_logprob(stream, rule, view<const float, 2>(logits.get(), 2, 2), both,
                                    {.logp = view<float>(logp.get(), 1)}, conditions.get());
       },
       "hence: out.logp has 1 entries, logits has 2 rows");
-  refused(
+  test::refused(
       [&] {
         hence::cuda::token_logprob_gradient(stream, rule, view<const float, 2>(logits.get(), 2, 2),
                                             both, view<const hence::softmax_state>(), {},
