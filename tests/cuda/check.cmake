@@ -1,14 +1,16 @@
 # Compiles SOURCE for every architecture and judges what nvcc and ptxas make of it.
 #
 # * ptxas: no spill, no stack, at most REGISTERS registers a kernel (printed);
-# * PTX: see gate_ptx in gate.cmake; the same operations, each as often, with and without -fmad;
-# * with --use_fast_math: the same operations but for .ftz.
+# * PTX: see gate_ptx in gate.cmake;
+# * of the oldest and the newest: the same operations, each as often, with and without -fmad, and the same
+#   but for .ftz with --use_fast_math.
 #
 # cmake -DNVCC= -DHOST_COMPILER= -DINCLUDE= -DSOURCE= -DWORK= -DREGISTERS= -P check.cmake
 cmake_minimum_required(VERSION 3.25)
 include("${CMAKE_CURRENT_LIST_DIR}/gate.cmake")
 
 set(architectures 80 90a 100a 120a)
+set(compared 80 120a)
 set(command "${NVCC}" -std=c++20 --Werror all-warnings -Xcompiler -Wall,-Wextra -I "${INCLUDE}")
 if(HOST_COMPILER)
   list(APPEND command -ccbin "${HOST_COMPILER}")
@@ -32,6 +34,8 @@ set(both "")
 set(ptx_only "")
 foreach(a IN LISTS architectures)
   list(APPEND both -gencode "arch=compute_${a},code=[sm_${a},compute_${a}]")
+endforeach()
+foreach(a IN LISTS compared)
   list(APPEND ptx_only -gencode "arch=compute_${a},code=compute_${a}")
 endforeach()
 compile(plain report ${both} -Xptxas -v -c -o plain.o)
@@ -48,7 +52,11 @@ list(JOIN table "\n   " table)
 message(STATUS "registers a kernel, at most ${REGISTERS}; 0 spills, 0 bytes of stack\n   ${table}")
 
 foreach(a IN LISTS architectures)
-  foreach(variant IN ITEMS plain no_fmad fast_math)
+  set(variants plain)
+  if(a IN_LIST compared)
+    list(APPEND variants no_fmad fast_math)
+  endif()
+  foreach(variant IN LISTS variants)
     file(GLOB ptx "${WORK}/${variant}/${name}*${a}.ptx")
     list(LENGTH ptx files)
     if(NOT files EQUAL 1)
@@ -60,8 +68,10 @@ foreach(a IN LISTS architectures)
       gate_ptx("${ptx}" OFF ${variant})
     endif()
   endforeach()
-  gate_same("compute_${a} without -fmad" "${plain}" "${no_fmad}")
-  gate_same("compute_${a} with --use_fast_math" "${plain}" "${fast_math}")
+  if(a IN_LIST compared)
+    gate_same("compute_${a} without -fmad" "${plain}" "${no_fmad}")
+    gate_same("compute_${a} with --use_fast_math" "${plain}" "${fast_math}")
+  endif()
   list(JOIN plain " " plain)
   message(STATUS "compute_${a}: ${plain}")
 endforeach()
