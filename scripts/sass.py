@@ -38,6 +38,8 @@ KERNELS = [
     ("token_logprob bf16", r"token_logprob_kernelIN", 32, 128),
     ("token_gradient fp32", r"token_gradient_kernelIf", 8, 64),
     ("token_gradient bf16", r"token_gradient_kernelIN", 8, 64),
+    ("split_lanes fp32", r"split_lanes_kernel", 0, 64),
+    ("merge_lanes fp32", r"merge_lanes_kernel", 0, 128),
     ("shard_states bf16", r"shard_states_kernel", 32, 128),
     ("merge_shards", r"merge_shards_kernel", 0, 128),
     ("shard_gradient bf16", r"shard_gradient_kernel", 8, 64),

@@ -3,6 +3,7 @@
 
 #include <hence/cuda/linear_logprob.cuh>
 #include <hence/cuda/sample.cuh>
+#include <hence/cuda/token_logprob_split.cuh>
 
 namespace {
 
@@ -51,6 +52,30 @@ BENCHMARK(token_logprob_fp32)->Apply(times);
 BENCHMARK(token_logprob_bf16)->Apply(times);
 BENCHMARK(token_logprob_gradient_fp32)->Apply(times);
 BENCHMARK(token_logprob_gradient_bf16)->Apply(times);
+
+/// Few long rows, by one block each (0) or eight (1).
+void token_logprob_few_rows(benchmark::State& state) {
+  const std::int64_t rows = size(16, 2), columns = size(131072, 1000);
+  auto numbers = noise(0, 2.5f, 1);
+  const array<float> logits(rows * columns, [&](std::int64_t i) { return numbers(i); });
+  const array<std::int64_t> labels(rows, label);
+  const array<float> logp(rows), entropy(rows);
+  const array<hence::status> conditions(1);
+  const std::int64_t memory = hence::cuda::token_logprob_workspace_bytes(rows);
+  const array<std::byte> workspace(memory);
+  const std::span<std::byte> scratch(workspace.get(), static_cast<std::size_t>(memory));
+  const hence::softmax_rule rule{.temperature = 1.0, .negative = hence::negative_labels::ignored};
+  const hence::token_labels of(labels.read());
+  const bool splits = state.range(0) != 0;
+  run(state, {4.0 * double(rows) * double(columns)}, [&](cudaStream_t s) {
+    const hence::token_results<float> out{.logp = logp.all(), .entropy = entropy.all()};
+    if (splits)
+      hence::cuda::token_logprob(s, rule, logits.read(columns), of, out, scratch, conditions.get());
+    else
+      hence::cuda::token_logprob(s, rule, logits.read(columns), of, out, conditions.get());
+  });
+}
+BENCHMARK(token_logprob_few_rows)->Apply(times)->Arg(0)->Arg(1);
 
 /// The product is hence's ordered one in fp32; the peers' use tensor cores in bf16.
 void linear(benchmark::State& state, bool backward, const char* peer) {

@@ -273,6 +273,12 @@ __device__ __forceinline__ softmax_state sum_row(const Row& row, std::int64_t la
   return s;
 }
 
+/// Whether a row is to be summed again, less its largest logit.
+__device__ __forceinline__ bool asks_for_shift(const softmax_state& s, std::int64_t label,
+                                               float scale) {
+  return (label >= 0 && !(s.label == s.label)) || hence::detail::leaves_fast_range(s, scale);
+}
+
 /// The sums of a row whatever its logits, as `softmax_engine::sum`; in the first thread.
 template <class T>
 __device__ __forceinline__ softmax_state sum_any_row(device_row<T> row, std::int64_t label,
@@ -288,8 +294,7 @@ __device__ __forceinline__ softmax_state sum_any_row(device_row<T> row, std::int
       }
       return s;
     }
-    const bool is_label_nan = label >= 0 && !(s.label == s.label);
-    if (threadIdx.x == 0) shared.again = is_label_nan || leaves_fast_range(s, scale);
+    if (threadIdx.x == 0) shared.again = asks_for_shift(s, label, scale);
     __syncthreads();
     if (!shared.again) return s;
     float top = -__builtin_inff();  // +infinity: the row has a NaN or is beyond all numbers

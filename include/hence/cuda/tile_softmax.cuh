@@ -13,33 +13,11 @@
 /// Bytes a row and tile: its logits read once, 9232 read and written.
 #pragma once
 
+#include <hence/cuda/row_memory.cuh>
 #include <hence/cuda/token_logprob.cuh>
 
 namespace hence::inline v0::cuda::detail {
 
-/// What is kept of a row between its tiles.
-struct alignas(16) row_memory {
-  float4 sum[2][softmax_threads], moment[2][softmax_threads];
-  float reference[softmax_threads];
-  float top[softmax_threads];  // the largest logit that a thread saw; +infinity: also a NaN
-  float label;                 // its logit
-  float shift;                 // NaN, or the row is to be summed again less this
-};
-
-__device__ __forceinline__ void load_eight_floats(const float4 (&from)[2][softmax_threads],
-                                                  float (&x)[group_size]) {
-#pragma unroll
-  for (int q = 0; q < 2; ++q) {
-    const float4 v = from[q][threadIdx.x];
-    x[4 * q] = v.x, x[4 * q + 1] = v.y, x[4 * q + 2] = v.z, x[4 * q + 3] = v.w;
-  }
-}
-__device__ __forceinline__ void store_eight_floats(float4 (&to)[2][softmax_threads],
-                                                   const float (&x)[group_size]) {
-#pragma unroll
-  for (int q = 0; q < 2; ++q)
-    to[q][threadIdx.x] = make_float4(x[4 * q], x[4 * q + 1], x[4 * q + 2], x[4 * q + 3]);
-}
 /// The larger; a NaN counts as +infinity.
 __device__ __forceinline__ float top_of(float top, float x) {
   return !(x < __builtin_inff()) ? __builtin_inff() : x > top ? x : top;
@@ -76,9 +54,7 @@ __global__ void __launch_bounds__(softmax_threads, 4)
     if (call.before == 0) {
       sums.start(x, scale, shared);
     } else {
-      load_eight_floats(memory.sum, sums.sum), load_eight_floats(memory.moment, sums.moment);
-#pragma unroll
-      for (int j = 0; j < group_size; ++j) sums.reference[j] = memory.reference[threadIdx.x];
+      memory.load(sums);
       top = memory.top[threadIdx.x];
     }
     sums.add(row, label.column, scale, x, [&](const lane_sums::unit::leaf& leaf) {
@@ -89,8 +65,7 @@ __global__ void __launch_bounds__(softmax_threads, 4)
     });
     if (threadIdx.x == 0 && has_label) memory.label = row.logit(label.column);
     if (call.after != 0) {
-      store_eight_floats(memory.sum, sums.sum), store_eight_floats(memory.moment, sums.moment);
-      memory.reference[threadIdx.x] = sums.reference[0];
+      memory.store(sums);
       memory.top[threadIdx.x] = top;
       continue;
     }

@@ -5,8 +5,8 @@
 ///     logp = x_label/T - log sum_i e^(x_i/T),   H = -sum_i p_i log p_i over the support
 ///
 /// Grid: forward one block of 128 threads a row, striding over the rows (cuda/softmax.cuh), so a
-/// few long rows leave most of a device idle: they are not split yet; backward one block a piece of
-/// a row, 8 neighbouring columns a thread and step.
+/// few long rows leave most of a device idle (cuda/token_logprob_split.cuh is for those); backward
+/// one block a piece of a row, 8 neighbouring columns a thread and step.
 ///
 /// Bytes per logit: forward reads its storage once, 1 more of a keep mask; a row that leaves the
 /// fast range (|x log2(e)/T| >= 2^22, NaN, no support) is read three times. Backward reads the same
@@ -70,6 +70,23 @@ template <class T> struct token_call {
   }
 };
 
+/// Writes what is asked for of a row, in one thread. \param s its sums; of an ignored row nothing.
+template <class T>
+__device__ __forceinline__ status write_row(const token_call<T>& call,
+                                            const token_results<float>& out, std::int64_t i,
+                                            const hence::detail::label_place& label,
+                                            softmax_state s) {
+  status found = status::ok;
+  if (label.is_ignored) {
+    token_row::write_zeros(out, i);
+  } else {
+    s = hence::detail::with_bounded_label(s, static_cast<double>(call.numbers.scale));
+    found = token_row::write_values(call.numbers, s, call.logits.extent[1], label.is_bad, out, i);
+  }
+  if (out.states.present()) out.states[i] = s;
+  return found;
+}
+
 /// The gradient of a call's rows, a block a piece.
 /// \tparam Call says what row i and its label are. \param shared in shared memory.
 template <class Call, class Out>
@@ -126,20 +143,11 @@ __global__ void __launch_bounds__(softmax_threads, 4)
     token_logprob_kernel(token_call<T> call, token_results<float> out, status* conditions) {
   __shared__ softmax_scratch shared;
   status found = status::ok;
-  const auto scale = static_cast<double>(call.numbers.scale);
   for (std::int64_t i = blockIdx.x; i < call.logits.extent[0]; i += gridDim.x) {
     const auto label = call.label(i);
     softmax_state s{};
-    if (!label.is_ignored) {
-      s = sum_any_row(call.row(i), label.column, call.numbers.scale, shared);
-      if (threadIdx.x != 0) continue;
-      s = hence::detail::with_bounded_label(s, scale);
-      found |=
-          token_row::write_values(call.numbers, s, call.logits.extent[1], label.is_bad, out, i);
-    } else if (threadIdx.x == 0) {
-      token_row::write_zeros(out, i);
-    }
-    if (threadIdx.x == 0 && out.states.present()) out.states[i] = s;
+    if (!label.is_ignored) s = sum_any_row(call.row(i), label.column, call.numbers.scale, shared);
+    if (threadIdx.x == 0) found |= write_row(call, out, i, label, s);
   }
   if (conditions != nullptr) add_to(*conditions, found);
 }

@@ -44,12 +44,23 @@ template <class V, decltype(sizeof(int)) Count> HENCE_FN void spread_group_maxim
   }
 }
 
+/// A group of 8 lanes that one unit holds whole. (On a GPU a group may have a thread a lane.)
+template <class V> struct whole_group {
+  static constexpr int packs = lane_count<V> < softmax_group ? softmax_group / lane_count<V> : 1;
+  /// Every lane gets the largest of its group.
+  template <decltype(sizeof(int)) Count> static HENCE_FN void spread(V (&m)[Count]) {
+    spread_group_maximum(m);
+  }
+  /// Whether it holds for the group's every lane.
+  static HENCE_FN bool all(bool x) { return x; }
+};
+
 /// What one step handles: a group of 8 lanes with numbers, the groups of a register or two with
 /// packs. Lanes lie in memory one after another: sum, moment, reference. \tparam V `num<float>` or
-/// `pack<float>`.
-template <class V> struct softmax_unit {
+/// `pack<float>`. \tparam Group how its lanes meet.
+template <class V, class Group = whole_group<V>> struct softmax_unit {
   static constexpr int width = lane_count<V>;
-  static constexpr int packs = width < softmax_group ? softmax_group / width : 1;
+  static constexpr int packs = Group::packs;
   static constexpr int lanes = width * packs;
   using leaf = V[4][static_cast<unsigned>(packs)];
   using maxima = V[static_cast<unsigned>(packs)];
@@ -69,7 +80,7 @@ template <class V> struct softmax_unit {
       is_ordinary &= all_within(V(below_lowest_power), fma(low, scale, -k[j]),
                                 fma(high, scale, -k[j]), V(4.0f));
     }
-    if (__builtin_expect(is_ordinary, 1)) {
+    if (__builtin_expect(Group::all(is_ordinary), 1)) {
       for (int j = 0; j < packs; ++j)
         add_terms(x, j, count, [&](V y) __attribute__((always_inline)) {
           return term_in_range(y, scale, k[j]);
@@ -86,7 +97,7 @@ template <class V> struct softmax_unit {
   /// Moves the groups whose leaf asks for it, if any. A logit beyond the fast range makes the group
   /// NaN, which the row's end finds. \param largest of the leaf by lane; then of the groups.
   HENCE_FN void move(maxima& largest, V scale) const {
-    spread_group_maximum(largest);
+    Group::spread(largest);
     for (int j = 0; j < packs; ++j) {
       const int l = j * width;
       const V k = load_as<V>(reference + l), s = load_as<V>(sum + l);

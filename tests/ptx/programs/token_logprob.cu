@@ -1,9 +1,10 @@
-// The log-prob kernels against the CPU executor, to the bit (a NaN is a NaN).
+// The log-prob kernels against the CPU executor, to the bit (a NaN is a NaN); a block a row and
+// eight.
 #include "token_logprob.hpp"
 
 #include "check.hpp"
 
-#include <hence/cuda/token_logprob.cuh>
+#include <hence/cuda/token_logprob_split.cuh>
 
 namespace {
 
@@ -29,6 +30,41 @@ template <class T> std::vector<T> row_after_row(const std::vector<T>& x, const b
   return out;
 }
 
+/// What the forward pass writes.
+struct forward {
+  explicit forward(std::size_t rows)
+      : n(static_cast<std::int64_t>(rows)),
+        v0(rows),
+        v1(rows),
+        v2(rows),
+        v3(rows),
+        v4(rows),
+        states(rows),
+        conditions(1) {}
+
+  hence::token_results<float> results() const {
+    return {view<float>(v0.get(), n), view<float>(v1.get(), n),
+            view<float>(v2.get(), n), view<float>(v3.get(), n),
+            view<float>(v4.get(), n), view<hence::softmax_state>(states.get(), n)};
+  }
+  void compare(const logprob_case::outcome& wanted, const std::string& name) const {
+    const test::output<float>* const values[] = {&v0, &v1, &v2, &v3, &v4};
+    const char* const names[] = {"logp", "entropy", "anchor", "log_sum", "expected_logit"};
+    for (int k = 0; k < 5; ++k)
+      test::check(same(values[k]->read(), wanted.values[k]), name + names[k]);
+    std::vector<double> numbers;
+    for (const hence::softmax_state& s : states.read())
+      numbers.insert(numbers.end(), {s.others, s.moment, s.reference, s.shift, s.label});
+    test::check(same(numbers, wanted.states), name + "states");
+    test::check(conditions.read()[0] == wanted.forward, name + "status");
+  }
+
+  std::int64_t n;
+  test::output<float> v0, v1, v2, v3, v4;
+  test::output<hence::softmax_state> states;
+  test::output<hence::status> conditions;
+};
+
 template <hence::cuda::token_logprob_tuning Tuning, class T>
 void run(const batch<T>& b, cudaStream_t stream) {
   using states_t = hence::softmax_state;
@@ -39,10 +75,11 @@ void run(const batch<T>& b, cudaStream_t stream) {
   const test::input<std::int32_t> narrow({b.labels.begin(), b.labels.end()});
   const test::input<std::uint8_t> kept(b.keep);
   const test::input<float> g(b.g), h(b.h);
-  const test::output<float> v0(n), v1(n), v2(n), v3(n), v4(n);
-  const test::output<states_t> states(n);
+  const forward out(n), split(n);
   const test::output<T> gradient(b.logits.size());
-  const test::output<hence::status> conditions(2);
+  const test::output<hence::status> conditions(1);
+  const auto bytes = static_cast<std::size_t>(hence::cuda::token_logprob_workspace_bytes(b.rows()));
+  const test::output<std::byte> workspace(bytes);
   const auto rows_of = [&](auto* p) {
     return view<std::remove_pointer_t<decltype(p)>>(p, b.rows());
   };
@@ -62,31 +99,22 @@ void run(const batch<T>& b, cudaStream_t stream) {
   const auto to = matrix_of(gradient.get());
   const auto from = b.in_place ? view<const T, 2>(to) : matrix_of(logits.get());
   const int kernels = test::captured(stream, [&] {
-    hence::cuda::token_logprob<Tuning>(
-        stream, b.rule, from, labels,
-        {rows_of(v0.get()), rows_of(v1.get()), rows_of(v2.get()), rows_of(v3.get()),
-         rows_of(v4.get()), rows_of(states.get())},
-        conditions.get(), keep);
+    hence::cuda::token_logprob<Tuning>(stream, b.rule, from, labels, split.results(),
+                                       {workspace.get(), bytes}, split.conditions.get(), keep);
+    hence::cuda::token_logprob<Tuning>(stream, b.rule, from, labels, out.results(),
+                                       out.conditions.get(), keep);
     hence::cuda::token_logprob_gradient<Tuning>(
-        stream, b.rule, from, labels, view<const states_t>(rows_of(states.get())),
-        {rows_of(g.get()), rows_of(h.get())}, to, conditions.get() + 1, keep);
+        stream, b.rule, from, labels, view<const states_t>(rows_of(out.states.get())),
+        {rows_of(g.get()), rows_of(h.get())}, to, conditions.get(), keep);
   });
-  test::check(kernels == 2, "kernels of both calls");
-  const test::output<float>* const values[] = {&v0, &v1, &v2, &v3, &v4};
-  const char* const names[] = {"logp", "entropy", "anchor", "log_sum", "expected_logit"};
+  test::check(kernels == 4, "kernels of three calls");
   const std::string name = b.name + ", " + std::to_string(sizeof(T)) + " bytes: ";
-  for (int k = 0; k < 5; ++k)
-    test::check(same(values[k]->read(), wanted.values[k]), name + names[k]);
-  std::vector<double> numbers;
-  for (const states_t& s : states.read())
-    numbers.insert(numbers.end(), {s.others, s.moment, s.reference, s.shift, s.label});
-  test::check(same(numbers, wanted.states), name + "states");
+  out.compare(wanted, name);
+  split.compare(wanted, name + "split, ");
   std::vector<float> slopes;
   for (const T x : row_after_row(gradient.read(), b)) slopes.push_back(static_cast<float>(x));
   test::check(same(slopes, wanted.gradient), name + "gradient");
-  const auto found = conditions.read();
-  test::check(found[0] == wanted.forward, name + "status");
-  test::check(found[1] == wanted.backward, name + "status of the gradient");
+  test::check(conditions.read()[0] == wanted.backward, name + "status of the gradient");
 }
 
 /// Only what is asked for; no rows launch nothing; what does not fit is refused before a launch.
@@ -107,6 +135,18 @@ void run_odd(cudaStream_t stream) {
   test::check(logp.read() == std::vector<float>(2, -0.693147182f), "log-probs alone");
   test::check(conditions.read()[0] == hence::status::ok, "status");
   test::check(test::captured(stream, [&] { call(0, conditions.get()); }) == 0, "no rows");
+  const test::output<std::byte> workspace(2 * 9232);
+  const std::span<std::byte> space(workspace.get(), 2 * 9232);
+  const auto split = [&](std::int64_t rows, std::span<std::byte> memory, float* to) {
+    hence::cuda::token_logprob(stream, rule, view<const float, 2>(logits.get(), rows, 2),
+                               view<const std::int64_t>(labels.get(), rows),
+                               {.logp = view<float>(to, rows)}, memory, conditions.get());
+  };
+  test::check(test::captured(stream, [&] { split(0, {}, logp.get()); }) == 0, "no rows, split");
+  test::refused([&] { split(2, space.first(9232), logp.get()); },
+                "hence: workspace has 9232 bytes, expected at least 18464");
+  test::refused([&] { split(2, space, reinterpret_cast<float*>(workspace.get() + 64)); },
+                "hence: workspace overlaps another array");
   test::refused([&] { call(2, nullptr); }, "hence: conditions is null");
   test::refused([&] { call(2, reinterpret_cast<hence::status*>(logp.get())); },
                 "hence: an output overlaps conditions");
