@@ -4,6 +4,9 @@
 
 namespace ptx {
 
+/// The longest allocation whose bytes are not left to zero pages.
+constexpr std::uint64_t filled_bytes = 1 << 28;
+
 device_memory::device_memory() {
   void* range =
       mmap(nullptr, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -21,7 +24,10 @@ allocation& device_memory::allocate(std::uint64_t size, std::uint64_t alignment)
   if (size > reserved || next_ > base_ + reserved) throw std::bad_alloc();
   auto one = std::make_unique<allocation>();
   one->begin = begin, one->size = size;
-  one->data.assign(size, std::byte{0xa5});
+  if (size <= filled_bytes)
+    one->data.assign(size, std::byte{0xa5});
+  else
+    one->data.resize(size);
   one->memory.reset(size);
   live_ += size;
   return *(all_[begin] = std::move(one));

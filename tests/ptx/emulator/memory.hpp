@@ -15,7 +15,7 @@ namespace ptx {
 
 struct allocation {
   std::uint64_t begin = 0, size = 0;
-  std::vector<std::byte> data{};
+  lazy_vector<std::byte> data{};
   shadow memory{};
   bool read_only = false, freed = false;
   std::string name{};  // of a variable, else empty

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "lanes.hpp"
+#include "lazy.hpp"
 
 #include <array>
 #include <unordered_map>
@@ -33,7 +34,7 @@ constexpr std::uint8_t holds_value = 1, in_flight = 2;
 class shadow {
  public:
   void reset(std::size_t bytes) {
-    written.assign(bytes, 0);
+    zeros(written, bytes);
     cells_.clear();
     bytes_.clear();
     words_ = (bytes + 3) / 4;
@@ -41,7 +42,7 @@ class shadow {
 
   /// Calls f(cell, offset) for each cell of [offset, offset + size).
   template <class F> void for_each_cell(std::size_t offset, std::size_t size, F&& f) {
-    if (cells_.empty()) cells_.resize(words_);
+    if (cells_.empty()) zeros(cells_, words_);
     for (std::size_t at = offset; at < offset + size;) {
       const std::size_t word = at / 4;
       const bool whole = at % 4 == 0 && offset + size - at >= 4;
@@ -60,10 +61,10 @@ class shadow {
     }
   }
 
-  std::vector<std::uint8_t> written;  // a byte: 0, holds_value or in_flight
+  lazy_vector<std::uint8_t> written;  // a byte: 0, holds_value or in_flight
 
  private:
-  std::vector<cell> cells_;
+  lazy_vector<cell> cells_;
   std::unordered_map<std::size_t, std::array<cell, 4>> bytes_;
   std::size_t words_ = 0;
 };
