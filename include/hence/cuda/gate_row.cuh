@@ -111,6 +111,18 @@ HENCE_FN std::int64_t gate_row_bytes(const hence::detail::grouping& g, std::int6
   return c.used();
 }
 
+/// A group's values from another one of them on for each thread, so that threads that read their
+/// groups side by side do not meet in a bank.
+struct turned_group {
+  const float* data;
+  std::int64_t first, size, turn;
+
+  HENCE_FN gate_number operator[](std::int64_t e) const {
+    const std::int64_t at = e + turn;
+    return data[at < first + size ? at : at - size];
+  }
+};
+
 /// The k best experts of a row into its slots, best first; empty ones last.
 __device__ __forceinline__ void select_row(const gate_memory& memory,
                                            const hence::detail::grouping& g, std::int64_t k) {
@@ -121,7 +133,8 @@ __device__ __forceinline__ void select_row(const gate_memory& memory,
     const slot_table<gate_number> score{memory.selection};
     float* const rest = memory.selection + g.count + lane_id() * 2 * g.terms;
     for (std::int64_t i = lane_id(); i < g.count; i += 32)
-      score.set(i, group_score(c, i * g.size, g, rest));
+      score.set(i, group_score(turned_group{c.data, i * g.size, g.size, i % g.size}, i * g.size, g,
+                               rest));
     __syncwarp();
     gate_place last;
     for (std::int64_t i = 0; i < g.kept; ++i) last = next_best(score, g.count, last);

@@ -149,11 +149,12 @@ HENCE_FN grouping grouping_of(const moe::grouped<Score>& g, std::int64_t k, std:
 }
 
 /// The sum of the largest `terms` eligible values from `first` on, largest first; -inf if there is
-/// none.
+/// none. In what order the group is read does not matter: a NaN or -0 is not in it.
+/// \param c what c[e] is the value of, as `selection_table`.
 /// \param memory 2 terms lanes, used beyond two terms.
-template <class V>
-HENCE_FN V group_score(const selection_table<V>& c, std::int64_t first, const grouping& g,
-                       typename V::scalar* memory) {
+template <class Table, class S>
+HENCE_FN auto group_score(const Table& c, std::int64_t first, const grouping& g, S* memory) {
+  using V = std::remove_cvref_t<decltype(c[first])>;
   const V none = minus_infinity<V>();
   V best = none, sum = none;
   if (g.terms <= 2) {

@@ -101,8 +101,7 @@ template <class T> void logprobs(const char* forward, const char* backward, cuda
   state(forward, size * n), state(backward, 2 * size * n);
 }
 
-/// Logits and, from cache, the bias twice a token; ids and weights. Scores of groups are made by a
-/// thread each, whose neighbours meet in banks.
+/// Logits and, from cache, the bias twice a token; ids and weights.
 template <class Gate>
 void routing(const Gate& gate, bool has_bias, const char* forward, const char* backward,
              cudaStream_t s) {
@@ -120,7 +119,7 @@ void routing(const Gate& gate, bool has_bias, const char* forward, const char* b
   moe::gate_outputs<float> out;
   out.ids = {ids.get(), tokens, k}, out.weights = {weights.get(), tokens, k};
   hence::cuda::route(s, gate, in, out, counts.get());
-  state(forward, tokens * (4 * experts * (has_bias ? 3 : 1) + 8 * k), has_bias ? 240 : 125);
+  state(forward, tokens * (4 * experts * (has_bias ? 3 : 1) + 8 * k));
   if (backward == nullptr) return;
   moe::gate_backward_inputs<float> back;
   back.logits = in.logits, back.ids = {ids.get(), tokens, k};
