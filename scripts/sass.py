@@ -5,11 +5,12 @@
     scripts/sass.py --write    writes the table anew, which a change of a kernel that moves it must do
     ... --targets 90a,120a     --check of these rows alone
 
-Limits: no spill, no local memory, as many registers as KERNELS says at most; and no fused multiply-add (FFMA, DFMA)
-beyond the PTX's own fma.rn, but in a kernel that divides or takes roots, whose excess is in the table.
+Limits: no spill, no local memory, as many registers as KERNELS says at most; no fused multiply-add (FFMA, DFMA)
+beyond the PTX's own fma.rn, but in a kernel that divides or takes roots, whose excess is in the table; and for rows of fp32
+with a loop of 16-byte loads, on sm_90a, no more instructions a byte on the ordinary path than an H100 issues while its memory moves it.
 
 Needs nvcc; nvdisasm comes from PyPI. The figures are of one version of nvcc, which the table names. Counts are of
-instructions as they lie in the code, not as they run: a loop contains its slow paths.
+instructions as they lie in the code, but for those of the path (path/elt, /byte): the shortest way around the loop that does its work.
 """
 
 import argparse
@@ -26,44 +27,46 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 TABLE = ROOT / "docs" / "sass.txt"
 TOOL = "nvidia-cuda-nvdisasm==13.5.37"
 TARGETS = ["80", "90a", "100a", "120a"]
-# A kernel of the benchmarks: its row, what its mangled name contains, elements of one step of its hot loop (0: no such loop),
-# the most registers that leave room for as many blocks as the kernel is made for.
+# A kernel of the benchmarks: its row, what its mangled name contains, the most registers that leave room for as many blocks as
+# the kernel is made for; of a loop with 16-byte loads: elements of a step, bytes that one moves, multiply-adds that its formula has at least.
 KERNELS = [
-    ("policy_loss dapo", r"policy_loss_kernel.*2kl4none", 4, 128),
-    ("policy_loss grpo", r"policy_loss_kernel.*2kl2k3", 4, 128),
-    ("policy_count", r"policy_count_kernel.*token_meanENS0_5scope", 0, 64),
-    ("policy_count rows", r"policy_count_kernel.*sequence_mean", 0, 64),
-    ("advantages", r"advantages_kernel", 0, 64),
-    ("token_logprob fp32", r"token_logprob_kernelIf", 32, 128),
-    ("token_logprob bf16", r"token_logprob_kernelIN", 32, 128),
-    ("token_gradient fp32", r"token_gradient_kernelIf", 8, 64),
-    ("token_gradient bf16", r"token_gradient_kernelIN", 8, 64),
-    ("split_lanes fp32", r"split_lanes_kernel", 0, 64),
-    ("merge_lanes fp32", r"merge_lanes_kernel", 0, 128),
-    ("shard_states bf16", r"shard_states_kernel", 32, 128),
-    ("merge_shards", r"merge_shards_kernel", 0, 128),
-    ("shard_gradient bf16", r"shard_gradient_kernel", 8, 64),
-    ("distill_softmax fp32", r"distill_softmax_kernel", 32, 128),
-    ("distill jsd", r"14distill_kernel", 0, 128),
-    ("distill_gradient jsd", r"23distill_gradient_kernel", 0, 128),
-    ("distill_top_k", r"20distill_top_k_kernel", 0, 128),
-    ("distill_top_k_gradient", r"29distill_top_k_gradient_kernel", 0, 128),
-    ("sample fp32", r"sample_kernel", 0, 64),
-    ("product fp32 x bf16", r"product_kernelIf", 0, 128),
-    ("product bf16 x bf16", r"product_kernelIN", 0, 128),
-    ("bias_gradient", r"bias_gradient_kernel", 0, 64),
-    ("route softmax", r"route_kernel.*softmax", 0, 80),
-    ("route sigmoid, groups", r"route_kernel.*sigmoid", 0, 80),
-    ("permute_count", r"permute_count_kernel", 0, 64),
-    ("permute_scan", r"permute_scan_kernel", 0, 64),
-    ("permute_scatter", r"permute_scatter_kernel", 0, 64),
+    ("policy_loss dapo", r"policy_loss_kernel.*2kl4none", 128, (4, 12, 12)),
+    ("policy_loss grpo", r"policy_loss_kernel.*2kl2k3", 128, (4, 16, 24)),
+    ("policy_count", r"policy_count_kernel.*token_meanENS0_5scope", 64),
+    ("policy_count rows", r"policy_count_kernel.*sequence_mean", 64),
+    ("advantages", r"advantages_kernel", 64),
+    ("token_logprob fp32", r"token_logprob_kernelIf", 128, (32, 4, 8)),
+    ("token_logprob bf16", r"token_logprob_kernelIN", 128, (32, 2, 8)),
+    ("token_gradient fp32", r"token_gradient_kernelIf", 64, (8, 8, 6)),
+    ("token_gradient bf16", r"token_gradient_kernelIN", 64, (8, 4, 6)),
+    ("split_lanes fp32", r"split_lanes_kernel", 64),
+    ("merge_lanes fp32", r"merge_lanes_kernel", 128),
+    ("shard_states bf16", r"shard_states_kernel", 128, (32, 2, 8)),
+    ("merge_shards", r"merge_shards_kernel", 128),
+    ("shard_gradient bf16", r"shard_gradient_kernel", 64, (8, 4, 6)),
+    ("distill_softmax fp32", r"distill_softmax_kernel", 128, (32, 4, 8)),
+    ("distill jsd", r"14distill_kernel", 128),
+    ("distill_gradient jsd", r"23distill_gradient_kernel", 128),
+    ("distill_top_k", r"20distill_top_k_kernel", 128),
+    ("distill_top_k_gradient", r"29distill_top_k_gradient_kernel", 128),
+    ("sample fp32", r"sample_kernel", 64),
+    ("product fp32 x bf16", r"product_kernelIf", 128),
+    ("product bf16 x bf16", r"product_kernelIN", 128),
+    ("bias_gradient", r"bias_gradient_kernel", 64),
+    ("route softmax", r"route_kernel.*softmax", 80),
+    ("route sigmoid, groups", r"route_kernel.*sigmoid", 80),
+    ("permute_count", r"permute_count_kernel", 64),
+    ("permute_scan", r"permute_scan_kernel", 64),
+    ("permute_scatter", r"permute_scatter_kernel", 64),
 ]
+# What an H100 issues while it moves a byte: 132 multiprocessors, 4 warps a clock, 1.755 GHz; 3.35 TB/s. A kernel of fp32 may need no more.
+ISSUED_A_BYTE = 132 * 4 * 32 * 1.755e9 / 3.35e12
 FAULTS = []  # limits that were broken
-INSTRUCTION = re.compile(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)(.*);")
+INSTRUCTION = re.compile(r"^\s+/\*[0-9a-f]{4,}\*/\s+(@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)(.*);")
 
 
 def kernels_of(text):
-    """nvdisasm's text as {mangled name: ([(opcode, operands)], {label: index of the instruction behind it})}."""
+    """nvdisasm's text as {mangled name: ([(opcode, operands, whether guarded)], {label: index of the instruction behind it})}."""
     out, code = {}, None
     for line in text.splitlines():
         if m := re.match(r"^\.text\.(\S+):", line):
@@ -74,19 +77,68 @@ def kernels_of(text):
         elif code is not None and (m := re.match(r"^(\.L_x_\d+):", line)):
             labels[m[1]] = len(code)
         elif code is not None and (m := INSTRUCTION.match(line)):
-            code.append((m[1], m[2]))
+            code.append((m[2], m[3], bool(m[1])))
     return out
 
 
-def hot_loop(code, labels):
-    """Instructions of the shortest loop with 16-byte loads, or 0."""
-    lengths = []
-    for i, (op, operands) in enumerate(code):
+def successors(code, labels):
+    """Which instructions may follow each one."""
+    joins, out = {}, []
+    for i, (op, operands, guarded) in enumerate(code):
         target = re.search(r"`\((\.L_x_\d+)\)", operands)
-        first = labels.get(target[1], i + 1) if op.startswith("BRA") and target else i + 1
-        if any(o.startswith("LDG") and ".128" in o for o, _ in code[first : i + 1]):
-            lengths.append(i + 1 - first)
-    return min(lengths, default=0)
+        barrier = re.search(r"\bB(\d+)", operands)
+        after = [i + 1]
+        if op.startswith("BSSY"):
+            joins[barrier[1]] = labels.get(target[1])
+        elif op.startswith("BSYNC") and barrier[1] in joins:
+            after = [joins[barrier[1]]]
+        elif op.startswith("BRA") and target:
+            falls = guarded or op.startswith("BRA.DIV") or re.match(r"\s+!?U?P\d", operands)
+            after = [labels.get(target[1])] + ([i + 1] if falls else [])
+        elif op.startswith(("EXIT", "RET")):
+            after = [i + 1] if guarded else []
+        out.append([n for n in after if n is not None and n < len(code)])
+    return out
+
+
+def distances(edges, start):
+    """How many steps from an instruction to each that can be reached, and whence the last one comes."""
+    steps, whence, rim = {start: 0}, {}, [start]
+    while rim:
+        behind = []
+        for i in rim:
+            for n in edges[i]:
+                if n not in steps:
+                    steps[n], whence[n] = steps[i] + 1, i
+                    behind.append(n)
+        rim = behind
+    return steps, whence
+
+
+def ordinary_path(code, labels, least):
+    """Instructions of the shortest way around a loop with 16-byte loads that has `least` FFMA or more, so that it does the loop's work; or 0."""
+    edges = successors(code, labels)
+    back = [[] for _ in code]
+    for i, after in enumerate(edges):
+        for n in after:
+            back[n].append(i)
+
+    def walk(whence, at):
+        while at in whence:
+            at = whence[at]
+            yield at
+
+    found = []
+    for load in (i for i, (op, *_) in enumerate(code) if op.startswith("LDG") and ".128" in op):
+        to, whence = distances(edges, load)
+        home, whither = distances(back, load)
+        vias = (i for i in to if i in home and i != load and code[i][0].startswith("FFMA"))
+        for via in sorted(vias, key=lambda i: to[i] + home[i]):
+            path = [via, *walk(whence, via), *walk(whither, via)]
+            if sum(code[i][0].startswith("FFMA") for i in path) >= least:
+                found.append(to[via] + home[via])
+                break
+    return min(found, default=0)
 
 
 def fused(text):
@@ -127,24 +179,28 @@ def rows_of(nvcc, nvdisasm, target, work):
         if len(labels) != 1 or labels[0] in named:
             sys.exit(f"scripts/sass.py has {labels} for {name}: expected one row for one kernel")
         named[labels[0]] = name
-    for row, _, elements, most in KERNELS:
+    for row, _, most, *loop in KERNELS:
         if row not in named:
             sys.exit(f"no kernel for the row `{row}` of scripts/sass.py")
         code, labels, registers, spills, (fma32, fma64, divides) = found[named[row]]
         def count(begin, part=""):
-            return sum(op.startswith(begin) and part in op for op, _ in code)
-        loop = hot_loop(code, labels) if elements else 0
-        if elements and not loop:
-            sys.exit(f"{row}, sm_{target}: no loop has 16-byte loads")
+            return sum(op.startswith(begin) and part in op for op, *_ in code)
+        elements, moved, adds = loop[0] if loop else (0, 0, 0)
+        path = ordinary_path(code, labels, elements * adds) if loop else 0
+        if loop and not path:
+            sys.exit(f"{row}, sm_{target}: no loop has 16-byte loads and {adds} multiply-adds an element")
+        each = path / (elements * moved) if loop else 0
         local = count(("LDL", "STL"))
         more32, more64 = count("FFMA") + count("FFMA2") - fma32, count("DFMA") - fma64
         for broken, what in ((spills != 0, f"{spills} bytes spilled"), (local != 0, f"{local} accesses of local memory"),
                              (registers > most, f"{registers} registers, expected at most {most}"),
+                             ("bf16" not in row and target == "90a" and each > ISSUED_A_BYTE,
+                              f"{each:.1f} instructions a byte, of which an H100 issues {ISSUED_A_BYTE:.1f} while it moves one"),
                              (not divides and max(more32, more64) > 0, "a multiply-add that PTX has not")):
             if broken:
                 FAULTS.append(f"{row}, sm_{target}: {what}")
         yield [row, f"sm_{target}", registers, spills, len(code), count("LDG"), count("LDG", ".128"),
-               count("STG"), count("STG", ".128"), local, count("MUFU"), f"{loop / elements:.1f}" if elements else "-",
+               count("STG"), count("STG", ".128"), local, count("MUFU"), f"{path / elements:.1f}" if loop else "-", f"{each:.1f}" if loop else "-",
                divides, more32, more64]
 
 
@@ -156,7 +212,7 @@ def table(targets):
         sys.exit(venv.stderr)
     nvdisasm = next(pathlib.Path(venv.stdout.strip()).glob("lib/python*/site-packages/nvidia/*/bin/nvdisasm"))
     nvdisasm.chmod(0o755)
-    head = ["kernel", "target", "regs", "spill", "instr", "LDG", ".128", "STG", ".128", "LDL/STL", "MUFU", "loop/elt", "div", "+FFMA", "+DFMA"]
+    head = ["kernel", "target", "regs", "spill", "instr", "LDG", ".128", "STG", ".128", "LDL/STL", "MUFU", "path/elt", "/byte", "div", "+FFMA", "+DFMA"]
     rows = [head]
     with tempfile.TemporaryDirectory() as work:
         for target in targets:

@@ -156,10 +156,13 @@ __device__ __forceinline__ void load_leaf(const Row& row, std::int64_t first, st
 #pragma unroll
   for (int u = 0; u < 4; ++u) {
     const std::int64_t at = first + 256 * u;
-    row.load(at).map(x[u], [&](const auto& one, int j) {
-      const auto v = one.template load<num<float>>(0);
-      return at + j < row.columns && at + j != label ? v : num<float>(-__builtin_inff());
-    });
+    row.load(at).map(x[u], [](const auto& one, int) { return one.template load<num<float>>(0); });
+    const std::int64_t left = row.columns - at, hole = label - at;
+    if (left < group_size || (hole >= 0 && hole < group_size)) {  // few groups ask which column
+#pragma unroll
+      for (int j = 0; j < group_size; ++j)
+        if (j >= left || j == hole) x[u][j] = -__builtin_inff();
+    }
   }
 }
 
