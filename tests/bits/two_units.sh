@@ -2,7 +2,7 @@
 # Two translation units of one program, compiled for different instruction sets: they may not share a
 # single function of hence, for the linker keeps one copy and the other unit's machine may not have its
 # instructions. Then the program is run.
-#   two_units.sh COMPILER [UNIT [PROGRAM]]
+#   [HENCE_LEVELS='-O0 -O2 -O3'] two_units.sh COMPILER [UNIT [PROGRAM]]
 set -eu
 compiler=${1:-c++}
 unit=${2:-unit}
@@ -12,7 +12,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 native=$(echo 'int main() {}' | "$compiler" -march=native -x c++ - -o "$work/probe" 2>/dev/null && echo native || echo x86-64-v3)
 symbols() { nm "$1" | awk '$(NF-1) ~ /^[Ww]$/ { print $NF }' | sort; }
-for level in -O0 -O2; do
+# -O0 emits every function; where less is inlined more is shared.
+for level in ${HENCE_LEVELS:--O0}; do
   "$compiler" -std=c++20 -w $level -march=x86-64 -DUNIT=first -I"$here/../../include" -c "$here/$unit.cpp" -o "$work/first.o"
   "$compiler" -std=c++20 -w $level -march="$native" -DUNIT=second -I"$here/../../include" -c "$here/$unit.cpp" -o "$work/second.o"
   # hence::v0 is mangled N5hence2v0...; constants (V, u) may be shared, code (W) may not. The accessors of a
