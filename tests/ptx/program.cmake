@@ -1,5 +1,5 @@
 # Compiles a CUDA program so that it carries PTX and nothing else, and runs it on the stand-in for
-# the CUDA runtime, for each architecture and schedule. With a GPU the same program runs without it.
+# the CUDA runtime, for each architecture under several schedules. With a GPU the same program runs without it.
 #
 # cmake -DNVCC= -DHOST_COMPILER= -DINCLUDE= -DCUDART=<folder> -DARCHS=80,90a -DSOURCE= -DWORK=
 #       [-DOBJECTS=] [-DFLAGS=] [-DSCHEDULES=0,1,2,3] -P program.cmake
@@ -40,5 +40,10 @@ if(NOT ONLY_COMPILE)
         message(FATAL_ERROR "sm_${arch}, schedule ${schedule} failed with ${result}")
       endif()
     endforeach()
+    # The oldest architecture runs under all schedules, the others under the first and the last.
+    list(GET SCHEDULES 0 first)
+    list(GET SCHEDULES -1 last)
+    set(SCHEDULES ${first} ${last})
+    list(REMOVE_DUPLICATES SCHEDULES)
   endforeach()
 endif()
