@@ -1,6 +1,6 @@
 // Prints a hash of the bits of everything that hence promises to keep equal. tests/bits/golden.txt
-// holds the one answer; matrix.sh builds this file with every compiler, -O level and instruction
-// set.
+// holds the one answer; matrix.sh builds this file with several compilers, -O levels and
+// instruction sets.
 #include "reward.hpp"
 
 #include <hence/core/math.hpp>

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds tests/bits/bits.cpp with every compiler, -O level and instruction set that is here and compares
 # what it prints with golden.txt. Prints one line per build; fails if a build differs.
-#   matrix.sh          four builds: each compiler, -O level above -O1, instruction set and way to contract
+#   matrix.sh          four builds: each compiler optimised, each instruction set once
 #   matrix.sh --all    all fifteen
 set -u
 here=$(cd "$(dirname "$0")" && pwd)

@@ -18,6 +18,7 @@
 #pragma nv_diag_error 20011, 20013, 20014
 
 #include <hence/cuda/launch.cuh>
+#include <hence/cuda/memory_checks.cuh>
 #include <hence/cuda/row.cuh>
 #include <hence/policy/advantage.hpp>
 
@@ -148,16 +149,14 @@ void advantages(stream s, const Rule& rule, const groups& batch, view<const floa
       refuse(message() << "hence: out has " << (out.present() ? out.extent[0] : 0)
                        << " entries, rewards has " << rows);
     check_stride("out", out.stride[0], rows);
-    if (conditions == nullptr)
-      refuse(message() << "hence: conditions is null, expected a status in device memory");
+    cuda::detail::check_conditions(conditions, {range_of(out)},
+                                   {range_of(rewards), batch.cu_groups.bytes()});
     if (share_elements<float>(rewards, out))
       refuse(message() << "hence: out overlaps rewards, expected separate arrays of " << rows
                        << " rows");
     if (overlap(batch.cu_groups.bytes(), range_of(out)))
       refuse(message() << "hence: out overlaps cu_groups, expected separate arrays of " << rows
                        << " rows");
-    if (overlap(range_of(out), {conditions, sizeof(status)}))
-      refuse(message() << "hence: out overlaps conditions, expected separate arrays");
     check_numbers(rule, rows, range_of(out));
     check(cudaMemsetAsync(conditions, 0, sizeof(status), s), "cudaMemsetAsync", where);
     if (rows == 0) {

@@ -69,7 +69,7 @@ void check(cudaError_t code, const char* call,
   std::abort();
 }
 
-/// Blocks of a grid that strides over what there is to do.
+/// The smaller: blocks of a grid that strides over what there is to do, or what is left of a tile.
 constexpr std::int64_t at_most(std::int64_t wanted, std::int64_t most) {
   return wanted < most ? wanted : most;
 }

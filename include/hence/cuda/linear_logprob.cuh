@@ -25,6 +25,8 @@
 #include <hence/cuda/token_logprob.cuh>
 #include <hence/logits/linear_arrays.hpp>
 
+#include <span>
+
 namespace hence::inline v0::cuda {
 
 namespace detail {

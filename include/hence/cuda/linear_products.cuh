@@ -36,7 +36,7 @@ struct tile_range {
 };
 constexpr tile_range tile_at(std::int64_t begin, std::int64_t n, std::int64_t tile) {
   const std::int64_t left = n - begin;
-  return {begin, left < tile ? left : tile, left < tile};
+  return {begin, at_most(left, tile), left < tile};
 }
 constexpr std::int64_t rounded(std::int64_t n, std::int64_t unit) {
   return (n + unit - 1) / unit * unit;

@@ -5,6 +5,8 @@
 
 #include <hence/core/place.hpp>
 
+#include <cstddef>  // byte
+#include <cstdint>  // uintptr_t
 #include <initializer_list>
 #include <span>
 

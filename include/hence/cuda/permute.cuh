@@ -20,6 +20,7 @@
 #include <hence/moe/permute.hpp>
 
 #include <cstddef>
+#include <span>
 
 namespace hence::inline v0::cuda {
 

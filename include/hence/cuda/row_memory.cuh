@@ -21,7 +21,8 @@ __device__ __forceinline__ void store_eight_floats(float4 (&to)[2][softmax_threa
     to[q][threadIdx.x] = make_float4(x[4 * q], x[4 * q + 1], x[4 * q + 2], x[4 * q + 3]);
 }
 
-/// A group of 8 lanes each thread, as a block of `softmax_threads` holds them.
+/// Sums, moments and references of a row's 128 groups of 8 lanes; thread t of a block holds group
+/// t. Behind them what only rows in tiles need (cuda/tile_softmax.cuh).
 struct alignas(16) row_memory {
   float4 sum[2][softmax_threads], moment[2][softmax_threads];
   float reference[softmax_threads];

@@ -6,11 +6,13 @@
 /// a lane each thread, so the eight threads of a group meet by votes and shuffles; then a block a
 /// row adds the lanes' sums and writes the row's numbers.
 ///
-/// Grid: 8 blocks a row, striding; then one. With one kernel a row (cuda/token_logprob.cuh) a
-/// device has work for all of its multiprocessors from some four rows each on.
+/// Grid: eight blocks a row, striding; then one. With one block a row (cuda/token_logprob.cuh) a
+/// device is full from four rows a multiprocessor on: from there on that is the one to call.
 ///
-/// Bytes: the logits once, and the first 4096 of a row eight times, from cache; 9232 a row written
-/// and read. A row that leaves the fast range is read by one block two times more.
+/// Bytes: the logits once, 1 more each of a keep mask, and the first 4096 columns of a row eight
+/// times more, from cache; 8704 a row written and read. A warp reads 32 neighbouring columns at a
+/// time, an element a thread. A row that leaves the fast range is read three times more, by one
+/// block.
 ///
 /// Determinism: the bits of `cpu` and `reference<float>`, as without a workspace.
 ///
@@ -20,11 +22,16 @@
 #include <hence/cuda/row_memory.cuh>
 #include <hence/cuda/token_logprob.cuh>
 
+#include <cstddef>  // byte
+#include <source_location>
+#include <span>
+
 namespace hence::inline v0::cuda {
 
 namespace detail {
 
 constexpr int split_parts = hence::detail::softmax_lane_count / softmax_threads;
+/// The first column of a lane (logits/softmax_lanes.hpp); its others are 256 apart, then 4096.
 __device__ __forceinline__ std::int64_t first_column_of(int lane) {
   return lane / 256 * 1024 + lane % 256;
 }
@@ -38,7 +45,8 @@ struct group_of_threads {
     for (int by = group_size / 2; by >= 1; by /= 2)
       m[0] = greater(m[0], V(__shfl_xor_sync(whole_warp, m[0].v, by)));
   }
-  /// Asks the other groups of the warp too, so that no branch parts them; both give the same bits.
+  /// Asks the warp's other groups too, so that its threads take one branch: both branches give the
+  /// same bits.
   static __device__ __forceinline__ bool all(bool x) { return __all_sync(whole_warp, x) != 0; }
 };
 
@@ -141,15 +149,18 @@ __global__ void __launch_bounds__(softmax_threads, 4)
 
 }  // namespace detail
 
-/// Bytes of workspace, 16-byte aligned, in device memory, for rows that are split.
+/// Bytes of workspace, 16-byte aligned, in device memory, of the split token_logprob of so many
+/// rows.
 constexpr std::int64_t token_logprob_workspace_bytes(std::int64_t rows) {
   return rows * static_cast<std::int64_t>(sizeof(detail::row_memory));
 }
 
-/// The `token_logprob` of cuda/token_logprob.cuh by eight blocks a row: a memset of `conditions`
-/// and two kernels. The results are the same.
+/// As the `token_logprob` of cuda/token_logprob.cuh, by eight blocks a row: queues a memset of
+/// `conditions` and two kernels. Results and status have the same bits. It pays for few rows of
+/// many times 4096 columns; up to 4096 it reads a row nine times.
 /// \param s the stream. \param rule, logits, labels, out, conditions, keep, where as there.
-/// \param workspace `token_logprob_workspace_bytes`. \tparam Tuning the launch.
+/// \param workspace `token_logprob_workspace_bytes(rows)` or more, apart from every array; in use
+///   until the stream is past the call. \tparam Tuning the launch; its pieces are not used.
 template <token_logprob_tuning Tuning = token_logprob_tuning{}, class T>
 void token_logprob(stream s, const softmax_rule& rule, view<T, 2> logits,  // [rows, vocabulary]
                    const token_labels& labels,                             // [rows]

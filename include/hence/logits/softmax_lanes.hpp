@@ -51,13 +51,15 @@ template <class V> struct whole_group {
   template <decltype(sizeof(int)) Count> static HENCE_FN void spread(V (&m)[Count]) {
     spread_group_maximum(m);
   }
-  /// Whether it holds for the group's every lane.
+  /// Whether it holds for all lanes; x already speaks for those of the unit.
   static HENCE_FN bool all(bool x) { return x; }
 };
 
 /// What one step handles: a group of 8 lanes with numbers, the groups of a register or two with
-/// packs. Lanes lie in memory one after another: sum, moment, reference. \tparam V `num<float>` or
-/// `pack<float>`. \tparam Group how its lanes meet.
+/// packs, or one lane of a group that lies on 8 threads. Lanes lie in memory one after another:
+/// sum, moment, reference. \tparam V `num<float>` or `pack<float>`. \tparam Group says how many
+/// `packs` a unit has, and how the lanes of a group meet: `spread` and `all`, as `whole_group` has
+/// them.
 template <class V, class Group = whole_group<V>> struct softmax_unit {
   static constexpr int width = lane_count<V>;
   static constexpr int packs = Group::packs;

@@ -73,6 +73,25 @@ void run_empty(cudaStream_t stream) {
   test::check(conditions.read()[0] == hence::status::empty, "status of no rows");
 }
 
+/// A status inside what a call reads is refused before it is overwritten.
+void run_refused(cudaStream_t stream) {
+  const test::input<std::int64_t> cu({0, 2});
+  const test::input<float> rewards({1, 0});
+  const test::output<float> out(2);
+  test::check(cudaMemset(out.get(), 0, 8));
+  const auto call = [&](const void* conditions) {
+    hence::cuda::advantages(
+        stream, hence::advantage::dr_grpo(hence::advantage::singleton_zero{}),
+        hence::groups{.cu_groups = hence::offsets(hence::view<const std::int64_t>(cu.get(), 2))},
+        hence::view<const float>(rewards.get(), 2), hence::view<float>(out.get(), 2),
+        static_cast<hence::status*>(const_cast<void*>(conditions)));
+  };
+  test::refused([&] { call(nullptr); }, "hence: conditions is null");
+  test::refused([&] { call(rewards.get()); }, "hence: an input overlaps conditions");
+  test::refused([&] { call(cu.get() + 1); }, "hence: an input overlaps conditions");
+  test::refused([&] { call(out.get() + 1); }, "hence: an output overlaps conditions");
+}
+
 }  // namespace
 
 int main() {
@@ -89,6 +108,7 @@ int main() {
   run_malformed({1, 4, 8}, {0, 0, 0, 0, -1.5f, -0.5f, 0.5f, 1.5f}, stream);
   run_malformed({-1, 4, 8}, {0, 0, 0, 0, -1.5f, -0.5f, 0.5f, 1.5f}, stream);
   run_empty(stream);
+  run_refused(stream);
   test::check(cudaStreamDestroy(stream));
   return test::result();
 }
