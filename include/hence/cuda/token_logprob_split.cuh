@@ -31,10 +31,6 @@ namespace hence::inline v0::cuda {
 namespace detail {
 
 constexpr int split_parts = hence::detail::softmax_lane_count / softmax_threads;
-/// The first column of a lane (logits/softmax_lanes.hpp); its others are 256 apart, then 4096.
-__device__ __forceinline__ std::int64_t first_column_of(int lane) {
-  return lane / 256 * 1024 + lane % 256;
-}
 
 /// A group of 8 lanes on 8 neighbouring threads.
 struct group_of_threads {
