@@ -1,5 +1,6 @@
 // gemm::ordered against the machine's fused multiply-adds per second, at the shapes of a
 // linear log-prob: m tokens, n vocabulary, k model width. In time of the thread.
+#include "peak.hpp"
 #include "probe.hpp"
 
 #include <hence/core/gemm/ordered.hpp>
@@ -11,23 +12,6 @@
 #endif
 
 namespace {
-
-using V = hence::pack<float>;
-
-/// 24 independent chains of fused multiply-adds; returns how many it did.
-[[gnu::noinline]] double multiply_adds() {
-  constexpr int chains = V::lanes == 16 ? 24 : 12, rounds = 400000;
-  V x[chains];
-  for (auto& v : x) v = V(1.0f);
-  V a(0.999f), b(0.001f);
-  benchmark::DoNotOptimize(a.v);
-  benchmark::DoNotOptimize(b.v);
-  for (int i = 0; i < rounds; ++i)
-#pragma GCC unroll 24
-    for (int c = 0; c < chains; ++c) x[c] = fma(x[c], a, b);
-  for (auto& v : x) benchmark::DoNotOptimize(v.v);
-  return 1.0 * chains * rounds * V::lanes;
-}
 
 template <class Product> void run(benchmark::State& state, Product product) {
   probe::of_thread = true;
@@ -44,7 +28,7 @@ template <class Product> void run(benchmark::State& state, Product product) {
     state.SetIterationTime(t);
     best = std::min(best, t);
     double count = 0;
-    const double s = probe::seconds([&] { count = multiply_adds(); });
+    const double s = probe::seconds([&] { count = probe::multiply_adds(); });
     peak = std::max(peak, count / s);
   }
   state.counters["GFLOPS"] = 2e-9 * work / best;

@@ -6,12 +6,13 @@
 BUILD is a build folder in which the test ptx/PROGRAM has run: its program and the stand-in for the CUDA
 runtime are taken from there. Only instructions that the program runs are damaged; the rest are counted. A mutant is
 noticed if the program fails, by a wrong result or by a finding. It is equivalent if ptxas makes the same machine code
-of it as of the original, or if it does nothing but shift or add a number that is 0 because a thread's index has no
-sign (ptxas does not see that). A kernel that another program is made for is judged there: --kernel takes the own ones. The survivors are printed with their lines, to be judged one by one: some are equivalent in ways
-that ptxas does not see. The exit status is 0 if 90 % of those that are not known to be equivalent are noticed.
+of it as of the original, or if ptx_equivalence.py proves it from the bits that are known and the bits that are read.
+A kernel that another program is made for is judged there: --kernel takes the own ones. The survivors are printed with
+their lines, to be judged one by one: some are equivalent in ways that neither sees. The exit status is 0 if 90 % of those that are not known to be equivalent are noticed.
 """
 
 import argparse
+import bisect
 import collections
 import concurrent.futures
 import os
@@ -21,6 +22,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+
+import ptx_equivalence
 
 SWAPS = [  # each side becomes the other
     ("add", "sub"), ("min", "max"), ("and", "or"), ("shl", "shr"), ("eq", "ne"), ("lt", "le"), ("gt", "ge"),
@@ -71,50 +74,6 @@ def mutants(lines):
     return [(at, new) for at, new in out if new != lines[at]]
 
 
-INSTRUCTION = re.compile(r"^\s*(@!?%p\d+\s+)?([a-z][\w.:]*)\s+(.*);$")
-
-
-def zeros_of(lines):
-    """Registers of one entry that are 0 whatever the input: signs of indices, and what shifts make of them."""
-    parsed, writes = [], {}
-    for line in lines:
-        if match := INSTRUCTION.match(line):
-            operands = match[3].split(", ")
-            parsed.append((match[2], operands))
-            writes[operands[0]] = writes.get(operands[0], 0) + 1
-    known, zeros = set(), set()  # not negative; 0
-    for opcode, operands in parsed:
-        to, sources = operands[0], operands[1:]
-        if writes[to] != 1 or not sources:
-            continue
-        small = [re.fullmatch(r"\d{1,6}", o) or o in known for o in sources]
-        if opcode == "mov.u32" and re.fullmatch(r"%(tid|ntid)\.[xyz]|%laneid", sources[0]):
-            known.add(to)
-        elif opcode == "add.s32" and sources[0] in known and re.fullmatch(r"\d{1,6}", sources[1]):
-            known.add(to)  # an index is below 2^10
-        elif opcode in ("add.s32", "sub.s32") and sources[0] in known and sources[1] in zeros:
-            known.add(to)
-        elif opcode == "and.b32" and any(small):
-            known.add(to)
-        elif opcode in ("shr.s32", "shr.u32", "shl.b32") and sources[0] in zeros:
-            zeros.add(to)
-        elif opcode == "shr.s32" and sources[0] in known:
-            (zeros if sources[1] == "31" else known).add(to)
-    return zeros
-
-
-def is_of_zero(line, new, zeros):
-    """Whether a mutant only shifts a 0 otherwise, or subtracts one that was added."""
-    old, other = INSTRUCTION.match(line), INSTRUCTION.match(new)
-    if not old or not other or old[1] or other[1]:
-        return False
-    a, b = old[3].split(", "), other[3].split(", ")
-    kinds = old[2].split(".")[0], other[2].split(".")[0]
-    if all(kind in ("shr", "shl") for kind in kinds):
-        return a[:2] == b[:2] and a[1] in zeros
-    return all(kind in ("add", "sub") for kind in kinds) and a == b and a[2] in zeros
-
-
 class Program:
     """A test program and its PTX for one target."""
 
@@ -122,12 +81,14 @@ class Program:
         self.path = os.path.join(build, "tests/ptx", name, "program")
         self.target = target
         self.lines = ptx_of(self.path, target).splitlines()
-        self.zeros = {}  # of the entry that begins at a line
+        self.firsts = [i for i, line in enumerate(self.lines) if ".entry" in line]
+        self.lasts = [i for i, line in enumerate(self.lines) if line == "}"]
+        self.known = {}  # facts of the entry that begins at a line
         self.environment = dict(
             os.environ,
             LD_LIBRARY_PATH=os.path.join(build, "tests/ptx/lib"),
             HENCE_PTX_TARGET=target,
-            HENCE_PTX_LIMIT="3000000",
+            HENCE_PTX_LIMIT="30000000",
             HENCE_TEST_STOP="1",  # at the first failure
         )
 
@@ -136,7 +97,10 @@ class Program:
             file.write("\n".join(lines) + "\n")
             file.flush()
             more = {"HENCE_PTX_SOURCE": file.name, **({"HENCE_PTX_COUNTS": counts} if counts else {})}
-            done = subprocess.run([self.path], env={**self.environment, **more}, capture_output=True, timeout=300)
+            try:
+                done = subprocess.run([self.path], env={**self.environment, **more}, capture_output=True, timeout=300)
+            except subprocess.TimeoutExpired:
+                return False  # a mutant that never ends is noticed
             return done.returncode == 0
 
     def reached(self):
@@ -155,8 +119,8 @@ class Program:
 
     def entry_of(self, at):
         """First and last line of the entry around a line."""
-        first = max(i for i in range(at) if ".entry" in self.lines[i])
-        return first, next(i for i in range(at, len(self.lines)) if self.lines[i] == "}")
+        first = self.firsts[bisect.bisect_right(self.firsts, at) - 1]
+        return first, self.lasts[bisect.bisect_left(self.lasts, at)]
 
     def alone(self, at, line=None):
         """The module with no entry but the one around a line, which may be exchanged."""
@@ -189,19 +153,21 @@ class Program:
         found = re.search(r"\d([a-z_]+_kernel)", self.lines[self.entry_of(at)[0]])
         return found[1] if found else "?"
 
-    def is_of_zero(self, at, new):
+    def proof(self, at, new):
+        """By which rule a mutant equals the original whatever the input, or ''."""
         first, last = self.entry_of(at)
-        if first not in self.zeros:
-            self.zeros[first] = zeros_of(self.lines[first:last])
-        return is_of_zero(self.lines[at], new, self.zeros[first])
+        if first not in self.known:
+            self.known[first] = ptx_equivalence.Entry(self.lines[first:last])
+        return self.known[first].proof(self.lines[at], new)
 
     def judge(self, ptxas, mutant):
+        """Verdict and, of an equivalent one, by what it is known."""
         at, new = mutant
-        if self.is_of_zero(at, new):
-            return "equivalent"
         if not self.passes(self.lines[:at] + [new] + self.lines[at + 1 :]):
-            return "noticed"
-        return "equivalent" if self.is_same_code(ptxas, at, new) else "survives"
+            return "noticed", ""
+        if rule := self.proof(at, new):
+            return "equivalent", rule
+        return ("equivalent", "the same machine code") if self.is_same_code(ptxas, at, new) else ("survives", "")
 
 
 def main():
@@ -221,11 +187,12 @@ def main():
     reached = [m for m in everything if m[0] in ran]
     random.Random(a.seed).shuffle(reached)
     tried = reached[: a.count]
-    by_kernel = {}  # verdict -> how often
+    by_kernel, rules = {}, collections.Counter()  # verdict -> how often; of the equivalent ones, by what
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
-        for (at, new), verdict in zip(tried, pool.map(lambda m: program.judge(ptxas, m), tried)):
+        for (at, new), (verdict, rule) in zip(tried, pool.map(lambda m: program.judge(ptxas, m), tried)):
             name = program.name_of(at)
             by_kernel.setdefault(name, collections.Counter())[verdict] += 1
+            rules.update([rule] if rule else [])
             if verdict == "survives":
                 print(f"survives: {name}, line {at + 1}: {program.lines[at].strip()}  ->  {new.strip()}", flush=True)
     print(f"{len(everything)} mutants, {len(everything) - len(reached)} in code that no case reaches, {len(tried)} of the others tried")
@@ -234,6 +201,8 @@ def main():
         others = counted["noticed"] + counted["survives"]
         print(f"{name}: {counted['noticed']} of {others} noticed, {100 * counted['noticed'] / max(others, 1):.1f} %; "
               f"{counted['equivalent']} more are equivalent")
+    for rule, count in rules.most_common():
+        print(f"equivalent by {rule}: {count}")
     counted = by_kernel["all"]
     return 0 if 0.1 * counted["noticed"] >= 0.9 * counted["survives"] else 1
 

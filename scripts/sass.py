@@ -6,10 +6,11 @@
     ... --targets 90a,120a     --check of these rows alone
 
 Limits: no spill, no local memory, as many registers as KERNELS says at most; no fused multiply-add (FFMA, DFMA)
-beyond the PTX's own fma.rn, but in a kernel that divides or takes roots, whose excess is in the table; and for rows of fp32
+beyond the PTX's own fma.rn, but in a kernel that divides or takes roots, whose excess is in the table, or that has no product to
+fuse, whose loops ptxas has unrolled; and for rows of fp32
 with a loop of 16-byte loads, on sm_90a, no more instructions a byte on the ordinary path than an H100 issues while its memory moves it.
 
-Needs nvcc; nvdisasm comes from PyPI. The figures are of one version of nvcc, which the table names. Counts are of
+Needs nvcc and the toolkit's cublasLt.h; nvdisasm comes from PyPI. The figures are of one version of nvcc, which the table names. Counts are of
 instructions as they lie in the code, but for those of the path (path/elt, /byte): the shortest way around the loop that does its work.
 """
 
@@ -37,8 +38,9 @@ KERNELS = [
     ("advantages", r"advantages_kernel", 64),
     ("token_logprob fp32", r"token_logprob_kernelIf", 128, (32, 4, 8)),
     ("token_logprob bf16", r"token_logprob_kernelIN", 128, (32, 2, 8)),
-    ("token_gradient fp32", r"token_gradient_kernelIf", 64, (8, 8, 6)),
+    ("token_gradient fp32", r"token_gradient_kernelIff", 64, (8, 8, 6)),
     ("token_gradient bf16", r"token_gradient_kernelIN", 64, (8, 4, 6)),
+    ("token_gradient to bf16", r"token_gradient_kernelIfN", 64, (8, 6, 6)),
     ("split_lanes fp32", r"split_lanes_kernel", 64),
     ("merge_lanes fp32", r"merge_lanes_kernel", 128),
     ("shard_states bf16", r"shard_states_kernel", 128, (32, 2, 8)),
@@ -52,7 +54,12 @@ KERNELS = [
     ("sample fp32", r"sample_kernel", 64),
     ("product fp32 x bf16", r"product_kernelIf", 128),
     ("product bf16 x bf16", r"product_kernelIN", 128),
-    ("bias_gradient", r"bias_gradient_kernel", 64),
+    ("bias_gradient", r"bias_gradient_kernelIf", 64),
+    ("bias_gradient bf16", r"bias_gradient_kernelIN", 64),
+    ("tile_softmax fp32", r"tile_softmax_kernel", 128, (32, 4, 8)),
+    ("shifted_rows bf16", r"shifted_rows_kernel", 128),
+    ("shifted_logits bf16", r"shifted_logits_kernel", 64),
+    ("live_states bf16", r"live_states_kernel", 64),
     ("route softmax", r"route_kernel.*softmax", 80),
     ("route sigmoid, groups", r"route_kernel.*sigmoid", 80),
     ("permute_count", r"permute_count_kernel", 64),
@@ -142,13 +149,14 @@ def ordinary_path(code, labels, least):
 
 
 def fused(text):
-    """PTX as {entry: (fma.rn.f32, fma.rn.f64, divisions and roots)}."""
+    """PTX as {entry: (fma.rn.f32, fma.rn.f64, divisions and roots, mul of f32, mul of f64)}."""
     out = {}
     for entry in re.finditer(r"\.entry (\S+)\((.*?)\n\}\n", text, re.S):
         def count(pattern, body=entry[2]):
             return len(re.findall(pattern, body))
         out[entry[1]] = (count(r"\sfma\.rn(?:\.ftz)?\.f32\s") + 2 * count(r"\sfma\.rn\.f32x2\s"), count(r"\sfma\.rn\.f64\s"),
-                         count(r"\s(?:div|sqrt|rcp|rsqrt)\.\w+(?:\.ftz)?\.f(?:32|64)\s"))
+                         count(r"\s(?:div|sqrt|rcp|rsqrt)\.\w+(?:\.ftz)?\.f(?:32|64)\s"),
+                         count(r"\smul(?:\.rn)?(?:\.ftz)?\.f32(?:x2)?\s"), count(r"\smul(?:\.rn)?\.f64\s"))
     return out
 
 
@@ -182,7 +190,7 @@ def rows_of(nvcc, nvdisasm, target, work):
     for row, _, most, *loop in KERNELS:
         if row not in named:
             sys.exit(f"no kernel for the row `{row}` of scripts/sass.py")
-        code, labels, registers, spills, (fma32, fma64, divides) = found[named[row]]
+        code, labels, registers, spills, (fma32, fma64, divides, mul32, mul64) = found[named[row]]
         def count(begin, part=""):
             return sum(op.startswith(begin) and part in op for op, *_ in code)
         elements, moved, adds = loop[0] if loop else (0, 0, 0)
@@ -196,7 +204,7 @@ def rows_of(nvcc, nvdisasm, target, work):
                              (registers > most, f"{registers} registers, expected at most {most}"),
                              ("bf16" not in row and target == "90a" and each > ISSUED_A_BYTE,
                               f"{each:.1f} instructions a byte, of which an H100 issues {ISSUED_A_BYTE:.1f} while it moves one"),
-                             (not divides and max(more32, more64) > 0, "a multiply-add that PTX has not")):
+                             (not divides and ((mul32 and more32 > 0) or (mul64 and more64 > 0)), "a multiply-add that PTX has not")):
             if broken:
                 FAULTS.append(f"{row}, sm_{target}: {what}")
         yield [row, f"sm_{target}", registers, spills, len(code), count("LDG"), count("LDG", ".128"),

@@ -1,11 +1,12 @@
 /// \file
-/// What a scalar computes with. float: hence's packs and `gemm::ordered`, whose bits depend on the
-/// data alone. double: plain loops of the same formulas, in which the tests take finite
-/// differences.
+/// What a scalar computes with. float: hence's packs and the product of gemm.hpp, `gemm::ordered`
+/// unless told otherwise, whose bits depend on the data alone. double: plain loops of the same
+/// formulas, in which the tests take finite differences.
 #pragma once
 
+#include "gemm.hpp"
+
 #include <hence/core/execute.hpp>
-#include <hence/core/gemm/ordered.hpp>
 #include <hence/core/math.hpp>
 
 #include <cstddef>
@@ -18,7 +19,7 @@ namespace lm {
 template <class S> struct engine;
 template <> struct engine<float> {
   using executor = hence::cpu<>;
-  using gemm = hence::gemm::ordered;
+  using gemm = chosen_gemm;
   using vector = hence::pack<float>;
   static constexpr int vector_lanes = vector::lanes;
 };

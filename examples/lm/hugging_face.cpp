@@ -212,7 +212,11 @@ model_config config_of(const hugging_face_model& model, std::int64_t longest) {
   if (!tied.is_null() && !tied.is_boolean())
     fail_config("tie_word_embeddings is " + shown(tied) + ", expected true or false");
   c.tied = tied == true;
-  c.check();
+  try {
+    c.check();
+  } catch (const std::invalid_argument& e) {
+    fail_config(e.what());
+  }
   // From here on no product of sizes is larger than the files.
   const auto demand_shape = [&](const std::string& name, std::vector<std::int64_t> shape) {
     const tensor* const t = model.find(name);

@@ -112,7 +112,11 @@ model_config config_of(const gguf_file& file, std::int64_t longest) {
   c.vocabulary = file.tensor("token_embd.weight").shape[0];
   c.tied = std::none_of(file.tensors.begin(), file.tensors.end(),
                         [](const gguf_tensor& t) { return t.name == "output.weight"; });
-  c.check();
+  try {
+    c.check();
+  } catch (const std::invalid_argument& e) {
+    throw std::runtime_error(e.what());  // of a file, as the others
+  }
   // From here on no product of sizes is larger than the file.
   const auto demand = [&](const char* name, std::int64_t out, std::int64_t in) {
     const auto& shape = file.tensor(name).shape;

@@ -34,6 +34,11 @@ int main(int argc, char** argv) {
       ->check(CLI::PositiveNumber);
   app.add_option("--student-width", s.student_width, "of the distilled model")
       ->check(CLI::Range(8, 256));
+  app.add_option("--student-base-steps", s.student_base_steps,
+                 "of the student's pretraining, before the scale")
+      ->check(CLI::Range(1, 1000000));
+  app.add_option("--student-rl-steps", s.student_rl_steps, "of RL directly, before the scale")
+      ->check(CLI::Range(1, 1000000));
   app.add_option("--test-problems", s.rl.test_problems, "of each evaluation")
       ->check(CLI::Range(1, 1000000));
   app.add_option("--at-least", o.at_least,

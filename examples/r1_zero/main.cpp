@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
   CLI::App app{"R1-Zero in miniature, from random weights to a model that thinks."};
   app.option_defaults()->always_capture_default();
   app.add_option("--task", s.task, "what is asked")
-      ->check(CLI::IsMember({"chain", "countdown", "addition"}));
+      ->check(CLI::IsMember({"chain", "long_chain", "countdown", "addition"}));
   app.add_option("--recipe", s.recipe, "the loss")->check(CLI::IsMember(demo::loss_names()));
   auto* model =
       app.add_option("--model", s.model_kind, "the model")->check(CLI::IsMember({"dense", "moe"}));

@@ -1,5 +1,6 @@
 /// \file
-/// Chain arithmetic: a digit and 3 to 7 operations, modulo 10. `Q 3 +4 *7 +1` is answered by
+/// Chain arithmetic: a digit and 3 to 7 operations, modulo 10; or 4 to 12 of them. `Q 3 +4 *7 +1`
+/// is answered by
 /// `<think> 7 9 0 </think> <answer> 0 </answer>`. One step in one token is easy, the whole chain in
 /// one token is not, so that thinking is the only way and must be as long as the chain.
 ///
@@ -15,16 +16,24 @@
 
 namespace demo {
 
+/// How many operations a question has.
+struct chain_lengths {
+  std::int64_t least, most;
+};
+
 class chain final : public word_task {
  public:
-  static constexpr std::int64_t least = 3, most = 7;  // operations
+  static constexpr chain_lengths usual{3, 7}, longer{4, 12};
 
   /// \param more words of a larger vocabulary, behind the chain's own.
-  explicit chain(const std::vector<std::string>& more = {}) : words_(all_words(more)) {}
-  const char* name() const override { return "chain"; }
+  explicit chain(const std::vector<std::string>& more = {}, chain_lengths operations = usual)
+      : operations_(operations), words_(all_words(more)) {}
+  const char* name() const override {
+    return operations_.most == usual.most ? "chain" : "long_chain";
+  }
   const vocabulary& words() const override { return words_; }
-  std::int64_t longest_prompt() const override { return most + 2; }
-  std::int64_t longest_reply() const override { return 15; }
+  std::int64_t longest_prompt() const override { return operations_.most + 2; }
+  std::int64_t longest_reply() const override { return operations_.most + 8; }
 
   problem make_problem(std::uint64_t seed, std::uint64_t index) const override {
     dice d(seed, 1, index);
@@ -113,11 +122,12 @@ class chain final : public word_task {
     return (value * times[i] + plus[i]) % 10;
   }
 
-  static drawn question(dice& d) {
+  drawn question(dice& d) const {
     drawn q;
     q.language = q.asked.language = static_cast<int>(d.below(2));
     q.start = d.below(10);
     q.asked.prompt = {question_mark, digit(q.start, q.language)};
+    const auto [least, most] = operations_;
     q.asked.steps = least + d.below(most - least + 1);
     std::int64_t value = q.start;
     for (std::int64_t i = 0; i < q.asked.steps; ++i) {
@@ -126,7 +136,8 @@ class chain final : public word_task {
       q.asked.prompt.push_back(
           static_cast<lm::token>(first_operation + 6 * q.language + q.operations.back()));
     }
-    q.asked.prompt.resize(most + 2, vocabulary::pad);  // so that step i is always 8 tokens behind
+    // so that step i is always as many tokens behind
+    q.asked.prompt.resize(static_cast<std::size_t>(most + 2), vocabulary::pad);
     q.asked.reference = std::to_string(value);
     return q;
   }
@@ -147,6 +158,7 @@ class chain final : public word_task {
     return values;
   }
 
+  chain_lengths operations_;
   vocabulary words_;
 };
 

@@ -152,6 +152,7 @@ inline json to_json(const settings& s) {
       {"pass_problems", s.pass_problems},
       {"pass_samples", s.pass_samples}};
   if (s.model_kind == "moe") j["bias_speed"] = s.bias_speed;
+  if (!lm::has_same_bits) j["gemm"] = lm::gemm_name;
   return j;
 }
 

@@ -38,7 +38,7 @@ inline std::string build_text(int threads) {
 #elif defined(__AVX2__)
   s += ", AVX2";
 #endif
-  return s + ", gemm::ordered, " + std::to_string(threads) +
+  return s + ", " + lm::gemm_name + ", " + std::to_string(threads) +
          (threads == 1 ? " thread" : " threads");
 }
 

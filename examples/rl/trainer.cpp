@@ -19,10 +19,12 @@ namespace demo {
 
 std::unique_ptr<word_task> make_task(const std::string& name) {
   if (name == "chain") return std::make_unique<chain>();
+  if (name == "long_chain")
+    return std::make_unique<chain>(std::vector<std::string>{}, chain::longer);
   if (name == "countdown") return std::make_unique<countdown>();
   if (name == "addition") return std::make_unique<addition>();
   throw std::invalid_argument("there is no task " + name +
-                              ", expected chain, countdown or addition");
+                              ", expected chain, long_chain, countdown or addition");
 }
 
 namespace {
@@ -52,6 +54,7 @@ trainer::trainer(const settings& s, const word_task& t, hence::thread_pool& pool
 trainer::trainer(const settings& s, const task& t, const lm::model_config& c,
                  hence::thread_pool& pool)
     : s_(s), task_(t), pool_(pool), model_(c) {
+  lm::check_gemm();
   const std::int64_t rollout = s.questions * s.group;
   if (s.minibatches < 1 || s.minibatches > rollout)
     throw std::invalid_argument("minibatches is " + std::to_string(s.minibatches) +

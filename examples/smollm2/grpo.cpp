@@ -33,6 +33,7 @@ json to_json(const grpo_settings& s) {
          {"epsilon", s.epsilon},
          {"test_samples", s.test_samples}};
   if (s.lora.rank != 0) j["lora"] = smollm2::to_json(s.lora);
+  if (!lm::has_same_bits) j["gemm"] = lm::gemm_name;
   return j;
 }
 
@@ -259,6 +260,14 @@ class session {
 };
 
 }  // namespace
+
+grpo_settings usual_settings(const std::string& task) {
+  grpo_settings s;
+  s.task = task;
+  // replies ten times as long, most of them in the right form before long
+  if (task == "r1-sums") s.steps = 30, s.rate = 1e-5, s.format_weight = 0.5;
+  return s;
+}
 
 int train(const grpo_options& o, const std::atomic<bool>& stop) { return session(o, stop).run(); }
 

@@ -10,7 +10,8 @@
 
 namespace smollm2 {
 
-/// Constants of a run. Its numbers depend on them and on the model's file alone.
+/// Constants of a run, here those of the task "sums". Its numbers depend on them and on the model's
+/// file alone.
 struct grpo_settings {
   std::string task = "sums";
   std::uint64_t seed = 0;  ///< of everything that is drawn, and of what is held out
@@ -22,6 +23,9 @@ struct grpo_settings {
   double epsilon = 0.2;                   ///< clip range; KL 0.001, as R1-Zero has it
   std::int64_t test_samples = 16;         ///< replies to each sum that is held out
 };
+
+/// A task's own constants.
+grpo_settings usual_settings(const std::string& task);
 
 struct grpo_options {
   grpo_settings constants;

@@ -29,6 +29,7 @@ language_model::language_model(const std::string& path, const lm::model_file& fi
       network_(file.config(longest)),
       weights_(file.weights(network_.config(), network_.parameters())),
       end_(file.end()) {
+  lm::check_gemm();
   if (tokenizer_.size() != network_.config().vocabulary)
     throw std::runtime_error(path + ": has " + std::to_string(tokenizer_.size()) +
                              " tokens and an embedding of " +

@@ -59,15 +59,17 @@ int main(int argc, char** argv) {
   app.add_option("--threads", o.threads, "of several prompts (--peer greedy); 0: all cores")
       ->check(CLI::Range(0, 256));
   app.add_option("--out", g.out, "folder of a training");
-  app.add_option("--steps", s.steps, "of GRPO")->check(CLI::Range(0, 399))->needs(grpo);
+  auto* const steps = app.add_option("--steps", s.steps, "of GRPO; r1-sums: 30")
+                          ->check(CLI::Range(0, 399))
+                          ->needs(grpo);
   app.add_option("--questions", s.questions, "of a step")->check(CLI::Range(1, 4096))->needs(grpo);
   app.add_option("--group", s.group, "replies to a question")
       ->check(CLI::Range(2, 4096))
       ->needs(grpo);
-  auto* const rate =
-      app.add_option("--rate", s.rate, "learning rate; ten times as large with --lora")
-          ->check(CLI::PositiveNumber)
-          ->needs(grpo);
+  auto* const rate = app.add_option("--rate", s.rate,
+                                    "learning rate; r1-sums: 1e-5; ten times as large with --lora")
+                         ->check(CLI::PositiveNumber)
+                         ->needs(grpo);
   auto* const lora =
       app.add_option("--lora", s.lora.rank, "train adapters of this rank beside frozen weights")
           ->check(CLI::Range(1, 4096));
@@ -79,9 +81,10 @@ int main(int argc, char** argv) {
       ->delimiter(',')
       ->needs(lora);
   for (auto* other : {chat, prompt, peer}) lora->excludes(other);
-  app.add_option("--format-weight", s.format_weight, "of the form's reward")
-      ->check(CLI::NonNegativeNumber)
-      ->needs(grpo);
+  auto* const form =
+      app.add_option("--format-weight", s.format_weight, "of the form's reward; r1-sums: 0.5")
+          ->check(CLI::NonNegativeNumber)
+          ->needs(grpo);
   app.add_option("--test-samples", s.test_samples, "replies to each sum that is held out")
       ->check(CLI::Range(1, 4096))
       ->needs(grpo);
@@ -94,6 +97,10 @@ int main(int argc, char** argv) {
   app.add_flag("--quiet", g.is_quiet, "a training prints nothing but errors");
   CLI11_PARSE(app, argc, argv);
   try {
+    const auto usual = smollm2::usual_settings(s.task);
+    if (!*steps) s.steps = usual.steps;
+    if (!*rate) s.rate = usual.rate;
+    if (!*form) s.format_weight = usual.format_weight;
     if (*lora) {
       if (s.lora.alpha == 0) s.lora.alpha = 2 * static_cast<double>(s.lora.rank);
       if (!*rate) s.rate *= 10;

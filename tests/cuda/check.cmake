@@ -1,16 +1,22 @@
-# Compiles SOURCE for every architecture and judges what nvcc and ptxas make of it.
+# Compiles SOURCE for the oldest and the newest architecture, or for those of ARCHITECTURES (separated by
+# commas), and judges what nvcc and ptxas make of it.
 #
 # * ptxas: no spill, no stack, at most REGISTERS registers a kernel (printed);
 # * PTX: see gate_ptx in gate.cmake;
-# * of the oldest and the newest: the same operations, each as often, with and without -fmad, and the same
-#   but for .ftz with --use_fast_math.
+# * of the newest, or of those of ARCHITECTURES: the same operations, each as often, with and without -fmad,
+#   and the same but for .ftz with --use_fast_math.
 #
-# cmake -DNVCC= -DHOST_COMPILER= -DINCLUDE= -DSOURCE= -DWORK= -DREGISTERS= -P check.cmake
+# cmake -DNVCC= -DHOST_COMPILER= -DINCLUDE= -DSOURCE= -DWORK= -DREGISTERS=
+#       [-DARCHITECTURES=80,120a] -P check.cmake
 cmake_minimum_required(VERSION 3.25)
 include("${CMAKE_CURRENT_LIST_DIR}/gate.cmake")
 
-set(architectures 80 90a 100a 120a)
-set(compared 80 120a)
+set(architectures 80 120a)
+set(compared 120a)
+if(DEFINED ARCHITECTURES)
+  string(REPLACE "," ";" architectures "${ARCHITECTURES}")
+  set(compared ${architectures})
+endif()
 set(command "${NVCC}" -std=c++20 --Werror all-warnings -Xcompiler -Wall,-Wextra -I "${INCLUDE}")
 if(HOST_COMPILER)
   list(APPEND command -ccbin "${HOST_COMPILER}")
@@ -31,10 +37,10 @@ function(compile variant output)
 endfunction()
 
 set(both "")
-set(ptx_only "")
 foreach(a IN LISTS architectures)
   list(APPEND both -gencode "arch=compute_${a},code=[sm_${a},compute_${a}]")
 endforeach()
+set(ptx_only "")
 foreach(a IN LISTS compared)
   list(APPEND ptx_only -gencode "arch=compute_${a},code=compute_${a}")
 endforeach()
@@ -58,6 +64,9 @@ foreach(a IN LISTS architectures)
   endif()
   foreach(variant IN LISTS variants)
     file(GLOB ptx "${WORK}/${variant}/${name}*${a}.ptx")
+    if(NOT ptx) # compiled for one architecture, it does not bear its name
+      file(GLOB ptx "${WORK}/${variant}/${name}.ptx")
+    endif()
     list(LENGTH ptx files)
     if(NOT files EQUAL 1)
       message(FATAL_ERROR "${files} PTX files of ${variant} for ${a}: ${ptx}")

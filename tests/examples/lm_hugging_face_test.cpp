@@ -339,6 +339,7 @@ TEST_CASE("what this program does not compute is refused by its name in config.j
   CHECK(error("rms_norm_eps", 0) == "config.json: rms_norm_eps is 0");
   CHECK(error("rope_theta", "x") == "config.json: rope_theta is \"x\"");
   CHECK(error("head_dim", 5000) == "config.json: head_dim is 5000, expected 1 to 4096");
+  CHECK(error("head_dim", 5) == "config.json: model: head is 5, expected an even number");
   CHECK(error("num_key_value_heads", 3).find("expected a multiple of kv_heads") !=
         std::string::npos);
 

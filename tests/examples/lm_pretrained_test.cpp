@@ -87,8 +87,6 @@ struct tiny {
       }
     } catch (const std::runtime_error& e) {
       return e.what();
-    } catch (const std::invalid_argument& e) {
-      return e.what();
     }
     return "";
   }

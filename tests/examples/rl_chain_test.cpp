@@ -47,15 +47,23 @@ demo::verdict judge(const demo::problem& p, const std::string& text, bool is_fin
 }  // namespace
 
 TEST_CASE("a problem has the answer that it says") {
-  std::map<std::int64_t, int> steps;
-  for (std::uint64_t i = 0; i < 500; ++i) {
-    const auto p = task.make_problem(1, i);
-    CHECK(p.prompt.size() == 9);
-    CHECK(std::to_string(value_of(task.words().text(p.prompt))) == p.reference);
-    ++steps[p.steps];
-  }
-  CHECK(steps.size() == 5);
-  for (const auto& [k, n] : steps) CHECK((k >= 3 && k <= 7 && n > 60));
+  const auto check = [](const demo::chain& chain, std::int64_t least, std::int64_t most) {
+    std::map<std::int64_t, int> steps;
+    for (std::uint64_t i = 0; i < 500; ++i) {
+      const auto p = chain.make_problem(1, i);
+      CHECK(static_cast<std::int64_t>(p.prompt.size()) == most + 2);
+      CHECK(chain.longest_prompt() == most + 2);
+      CHECK(std::to_string(value_of(chain.words().text(p.prompt))) == p.reference);
+      ++steps[p.steps];
+      const auto solution = chain.make_solution(1, i);
+      CHECK(static_cast<std::int64_t>(solution.reply.size()) <= chain.longest_reply());
+    }
+    CHECK(static_cast<std::int64_t>(steps.size()) == most - least + 1);
+    for (const auto& [k, n] : steps)
+      CHECK((k >= least && k <= most && n > 300 / (most - least + 1)));
+  };
+  check(task, 3, 7);
+  check(demo::chain({}, demo::chain::longer), 4, 12);
 }
 
 TEST_CASE("the judgement") {

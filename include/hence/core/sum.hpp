@@ -48,7 +48,7 @@ template <class Isa> class basic_exact_sum {
     const auto bits = __builtin_bit_cast(std::uint64_t, x);
     const int exponent = static_cast<int>(bits >> 52 & 0x7ff);
     if (exponent >= 0x3ff + 159) return {plus_infinities, {x > 0, x < 0, x != x}};
-    if (exponent == 0) return {};  // zero and subnormals, far below 2^-224
+    // Zero and subnormals get a leading bit too: they are far below 2^-224 all the same.
     const auto significand = static_cast<std::int64_t>((bits & 0xfffffffffffffull) | 1ull << 52);
     return parts_of(bits >> 63 ? -significand : significand, exponent - 0x3ff - 52);
   }
@@ -63,7 +63,7 @@ template <class Isa> class basic_exact_sum {
     const int limb = position >> 5, shift = position & 31;
     // n 2^shift as low + middle 2^32 + high 2^64, low and middle in [0, 2^32)
     const auto low = static_cast<std::uint64_t>(n) << shift;
-    const std::int64_t above = shift == 0 ? n >> 32 : n >> (32 - shift);
+    const std::int64_t above = n >> (32 - shift);
     return {limb, {static_cast<std::int64_t>(low & 0xffffffffu), above & 0xffffffff, above >> 32}};
   }
 
@@ -96,11 +96,11 @@ template <class Isa> class basic_exact_sum {
     }
     int top = limbs - 1;
     while (top > 0 && words[top] == 0) --top;
-    if (top == 0) return finish(negative, static_cast<std::uint64_t>(words[0]), -lowest);
+    if (words[top] == 0) return 0.0;
     // The leading two limbs and as much of the third as makes 64 bits; everything below is sticky.
     const auto limb = [&](int i) { return i < 0 ? 0 : static_cast<std::uint64_t>(words[i]); };
     const std::uint64_t two = limb(top) << 32 | limb(top - 1);
-    const int room = leading_zeros(two);  // < 32, since the top limb is not 0
+    const int room = leading_zeros(static_cast<std::uint32_t>(limb(top)));  // < 32
     std::uint64_t head = two << room | limb(top - 2) >> (32 - room);
     std::uint64_t sticky = limb(top - 2) & ((1ull << (32 - room)) - 1);
     for (int i = 0; i < top - 2; ++i) sticky |= limb(i);
@@ -129,21 +129,17 @@ template <class Isa> class basic_exact_sum {
  private:
   static constexpr int plus_infinities = limbs, minus_infinities = limbs + 1, nans = limbs + 2;
 
-  static HENCE_FN constexpr int leading_zeros(std::uint64_t x) {
+  static HENCE_FN constexpr int leading_zeros(std::uint32_t x) {
     int n = 0;
-    for (int step = 32; step > 0; step >>= 1)
-      if (x >> (64 - step) == 0) {
+    for (int step = 16; step > 0; step >>= 1)
+      if (x >> (32 - step) == 0) {
         n += step;
         x <<= step;
       }
     return n;
   }
-  /// head 2^exponent rounded to double; bit 0 of a full head is sticky.
+  /// head 2^exponent rounded to double; bit 63 of the head is set, bit 0 is sticky.
   static HENCE_FN constexpr double finish(bool negative, std::uint64_t head, int exponent) {
-    if (head == 0) return 0.0;
-    const int room = leading_zeros(head);
-    head <<= room;
-    exponent -= room;
     std::uint64_t significand = head >> 11;
     const std::uint64_t rest = head & 0x7ff;
     significand += rest > 0x400 || (rest == 0x400 && (significand & 1)) ? 1 : 0;

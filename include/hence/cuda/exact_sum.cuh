@@ -70,25 +70,26 @@ class warp_sum {
   std::int64_t word_ = 0;
 };
 
-/// Where the warps of a block meet. One object in shared memory serves any number of sums.
+/// Where the warps of a block meet. One object in shared memory serves any number of sums; between
+/// add_to and the next one there is a __syncthreads().
 template <unsigned Warps> struct block_sum {
   std::int64_t words[Warps][exact_sum::words_count];
   double rounded;
 
-  /// The sum over the block, in words[0]; only the first warp may read it there. All threads call.
-  __device__ __forceinline__ void gather(const warp_sum& sum) {
-    __syncthreads();  // the last sum has been read
+  /// The sum over the block: thread k < 16 gets word k, any other 0. All threads call.
+  __device__ __forceinline__ std::int64_t gather(const warp_sum& sum) {
     if (lane_id() < exact_sum::words_count) words[warp_id()][lane_id()] = sum.word();
     __syncthreads();
-    if (threadIdx.x >= exact_sum::words_count) return;
     std::int64_t total = 0;
-    for (unsigned w = 0; w < Warps; ++w) total += words[w][threadIdx.x];
-    words[0][threadIdx.x] = total;
+    if (threadIdx.x < exact_sum::words_count)
+      for (unsigned w = 0; w < Warps; ++w) total += words[w][threadIdx.x];
+    return total;
   }
 
   /// The sum over the block, rounded once; every thread gets it.
   __device__ __forceinline__ double value(const warp_sum& sum) {
-    gather(sum);
+    const std::int64_t word = gather(sum);
+    if (threadIdx.x < exact_sum::words_count) words[0][threadIdx.x] = word;
     __syncwarp();
     if (threadIdx.x == 0) rounded = exact_sum::value_of(words[0]);
     __syncthreads();
@@ -96,19 +97,15 @@ template <unsigned Warps> struct block_sum {
   }
 
   /// Adds the block's sum to one in global memory; integers, so the order of blocks leaves no
-  /// trace. Returns, in the first warp, whether a term was infinite or NaN.
-  __device__ __forceinline__ bool add_to(exact_sum& total, const warp_sum& sum) {
-    gather(sum);
-    __syncwarp();
-    if (threadIdx.x == 0) exact_sum::carry(words[0]);
-    __syncwarp();
-    if (threadIdx.x >= 32) return false;
-    const bool holds_word = lane_id() < exact_sum::words_count;
-    const std::int64_t word = holds_word ? words[0][lane_id()] : 0;
+  /// trace. A block of up to 16 warps adds at most 2^36 to a word. Returns, in the first warp,
+  /// whether a term was infinite or NaN.
+  __device__ __forceinline__ bool add_to(exact_sum& total, warp_sum sum) {
+    sum.carry();
+    const std::int64_t word = gather(sum);
     if (word != 0)
-      atomicAdd(reinterpret_cast<unsigned long long*>(total.words() + lane_id()),
+      atomicAdd(reinterpret_cast<unsigned long long*>(total.words() + threadIdx.x),
                 static_cast<unsigned long long>(word));
-    return __any_sync(whole_warp, holds_word && lane_id() >= exact_sum::limbs && word != 0) != 0;
+    return __any_sync(whole_warp, threadIdx.x >= exact_sum::limbs && word != 0) != 0;
   }
 };
 

@@ -13,7 +13,7 @@ template <class Metrics> struct warp_metrics {
   __device__ void note(const Rule&, const Token&, int, float, bool, bool) {}
   __device__ void note_entropy(const float (&)[quad_size], unsigned) {}
   __device__ void end_step() {}
-  template <class Shared> __device__ void add_to(Metrics&, Shared&) {}
+  template <bool Entropy, class Shared> __device__ void add_to(Metrics&, Shared&) {}
 };
 template <> struct warp_metrics<policy_metrics<float>> {
   warp_sum ratios, kls, entropies;
@@ -40,10 +40,15 @@ template <> struct warp_metrics<policy_metrics<float>> {
   }
   __device__ __forceinline__ void end_step() { ratios.add(ratio), kls.add(kl); }
 
-  template <class Shared>
+  /// \tparam Entropy whether entropies were noted.
+  template <bool Entropy, class Shared>
   __device__ __forceinline__ void add_to(policy_metrics<float>& total, Shared& shared) {
-    shared.add_to(total.ratios, ratios), shared.add_to(total.kls, kls);
-    shared.add_to(total.entropies, entropies);
+    const auto add = [&](exact_sum& to, const warp_sum& sum) {
+      __syncthreads();  // the last sum has been read
+      shared.add_to(to, sum);
+    };
+    add(total.ratios, ratios), add(total.kls, kls);
+    if constexpr (Entropy) add(total.entropies, entropies);
     const int all[4] = {__reduce_add_sync(whole_warp, tokens), __reduce_add_sync(whole_warp, low),
                         __reduce_add_sync(whole_warp, high),
                         __reduce_add_sync(whole_warp, kl_tokens)};

@@ -135,7 +135,7 @@ __global__ void __launch_bounds__(Threads, 512 / Threads)
       continue;
     }
     row_data<float> row = row_of(in, b, gradient, i);
-    const counts n = count_row<Threads>(row, shared);
+    const counts n = count_row<Threads, !Counted>(row, shared);
     total += n;
     if (in.advantages.present() && n.policy_tokens > 0) row.advantage = in.advantages[i];
     row.score = in.scores.present() && n.tokens > 0 ? in.scores[i] : __uint_as_float(0x7fc00000);
@@ -209,7 +209,7 @@ __global__ void __launch_bounds__(Threads, 512 / Threads)
   }
   if (shared.sum.add_to(out->sums.numerator, numerator) && threadIdx.x == 0)
     add_to(out->sums.conditions, status::non_finite);
-  metrics.add_to(out->sums.metrics, shared.sum);
+  metrics.template add_to<facts<Loss>::with_entropy>(out->sums.metrics, shared.sum);
   if (threadIdx.x != 0) return;
   if constexpr (!Counted) add_to(out->sums.counts, total);
   if constexpr (prompt_aggregation<A>) add_to(out->sums.prompt_shares, prompt_shares);
@@ -245,8 +245,9 @@ void loss_and_gradient(stream s, const Loss& loss, const Batch& batch,
                 "hence: a loss that runs on CUDA is trivially copyable");
   static_assert(std::is_trivially_copyable_v<state_t>);
   static_assert(Tuning.threads % 32 == 0 && Tuning.threads > 0 && Tuning.threads <= 512 &&
-                    Tuning.max_blocks > 0 && Tuning.max_blocks <= 0x7fffffff,
-                "hence: a block has 32, 64, ... or 512 threads, a grid at most 2^31 - 1 blocks");
+                    Tuning.max_blocks > 0 && Tuning.max_blocks < 1 << 26,
+                "hence: a block has 32, 64, ... or 512 threads, a grid less than 2^26 blocks: each "
+                "adds up to 2^36 to a word of 64 bits");
   if constexpr (check_composition<Loss, float, D>()) {
     hence::detail::layout b = batch;
     if (!b.is_padded) {

@@ -147,24 +147,26 @@ template <int Threads> struct block_scratch {
 };
 
 /// What is live in a row; every thread gets it. A row without masks costs nothing.
-template <int Threads>
+/// \tparam All else only tokens and policy tokens are counted.
+template <int Threads, bool All = true>
 __device__ __forceinline__ counts count_row(const hence::detail::row_data<float>& row,
                                             block_scratch<Threads>& shared) {
   if (row.mask.all_live())
     return {1, row.length > 0, row.length, row.length, row.length, row.length};
+  constexpr int kinds = All ? 4 : 2;
   int n[4] = {};
   for_each_quad<Threads>(row, [&](const quad& q) {
-    n[0] += __popc(q.live), n[1] += __popc(q.policy), n[2] += __popc(q.kl),
-        n[3] += __popc(q.metric);
+    n[0] += __popc(q.live), n[1] += __popc(q.policy);
+    if constexpr (All) n[2] += __popc(q.kl), n[3] += __popc(q.metric);
   });
   __syncthreads();  // the last row's counts have been read
 #pragma unroll
-  for (int k = 0; k < 4; ++k) shared.counts[warp_id()][k] = __reduce_add_sync(whole_warp, n[k]);
+  for (int k = 0; k < kinds; ++k) shared.counts[warp_id()][k] = __reduce_add_sync(whole_warp, n[k]);
   __syncthreads();
   std::int64_t total[4] = {};
   for (int w = 0; w < Threads / 32; ++w)
 #pragma unroll
-    for (int k = 0; k < 4; ++k) total[k] += shared.counts[w][k];
+    for (int k = 0; k < kinds; ++k) total[k] += shared.counts[w][k];
   return {1, total[0] > 0, total[0], total[1], total[2], total[3]};
 }
 

@@ -29,6 +29,7 @@ struct alignas(16) row_memory {
   float top[softmax_threads];  // the largest logit that a thread saw; +infinity: also a NaN
   float label;                 // its logit
   float shift;                 // NaN, or the row is to be summed again less this
+  float rest[6];               // so that the next row begins with a sector of 32 bytes too
 
   __device__ __forceinline__ void load(lane_sums& sums) const {
     load_eight_floats(sum, sums.sum), load_eight_floats(moment, sums.moment);
@@ -48,5 +49,6 @@ struct alignas(16) row_memory {
     if (j == 0) reference[group] = its_reference;
   }
 };
+static_assert(sizeof(row_memory) % 32 == 0);
 
 }  // namespace hence::inline v0::cuda::detail

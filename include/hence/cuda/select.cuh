@@ -50,8 +50,11 @@ template <class End>
 __device__ __forceinline__ void find_bin(select_scratch& s, bool is_first, const End& end_of) {
   std::int64_t counts = 0;
   wide_integer sums = 0;
+  // Each lane begins at another of its 8 bins, so that lanes do not meet in a bank of shared
+  // memory.
+  const int turn = lane_id() / 2 + lane_id() / 16;
   for (int k = 0; k < 8; ++k) {
-    const int bin = lane_id() * 8 + k;
+    const int bin = lane_id() * 8 + (k + turn) % 8;
     counts += s.count[bin];
     sums += (static_cast<wide_integer>(s.high[bin]) << 32) + s.low[bin];
   }

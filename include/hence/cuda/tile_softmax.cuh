@@ -3,14 +3,14 @@
 /// (cuda/softmax.cuh has them for whole rows, by the same text).
 ///
 /// Tiles begin at multiples of 4096 columns, so a thread's lanes go on where they stopped: between
-/// tiles a row's 1024 sums, moments and 128 references lie in memory, 9232 bytes. The bits are
+/// tiles a row's 1024 sums, moments and 128 references lie in memory, 9248 bytes. The bits are
 /// those of whole rows, whatever the tile.
 ///
 /// A row that leaves the fast range (see cuda/token_logprob.cuh) is summed once more, shifted, when
 /// its tiles are gone: its logits are then computed on the way, as chains over k in their order, a
 /// block a row. That reads the whole head for each such row: right, not fast.
 ///
-/// Bytes a row and tile: its logits read once, 9232 read and written.
+/// Bytes a row and tile: its logits read once, 9224 read and written.
 #pragma once
 
 #include <hence/cuda/row_memory.cuh>
@@ -119,6 +119,7 @@ template <class T> struct computed_row {
     g.is_mapped = true;
 #pragma unroll
     for (int j = 0; j < group_size; ++j) g.x[j] = 0;
+#pragma unroll 1
     for (int j = 0; j < group_size; ++j) {  // through one register, as `logit_group::map`
       const float last = first + j < columns ? chain(first + j).v : 0.0f;
 #pragma unroll

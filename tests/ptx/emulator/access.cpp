@@ -37,9 +37,30 @@ void count(warp& w, const instruction& i, mask set, std::size_t size, bool write
   w.count(i, r, memory == &w.in().shared_memory, writes);
 }
 
+bool is_uniform(const lanes& r, mask set) {
+  const std::uint64_t first = r.v[std::countr_zero(set) & 31];
+  bool same = true;
+  for_each(set, [&](int lane) { same &= r.v[lane] == first; });
+  return same;
+}
+
+/// One parameter for all lanes, as every thread of a kernel begins.
+template <class T, std::size_t N> void load_for_all(warp& w, const instruction& i, mask set) {
+  const int lane = std::countr_zero(set) & 31;
+  const place p = w.find(i, lane, address_of(w, i, lane), sizeof(T) * N, false);
+  check_written(w, i, lane, p, sizeof(T) * N);
+  for (std::size_t k = 0; k < N; ++k) {
+    T x;
+    std::memcpy(&x, p.data + sizeof(T) * k, sizeof x);
+    lanes& d = w[i.d[k]];
+    for_each(set, [&, bits = bits_of(x)](int l) { d.v[l] = bits; });
+  }
+}
+
 template <class T, std::size_t N> void load(warp& w, const instruction& i, mask set) {
   constexpr std::size_t size = sizeof(T) * N;
   count(w, i, set, size, false);
+  if (i.where == space::param && is_uniform(w[i.s[0]], set)) return load_for_all<T, N>(w, i, set);
   for_each(set, [&](int lane) {
     const place p = w.find(i, lane, address_of(w, i, lane), size, false);
     check_written(w, i, lane, p, size);

@@ -98,7 +98,7 @@ void check_landed(warp& w, const instruction& i, int lane, const place& p, std::
                  ", which a cp.async writes that was not waited for");
 }
 
-void check_written(warp& w, const instruction& i, int lane, const place& p, std::size_t size) {
+void refuse_unwritten(warp& w, const instruction& i, int lane, const place& p, std::size_t size) {
   for (std::size_t k = 0; k < size; ++k)
     if (p.memory->written[p.offset + k] != holds_value) {
       check_landed(w, i, lane, p, size, "a read");

@@ -13,8 +13,16 @@ void note_read(warp& w, const instruction& i, int lane, const place& p, std::siz
 void note_write(warp& w, const instruction& i, int lane, const place& p, std::size_t size,
                 bool strong, bool same);
 
+/// Says which byte of those was never written and ends the launch.
+void refuse_unwritten(warp& w, const instruction& i, int lane, const place& p, std::size_t size);
+
 /// Ends the launch if a byte that is read was never written.
-void check_written(warp& w, const instruction& i, int lane, const place& p, std::size_t size);
+inline void check_written(warp& w, const instruction& i, int lane, const place& p,
+                          std::size_t size) {
+  bool all = true;
+  for (std::size_t k = 0; k < size; ++k) all &= p.memory->written[p.offset + k] == holds_value;
+  if (!all) refuse_unwritten(w, i, lane, p, size);
+}
 
 /// Ends the launch if a cp.async that nobody has waited for writes one of these bytes.
 void check_landed(warp& w, const instruction& i, int lane, const place& p, std::size_t size,

@@ -24,14 +24,10 @@ void warp::begin(block& in, const kernel& k, std::size_t index, int threads) {
 
 void warp::set_specials() {
   const launch& l = block_->of();
-  const auto value = [&](const std::string& name, int lane) -> std::uint64_t {
-    const std::uint64_t thread = index_ * warp_size + static_cast<std::uint64_t>(lane);
-    const std::uint64_t x = l.threads.x, y = l.threads.y;
-    if (name == "%tid.x") return thread % x;
-    if (name == "%tid.y") return thread / x % y;
-    if (name == "%tid.z") return thread / (x * y);
-    if (name == "%ntid.x") return l.threads.x;
-    if (name == "%ntid.y") return l.threads.y;
+  const std::uint64_t x = l.threads.x, y = l.threads.y;
+  const auto of_warp = [&](const std::string& name) -> std::uint64_t {
+    if (name == "%ntid.x") return x;
+    if (name == "%ntid.y") return y;
     if (name == "%ntid.z") return l.threads.z;
     if (name == "%ctaid.x") return block_->index() % l.blocks.x;
     if (name == "%ctaid.y") return block_->index() / l.blocks.x % l.blocks.y;
@@ -39,18 +35,37 @@ void warp::set_specials() {
     if (name == "%nctaid.x") return l.blocks.x;
     if (name == "%nctaid.y") return l.blocks.y;
     if (name == "%nctaid.z") return l.blocks.z;
-    if (name == "%laneid") return static_cast<std::uint64_t>(lane);
     if (name == "%warpid") return index_;
     if (name == "%nwarpid") return block_->warps_count();
-    if (name == "%dynamic_smem_size") return l.dynamic_shared;
-    if (name == "%lanemask_eq") return bit(lane);
-    if (name == "%lanemask_lt") return bit(lane) - 1;
-    if (name == "%lanemask_le") return bit(lane) | (bit(lane) - 1);
-    if (name == "%lanemask_gt") return all_lanes & ~(bit(lane) | (bit(lane) - 1));
-    return all_lanes & ~(bit(lane) - 1);  // %lanemask_ge
+    return l.dynamic_shared;  // %dynamic_smem_size
   };
-  for (const special& s : kernel_->specials)
-    for (int lane = 0; lane < warp_size; ++lane) registers_[s.at].v[lane] = value(s.name, lane);
+  for (const special& s : kernel_->specials) {
+    const auto fill = [&](auto&& value) {
+      for (int lane = 0; lane < warp_size; ++lane)
+        registers_[s.at].v[lane] =
+            value(index_ * warp_size + static_cast<std::uint64_t>(lane), lane);
+    };
+    if (s.name == "%tid.x")
+      fill([&](std::uint64_t thread, int) { return thread % x; });
+    else if (s.name == "%tid.y")
+      fill([&](std::uint64_t thread, int) { return thread / x % y; });
+    else if (s.name == "%tid.z")
+      fill([&](std::uint64_t thread, int) { return thread / (x * y); });
+    else if (s.name == "%laneid")
+      fill([](std::uint64_t, int lane) { return static_cast<std::uint64_t>(lane); });
+    else if (s.name == "%lanemask_eq")
+      fill([](std::uint64_t, int lane) { return bit(lane); });
+    else if (s.name == "%lanemask_lt")
+      fill([](std::uint64_t, int lane) { return bit(lane) - 1; });
+    else if (s.name == "%lanemask_le")
+      fill([](std::uint64_t, int lane) { return bit(lane) | (bit(lane) - 1); });
+    else if (s.name == "%lanemask_gt")
+      fill([](std::uint64_t, int lane) { return all_lanes & ~(bit(lane) | (bit(lane) - 1)); });
+    else if (s.name == "%lanemask_ge")
+      fill([](std::uint64_t, int lane) { return all_lanes & ~(bit(lane) - 1); });
+    else
+      fill([same = of_warp(s.name)](std::uint64_t, int) { return same; });
+  }
 }
 
 void warp::fail(const instruction& i, int lane, const std::string& what) const {
@@ -219,6 +234,14 @@ void warp::meet_warp(group& g, const instruction& i, mask set) {
     }
     return split(g, by, next);
   }
+  // Most often all who are here name just them all.
+  bool agree = true;
+  for_each(set, [&](int lane) { agree &= as<mask>(registers_[i.members].v[lane]) == set; });
+  if (agree) {
+    i.run(*this, i, set);
+    ++g.at;
+    return;
+  }
   mask ready = 0;
   for_each(set, [&](int lane) {
     const mask members = as<mask>(registers_[i.members].v[lane]);
@@ -288,8 +311,8 @@ void warp::count(const instruction& i, const request& r, bool is_shared, bool wr
     reads_.add(&i, r, counted_->reads);
 }
 
-place warp::find(const instruction& i, space where, int lane, std::uint64_t address,
-                 std::size_t size, bool writes) {
+place warp::look_for(const instruction& i, space where, int lane, std::uint64_t address,
+                     std::size_t size, bool writes) {
   const auto within = [&](std::vector<std::byte>& data, shadow& memory, std::uint64_t at,
                           const char* name) -> place {
     if (at > data.size() || data.size() - at < size)

@@ -53,7 +53,15 @@ class warp {
   }
   /// The same in a space that is not the instruction's.
   place find(const instruction& i, space where, int lane, std::uint64_t address, std::size_t size,
-             bool writes);
+             bool writes) {
+    if (where == space::global && last_ != nullptr) {  // most often where the last access was
+      const std::uint64_t at = address - last_->begin;
+      if (at < last_->size && last_->size - at >= size && address % size == 0 &&
+          !(writes && last_->read_only))
+        return {last_->data.data() + at, &last_->memory, at};
+    }
+    return look_for(i, where, lane, address, size, writes);
+  }
   [[noreturn]] void fail(const instruction& i, int lane, const std::string& what) const;
 
  private:
@@ -63,6 +71,8 @@ class warp {
     bool waits;
   };
 
+  place look_for(const instruction& i, space where, int lane, std::uint64_t address,
+                 std::size_t size, bool writes);
   void set_specials();
   mask guarded(const instruction& i, mask set);
   void step(group& g);

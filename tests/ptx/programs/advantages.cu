@@ -41,23 +41,32 @@ void run(const batch& b, std::int64_t stride, cudaStream_t stream) {
 }
 
 /// What is wrong with boundaries in device memory is told, and no sound group suffers.
-void run_malformed(const std::vector<std::int64_t>& boundaries, std::vector<float> wanted,
+/// \param sound the rows of the group that two calls share.
+void run_malformed(const std::vector<std::int64_t>& boundaries, std::pair<int, int> sound,
                    cudaStream_t stream) {
-  const test::input<std::int64_t> cu(boundaries);
   const test::input<float> rewards({1, 0, 0, 1, 5, 6, 7, 8});
-  const test::output<float> out(8);
-  const test::output<hence::status> conditions(1);
-  test::check(cudaMemset(out.get(), 0, 8 * sizeof(float)));
-  const auto n = static_cast<std::int64_t>(boundaries.size());
-  hence::cuda::advantages(
-      stream, hence::advantage::dr_grpo(hence::advantage::singleton_zero{}),
-      hence::groups{.cu_groups = hence::offsets(hence::view<const std::int64_t>(cu.get(), n))},
-      hence::view<const float>(rewards.get(), 8), hence::view<float>(out.get(), 8),
-      conditions.get());
-  test::check(cudaStreamSynchronize(stream));
-  test::check(conditions.read()[0] == hence::status::malformed, "malformed boundaries");
-  wanted.resize(8);
-  test::check(out.read() == wanted, "sound groups beside malformed ones");
+  const auto call = [&](const auto& rule, const std::vector<std::int64_t>& cu, auto status) {
+    const test::input<std::int64_t> at(cu);
+    const test::output<float> out(8);
+    const test::output<hence::status> conditions(1);
+    test::check(cudaMemset(out.get(), 0, 8 * sizeof(float)));
+    const auto n = static_cast<std::int64_t>(cu.size());
+    hence::cuda::advantages(
+        stream, rule,
+        hence::groups{.cu_groups = hence::offsets(hence::view<const std::int64_t>(at.get(), n))},
+        hence::view<const float>(rewards.get(), 8), hence::view<float>(out.get(), 8),
+        conditions.get());
+    test::check(cudaStreamSynchronize(stream));
+    test::check(conditions.read()[0] == status, "status of boundaries");
+    return out.read();
+  };
+  advantage_case::for_each_rule([&](const std::string& name, const auto& rule) {
+    std::vector<float> wanted = call(rule, {0, 4, 8}, hence::status::ok);
+    for (int i = 0; i < 8; ++i)
+      if (i < sound.first || i >= sound.second) wanted[static_cast<std::size_t>(i)] = 0;
+    test::check(call(rule, boundaries, hence::status::malformed) == wanted,
+                name + ": a sound group beside a malformed one");
+  });
 }
 
 void run_empty(cudaStream_t stream) {
@@ -101,12 +110,11 @@ int main() {
     run<hence::cuda::advantages_tuning{.threads = 32, .max_blocks = 3}>(b, 1, stream);
     run<hence::cuda::advantages_tuning{}>(b, 3, stream);
   }
-  const std::vector<float> first{0.5f, -0.5f, -0.5f, 0.5f};
-  run_malformed({0, 4, -1, 9, 8}, first, stream);
-  run_malformed({0, 4, 9}, first, stream);  // the last one beyond the end
-  run_malformed({0, 4, 7}, first, stream);  // before the end
-  run_malformed({1, 4, 8}, {0, 0, 0, 0, -1.5f, -0.5f, 0.5f, 1.5f}, stream);
-  run_malformed({-1, 4, 8}, {0, 0, 0, 0, -1.5f, -0.5f, 0.5f, 1.5f}, stream);
+  run_malformed({0, 4, -1, 9, 8}, {0, 4}, stream);
+  run_malformed({0, 4, 9}, {0, 4}, stream);  // the last one beyond the end
+  run_malformed({0, 4, 7}, {0, 4}, stream);  // before the end
+  run_malformed({1, 4, 8}, {4, 8}, stream);
+  run_malformed({-1, 4, 8}, {4, 8}, stream);
   run_empty(stream);
   run_refused(stream);
   test::check(cudaStreamDestroy(stream));

@@ -16,15 +16,15 @@ struct batch {
   std::vector<float> rewards{};
 };
 
-/// Groups of any size: empty, of one, constant, with NaN, of rewards so large that advantages
-/// overflow.
+/// Groups of any size: empty, of one, constant, with NaN anywhere, of rewards so large that
+/// advantages overflow.
 inline std::vector<batch> batches() {
   std::vector<batch> out;
   std::mt19937 random(7);
   const auto uniform = [&] { return static_cast<float>(random()) / 4294967296.0f; };
   const int sizes[] = {8,  1,    0, 16, 2,  33, 100, 7,   64,  3,  128,
                        32, 1000, 5, 31, 32, 1,  129, 257, 128, 96, 385};
-  for (int kind = 0; kind < 7; ++kind) {
+  for (int kind = 0; kind < 9; ++kind) {
     batch b;
     int group = 0;
     for (const int n : sizes) {
@@ -37,6 +37,7 @@ inline std::vector<batch> batches() {
         const float odd[] = {std::bit_cast<float>(0x7f800001u), -INFINITY, NAN, INFINITY};
         if ((kind == 4 || kind == 6) && k == n - 1 && group % 2 == kind / 2 % 2)
           r = odd[group / 2 % 4];
+        if (kind > 6 && k == (kind == 7 ? n / 2 : n * 3 / 4)) r = odd[(group + kind) % 4];
         // finite rewards whose advantages are not: r - mu = 6e38; at either end of the group
         if (kind == 5 && group % 2 == 0) r = (k == 0) == (group % 4 == 0) ? 3.4e38f : -3.4e38f;
         b.rewards.push_back(r);

@@ -105,7 +105,8 @@ template <class T> class output {
 
  private:
   static constexpr std::size_t guard = 256;
-  static constexpr unsigned char pattern = 0xcd;
+  static constexpr unsigned char pattern =
+      0xbd;  // a small number in every format: what is added shows
   std::size_t size_;
   unsigned char* data_ = nullptr;
 };

@@ -44,6 +44,7 @@ void run(const Gate& gate, const batch<Z>& b, const outcome& wanted, cudaStream_
   const test::output<std::int64_t> load(b.bias.size());
   const test::output<std::uint8_t> faults(b.valid.size());
   const test::output<moe::route_counts> counts(2);
+  if (!b.has_extras) fill(load, b.bias.size()), fill(faults, b.valid.size());
   fill(ids, wanted.ids.size()), fill(weights, wanted.ids.size()), fill(gradient, b.logits.size());
   const int kernels = test::captured(stream, [&] {
     hence::cuda::route<Tuning>(
@@ -125,6 +126,28 @@ void run_odd(cudaStream_t stream) {
       "hence: a row of 8000 experts and 2 slots needs 64256 bytes of shared memory");
 }
 
+/// A NaN in the bias is told wherever it is.
+template <class Z, class Gate> void run_nan_bias(const Gate& gate, cudaStream_t stream) {
+  constexpr std::int64_t experts = 300;
+  const test::input<Z> logits(std::vector<Z>(experts, Z(0.5f)));
+  const test::output<std::int32_t> ids(2);
+  const test::output<float> weights(2);
+  const test::output<moe::route_counts> counts(1);
+  for (const std::size_t at : {31, 40, 70, 127, 130, 260, 299}) {
+    std::vector<float> values(experts);
+    values[at] = NAN;
+    const test::input<float> bias(values);
+    moe::gate_inputs<float, Z> in;
+    in.logits = {logits.get(), 1, experts}, in.bias = {bias.get(), experts};
+    moe::gate_outputs<float> out;
+    out.ids = {ids.get(), 1, 2}, out.weights = {weights.get(), 1, 2};
+    hence::cuda::route(stream, gate, in, out, counts.get());
+    test::check(cudaStreamSynchronize(stream));
+    test::check(counts.read()[0].nan_rows == 1,
+                "a NaN in the bias of expert " + std::to_string(at));
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -141,6 +164,9 @@ int main() {
     run<hence::cuda::gate_tuning{}>(gate, b, o, stream);
   });
   run_odd(stream);
+  run_nan_bias<float>(gate_case::v3(2, 1, 1), stream);
+  run_nan_bias<hence::bf16>(gate_case::softmax(2), stream);
+  run_nan_bias<hence::f16>(gate_case::after(2), stream);
   test::check(cudaStreamDestroy(stream));
   return test::result();
 }

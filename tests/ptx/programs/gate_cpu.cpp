@@ -9,7 +9,8 @@ std::vector<outcome> on_cpu() {
     const auto slots = static_cast<std::size_t>(b.tokens * b.slot_stride());
     outcome o;
     o.ids.assign(slots, -7), o.weights.assign(slots, -7), o.gradient.assign(b.logits.size(), -7);
-    o.load.assign(b.bias.size(), -7), o.faults.assign(b.valid.size(), 77);
+    o.load.assign(b.bias.size(), -7),
+        o.faults.assign(b.valid.size(), static_cast<std::uint8_t>(-7));
     o.counts =
         moe::route(hence::cpu<>{}, gate,
                    inputs_of(b, b.logits.data(), b.bias.data(), b.valid.data(), b.replay.data()),

@@ -2,6 +2,7 @@
 #include "linear_logprob.hpp"
 
 #include "check.hpp"
+#include "linear_grids.hpp"
 
 #include <hence/cuda/linear_logprob.cuh>
 
@@ -143,6 +144,7 @@ int main() {
   test::check(cudaStreamCreate(&stream));
   for (const auto& b : linear_case::batches()) run(b, stream);
   for (const auto& p : linear_case::products()) run(p, stream);
+  linear_grids::run();
   run_odd(stream);
   test::check(cudaStreamDestroy(stream));
   return test::result();

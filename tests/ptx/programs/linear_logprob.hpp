@@ -5,6 +5,7 @@
 #include <hence/core/storage.hpp>
 #include <hence/logits/linear_arrays.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <random>
@@ -37,8 +38,8 @@ inline view<float, 2> matrix_of(float* p, std::int64_t rows, std::int64_t column
   return {p, rows, columns, columns + gap};
 }
 
-/// Shapes around the ends of tiles; one token, all ignored, none; NaN in tokens that are ignored,
-/// infinities in one that is not.
+/// Shapes around the ends of tiles; one token, all ignored, none; NaN in tokens that are ignored;
+/// infinities in one that is not, which make NaN of the head's whole gradient, so not in tiles.
 inline std::vector<batch> batches() {
   using hence::negative_labels;
   const hence::softmax_rule plain{.temperature = 1, .negative = negative_labels::ignored},
@@ -64,13 +65,17 @@ inline std::vector<batch> batches() {
       const auto label = static_cast<std::int64_t>(random()) % b.columns;
       b.labels.push_back(is_ignored ? -100 : t % 7 == 3 ? 0 : label);
       for (std::int64_t d = 0; d < b.width + b.gap; ++d)
-        b.hidden.push_back(is_ignored || d >= b.width ? NAN
-                           : t == 8 && d == 3         ? INFINITY
-                                                      : 0.5f * noise());
+        b.hidden.push_back(is_ignored || d >= b.width               ? NAN
+                           : t == 8 && d == 3 && b.tile == b.tokens ? INFINITY
+                                                                    : 0.5f * noise());
       b.g.push_back(noise()), b.h.push_back(0.1f * noise());
     }
     if (b.rule.negative == negative_labels::out_of_range)
       for (float& x : b.hidden) x = 0.25f * noise();
+    if (b.tokens == 65) {  // chains that stay 0, forward and backward
+      std::fill_n(b.hidden.begin() + 8 * (b.width + b.gap), 4 * (b.width + b.gap), 0.0f);
+      std::fill_n(b.g.begin() + 16, 4, 0.0f), std::fill_n(b.h.begin() + 16, 4, 0.0f);
+    }
     for (std::int64_t v = 0; v < b.columns; ++v) {
       for (std::int64_t d = 0; d < b.width + b.gap; ++d)
         b.weight.push_back(hence::bf16(d < b.width ? noise() : NAN));

@@ -8,54 +8,12 @@
 #include <hence/policy/surrogate_ratio.hpp>
 #include <hence/policy/surrogate_score.hpp>
 
-#include <bit>
-#include <random>
 #include <string>
 #include <vector>
 
+#include "policy_loss_ends.hpp"
+
 namespace policy_case {
-
-/// Rows with masks; NaN wherever nothing may be read.
-struct batch {
-  bool padded = false, masked = false, roles = false, by_token = false;
-  std::vector<std::int64_t> cu{0};  // of ragged rows
-  std::int64_t rows = 0, width = 0;
-  std::vector<std::uint8_t> masks[4]{};
-  std::vector<float> logp{}, old{}, ref{}, rollout{}, token_advantages{}, advantages{};
-  std::size_t tokens() const { return logp.size(); }
-};
-
-inline batch make(const std::vector<std::int64_t>& lengths, bool padded, int kind, unsigned seed) {
-  const float garbage = std::bit_cast<float>(0x7fa00001u);
-  batch b;
-  b.padded = padded, b.masked = kind > 0, b.roles = kind > 1, b.by_token = kind == 3;
-  std::mt19937 random(seed);
-  const auto uniform = [&] { return static_cast<float>(random()) / 4294967296.0f; };
-  b.rows = static_cast<std::int64_t>(lengths.size());
-  b.width = 0;
-  for (const std::int64_t n : lengths)
-    b.width = std::max(b.width, n), b.cu.push_back(b.cu.back() + n);
-  for (std::int64_t i = 0; i < b.rows; ++i) {
-    bool any = false;
-    const std::int64_t length = lengths[static_cast<std::size_t>(i)];
-    for (std::int64_t t = 0; t < (padded ? b.width : length); ++t) {
-      const bool live = t < length && (kind == 0 || random() % 4 != 0);
-      b.masks[0].push_back(live);
-      for (int role = 1; role < 4; ++role) b.masks[role].push_back(kind < 2 || random() % 3 != 0);
-      const bool policy = live && b.masks[1].back() != 0, kl = live && b.masks[2].back() != 0;
-      const float spread = random() % 8 == 0 ? 30.0f : random() % 8 == 0 ? 1e-6f : 0.5f;
-      const float logp = -3.0f * uniform(), old = logp + spread * (uniform() - 0.5f);
-      b.logp.push_back(policy || kl ? logp : garbage);
-      b.old.push_back(policy || kl ? old : garbage);
-      b.rollout.push_back(policy || kl ? old + 0.1f * (uniform() - 0.5f) : garbage);
-      b.ref.push_back(kl ? logp + spread * (uniform() - 0.5f) : garbage);
-      b.token_advantages.push_back(policy ? 2.0f * uniform() - 1.0f : garbage);
-      any = any || policy;
-    }
-    b.advantages.push_back(any ? 2.0f * uniform() - 1.0f : garbage);
-  }
-  return b;
-}
 
 inline std::vector<batch> batches() {
   std::vector<batch> out;
@@ -63,14 +21,28 @@ inline std::vector<batch> batches() {
   for (const bool padded : {false, true})
     for (int kind = padded ? 1 : 0; kind < 4; ++kind) {
       out.push_back(make({0, 5, 1, 131, 64}, padded, kind, seed++));
-      out.push_back(make({700, 3}, padded, kind, seed++));
+      // kinds 0 and 2 of ragged rows reach every warp and a second step
+      out.push_back(make({!padded && kind % 2 == 0 ? 1030 : 300, 3}, padded, kind, seed++));
     }
+  for (const bool padded : {false, true}) {
+    out.push_back(make({3, 1, 9, 2, 0, 4, 1, 1, 5}, padded, 2, seed++, reach::all));
+    out.push_back(make({0, 5, 60, 1}, padded, 3, seed++, reach::all));
+  }
+  bool padded = false;
+  for (const reach values : {reach::high, reach::low, reach::both, reach::nan})
+    out.push_back(make({37, 0, 5}, padded = !padded, 3, seed++, values));
+  for (int kind = 4; kind < 7; ++kind) {  // one mask alone, of a role
+    out.push_back(make({9, 0, 40}, false, kind, seed++));
+    out.push_back(make({40, 5}, true, kind, seed++));
+  }
+  add_ends(out, seed);
   return out;
 }
 
 /// Where the arrays of a batch lie: with the host or with the device.
 struct arrays {
   const std::int64_t* cu;
+  const std::int32_t* narrow_cu;
   const std::uint8_t* masks[4];
   const float *logp, *old, *ref, *rollout, *token_advantages, *advantages;
 };
@@ -88,20 +60,25 @@ template <class F> void with_views(const batch& b, const arrays& a, F&& f) {
     f(in_hence, in, per_token);
   };
   const auto n = static_cast<std::int64_t>(b.tokens());
+  const auto give = [&](auto& masks, auto&& mask) {
+    if (b.given[0]) masks.response = mask(0);
+    if (b.given[1]) masks.policy = mask(1);
+    if (b.given[2]) masks.kl = mask(2);
+    if (b.given[3]) masks.metric = mask(3);
+  };
   if (b.padded) {
     hence::masks<2> m;
     const auto mask = [&](int k) {
       return hence::view<const std::uint8_t, 2>(a.masks[k], b.rows, b.width);
     };
-    if (b.masked) m.response = mask(0);
-    if (b.roles) m.policy = mask(1), m.kl = mask(2), m.metric = mask(3);
+    give(m, mask);
     call(hence::padded{b.rows, b.width, m},
          [&]<class T>(T* x) { return hence::per_token<T>(hence::view<T, 2>(x, b.rows, b.width)); });
   } else {
-    hence::ragged r{hence::offsets(hence::view<const std::int64_t>(a.cu, b.rows + 1)), {}};
+    hence::ragged r{hence::view<const std::int64_t>(a.cu, b.rows + 1), {}};
+    if (b.narrow) r.cu_seqlens = hence::view<const std::int32_t>(a.narrow_cu, b.rows + 1);
     const auto mask = [&](int k) { return hence::view<const std::uint8_t>(a.masks[k], n); };
-    if (b.masked) r.mask.response = mask(0);
-    if (b.roles) r.mask.policy = mask(1), r.mask.kl = mask(2), r.mask.metric = mask(3);
+    give(r.mask, mask);
     call(r, [&]<class T>(T* x) { return hence::per_token<T>(hence::view<T>(x, n)); });
   }
 }
@@ -149,7 +126,7 @@ template <class Result> outcome outcome_of(const Result& r, std::vector<float> g
                 static_cast<std::int64_t>(r.conditions())};
   if constexpr (requires { r.metrics().kls; }) {
     const auto& m = r.metrics();
-    o.integers.insert(o.integers.end(), {m.tokens, m.clipped_low, m.clipped_high});
+    o.integers.insert(o.integers.end(), {m.tokens, m.kl_tokens, m.clipped_low, m.clipped_high});
     o.metrics = {m.max_ratio, m.ratio_mean(), m.kl_mean()};
   }
   return o;

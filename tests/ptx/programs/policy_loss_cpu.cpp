@@ -4,7 +4,9 @@
 namespace policy_case {
 
 std::vector<outcome> on_cpu(const batch& b) {
+  const std::vector<std::int32_t> narrow(b.cu.begin(), b.cu.end());
   const arrays a{b.cu.data(),
+                 narrow.data(),
                  {b.masks[0].data(), b.masks[1].data(), b.masks[2].data(), b.masks[3].data()},
                  b.logp.data(),
                  b.old.data(),

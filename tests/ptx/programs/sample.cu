@@ -97,6 +97,10 @@ int main() {
   for (const auto& b : sample_case::batches<float>()) run<hence::cuda::sample_tuning{}>(b, stream);
   for (const auto& b : sample_case::batches<hence::bf16>())
     run<hence::cuda::sample_tuning{.max_blocks = 5}>(b, stream);
+  for (const auto& b : sample_case::exact_batches<float>())
+    run<hence::cuda::sample_tuning{.max_blocks = 3}>(b, stream);
+  for (const auto& b : sample_case::exact_batches<hence::bf16>())
+    run<hence::cuda::sample_tuning{}>(b, stream);
   run_odd(stream);
   test::check(cudaStreamDestroy(stream));
   return test::result();

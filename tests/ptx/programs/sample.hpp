@@ -3,8 +3,10 @@
 
 #include <hence/logits/sample_rule.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <numbers>
 #include <random>
 #include <string>
 #include <vector>
@@ -21,6 +23,49 @@ template <class T> struct batch {
 
   std::int64_t rows() const { return static_cast<std::int64_t>(uniforms.size()); }
 };
+
+/// Rows whose probabilities are powers of 2 and sum to 1, so that shares, halves and uniforms end
+/// on a token to the bit; beside tokens at and below the smallest weight. The last batch has
+/// indices beyond 2^16.
+template <class T> std::vector<batch<T>> exact_batches() {
+  std::vector<batch<T>> out;
+  const double unit = std::numbers::log2e;  // a step of 1 is a factor of 2
+  const auto add = [&](std::int64_t columns, std::int64_t k, double p, double min_p,
+                       double typical) {
+    out.push_back({"exact", columns, columns + 3, {unit, k, p, min_p, typical}});
+  };
+  add(40, 0, 1, 0, 1), add(40, 0, 0.5, 0, 1), add(40, 9, 0.75, 0, 1), add(40, 0, 1, 0x1p-4, 1);
+  add(40, 0, 1, 0, 0.5), add(40, 0, 0.875, 0, 0.75), add(300, 30, 0.75, 0x1p-7, 0.625);
+  std::mt19937 random(4);
+  for (auto& b : out) {
+    for (int i = 0; i < 10; ++i) {
+      std::vector<int> depth{0};
+      while (std::ssize(depth) < b.columns - 6) {
+        auto d =
+            depth.end() - 1 -
+            static_cast<std::ptrdiff_t>(random() % std::min(depth.size(), std::size_t(1 + 3 * i)));
+        if (*d == 20) d = std::min_element(depth.begin(), depth.end());
+        const int half = ++*d;
+        depth.push_back(half);
+      }
+      const int top = *std::min_element(depth.begin(), depth.end());
+      for (const int beyond : {59, 60, 61, 999, 1001, 3000}) depth.push_back(top + beyond);
+      std::shuffle(depth.begin(), depth.end(), random);
+      const auto end = depth.begin() + static_cast<std::ptrdiff_t>(random() % depth.size());
+      double before = 0;  // of some token
+      for (auto d = depth.begin(); d != end; ++d) before += std::ldexp(*d < 59 + top ? 1 : 0, -*d);
+      b.uniforms.push_back(
+          static_cast<float>(i % 3 == 2 && before > 0 ? before - 0x1p-24 : before));
+      if (b.uniforms.back() == 1) b.uniforms.back() = 0.5f;
+      for (const int d : depth) b.logits.push_back(T(static_cast<float>(-d)));
+      b.logits.resize(b.logits.size() + 3, T(NAN));
+    }
+  }
+  out.push_back({"long", 66000, 66000, {unit, 65900, 0.998, 0, 1}});
+  out.back().uniforms = {0.9999f};
+  for (int i = 0; i < 66000; ++i) out.back().logits.push_back(T(static_cast<float>(i % 7 == 0)));
+  return out;
+}
 
 /// Every filter alone and together, over rows that are smooth, have ties at every boundary, hold
 /// zeros of both signs, are masked, constant, peaked, so steep that weights vanish; that hold a NaN

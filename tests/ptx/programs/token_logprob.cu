@@ -135,16 +135,16 @@ void run_odd(cudaStream_t stream) {
   test::check(logp.read() == std::vector<float>(2, -0.693147182f), "log-probs alone");
   test::check(conditions.read()[0] == hence::status::ok, "status");
   test::check(test::captured(stream, [&] { call(0, conditions.get()); }) == 0, "no rows");
-  const test::output<std::byte> workspace(2 * 9232);
-  const std::span<std::byte> space(workspace.get(), 2 * 9232);
+  const test::output<std::byte> workspace(2 * 9248);
+  const std::span<std::byte> space(workspace.get(), 2 * 9248);
   const auto split = [&](std::int64_t rows, std::span<std::byte> memory, float* to) {
     hence::cuda::token_logprob(stream, rule, view<const float, 2>(logits.get(), rows, 2),
                                view<const std::int64_t>(labels.get(), rows),
                                {.logp = view<float>(to, rows)}, memory, conditions.get());
   };
   test::check(test::captured(stream, [&] { split(0, {}, logp.get()); }) == 0, "no rows, split");
-  test::refused([&] { split(2, space.first(9232), logp.get()); },
-                "hence: workspace has 9232 bytes, expected at least 18464");
+  test::refused([&] { split(2, space.first(9248), logp.get()); },
+                "hence: workspace has 9248 bytes, expected at least 18496");
   test::refused([&] { split(2, space, reinterpret_cast<float*>(workspace.get() + 64)); },
                 "hence: workspace overlaps another array");
   test::refused([&] { call(2, nullptr); }, "hence: conditions is null");

@@ -8,6 +8,7 @@
 #include <hence/cuda/gate_backward.cuh>
 #include <hence/cuda/policy_loss.cuh>
 #include <hence/cuda/sample.cuh>
+#include <hence/cuda/token_logprob_split.cuh>
 #include <hence/policy/recipe.hpp>
 
 #include <random>
@@ -28,9 +29,8 @@ std::vector<float> noise(std::int64_t n, float scale, unsigned seed) {
   return out;
 }
 
-/// \param wavefronts of shared memory, in percent of the fewest, that it may take.
-void state(const char* kernel, std::int64_t bytes, int wavefronts = 125) {
-  std::printf("minimum %s %lld %d\n", kernel, static_cast<long long>(bytes), wavefronts);
+void state(const char* kernel, std::int64_t bytes) {
+  std::printf("minimum %s %lld\n", kernel, static_cast<long long>(bytes));
 }
 
 /// Rows of `width` tokens without masks: logp, old and the gradient 4 each, ref 4 with a KL term.
@@ -101,6 +101,26 @@ template <class T> void logprobs(const char* forward, const char* backward, cuda
   state(forward, size * n), state(backward, 2 * size * n);
 }
 
+/// The logits once and, for each of the row's eight blocks, its first 4096 columns; 8704 bytes a
+/// row written and read.
+void split_logprobs(cudaStream_t s) {
+  constexpr std::int64_t rows = 2, columns = 16384, n = rows * columns;
+  const test::input<float> logits(noise(n, 2.5f, 1));
+  const test::input<std::int64_t> labels({5, 700});
+  const test::output<float> logp(rows);
+  const test::output<hence::status> conditions(1);
+  const auto bytes = static_cast<std::size_t>(hence::cuda::token_logprob_workspace_bytes(rows));
+  const test::output<std::byte> workspace(bytes);
+  const hence::softmax_rule rule{.temperature = 1.0, .negative = hence::negative_labels::ignored};
+  hence::cuda::token_logprob(s, rule, view<const float, 2>(logits.get(), rows, columns),
+                             hence::token_labels(view<const std::int64_t>(labels.get(), rows)),
+                             {.logp = view<float>(logp.get(), rows)}, {workspace.get(), bytes},
+                             conditions.get());
+  test::check(conditions.read()[0] == hence::status::ok, "split log-probs");
+  state("split_lanes_kernel", 4 * (n + 8 * 4096 * rows) + 8704 * rows);
+  state("merge_lanes_kernel", 8704 * rows);
+}
+
 /// Logits and, from cache, the bias twice a token; ids and weights.
 template <class Gate>
 void routing(const Gate& gate, bool has_bias, const char* forward, const char* backward,
@@ -130,8 +150,7 @@ void routing(const Gate& gate, bool has_bias, const char* forward, const char* b
   state(backward, tokens * (8 * experts + 8 * k));
 }
 
-/// A row is read for its largest and for the draw, here of 32,768 = 65536/2 logits twice; threads
-/// of a step meet in one bin.
+/// A row is read for its largest and for the draw, here of 32,768 = 65536/2 logits twice.
 void sample(cudaStream_t s) {
   constexpr std::int64_t rows = 2, columns = 32768;
   const test::input<float> logits(noise(rows * columns, 2.5f, 1)), uniforms({0.25f, 0.75f});
@@ -141,7 +160,7 @@ void sample(cudaStream_t s) {
                       view<const float>(uniforms.get(), rows),
                       {.token = view<std::int64_t>(token.get(), rows)}, conditions.get());
   test::check(conditions.read()[0] == hence::status::ok, "sample");
-  state("sample_kernelIf", 3 * 4 * rows * columns, 185);
+  state("sample_kernelIf", 3 * 4 * rows * columns);
 }
 
 }  // namespace
@@ -154,6 +173,7 @@ int main() {
   advantages(s);
   logprobs<float>("token_logprob_kernelIf", "token_gradient_kernelIf", s);
   logprobs<hence::bf16>("token_logprob_kernelIN", "token_gradient_kernelIN", s);
+  split_logprobs(s);
   routing(moe::gate{moe::score::sigmoid{}, 8, moe::grouped{8, 4, moe::top2_sum{}},
                     moe::normalized{1e-20, moe::single_raw{}}, 2.5},
           true, "route_kernel.*7sigmoid", nullptr, s);

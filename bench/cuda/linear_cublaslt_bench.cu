@@ -44,7 +44,7 @@ void linear(benchmark::State& state, bool backward, const char* peer) {
     const double once = 2 * v * d + 2 * t * d * tiles + 8 * t * v;
     state.SetLabel(peer);
     if (!backward) {
-      run(state, {once + 2 * 9232 * t * tiles, product}, forward);
+      run(state, {once + 2 * 9224 * t * tiles, product}, forward);
     } else {
       forward(nullptr);
       run(state, {2 * once + 6 * t * v + 4 * v * d + 8 * t * d * tiles, 3 * product},
