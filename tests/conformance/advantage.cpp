@@ -74,8 +74,8 @@ advantage_outputs<S> run_everywhere(const std::vector<std::int64_t>& ids, bool a
   }
 }
 
-template <class S> answer finish(const advantage_outputs<S>& out) {
-  refuse_singletons(out.conditions);
+template <class S> answer finish(const request& request, const advantage_outputs<S>& out) {
+  refuse_singletons(request.options_of_case(), out.conditions);
   return {{"advantages",
            make_tensor({static_cast<std::int64_t>(out.advantages.size())}, out.advantages)}};
 }
@@ -92,12 +92,13 @@ answer by_group(const request& request, const Rule& rule, bool any_order = true)
   const auto shape = row_shape(request);
   const auto rewards = request.floats<S>("rewards", shape);
   return finish(
-      run_everywhere<S>(request.ids("group", shape), any_order,
-                        [&](const auto& executor, const grouping& g, std::vector<S>& out) {
-                          const std::vector<S> sorted = moved(rewards, g);
-                          return hence::advantages(
-                              executor, rule, hence::groups{.cu_groups = g.cu_groups}, sorted, out);
-                        }));
+      request, run_everywhere<S>(request.ids("group", shape), any_order,
+                                 [&](const auto& executor, const grouping& g, std::vector<S>& out) {
+                                   const std::vector<S> sorted = moved(rewards, g);
+                                   return hence::advantages(executor, rule,
+                                                            hence::groups{.cu_groups = g.cu_groups},
+                                                            sorted, out);
+                                 }));
 }
 
 template <class S> answer group_baseline(const request& request) {
@@ -121,30 +122,29 @@ template <class S> answer group_baseline(const request& request) {
         return run(advantage::scale_batch_centred{ddof, eps});
     }
   };
-  const int baseline =
-      o.choice<int>("baseline", {{"group", 0}, {"leave_one_out", 1}, {"batch", 2}, {"none", 3}});
-  if (baseline == 2)
-    return with_scale(advantage::baseline_batch{}, advantage::singleton_as_group{});
-  return with_singleton(o, [&](const auto& singleton) {
-    return baseline == 0   ? with_scale(advantage::baseline_group{}, singleton)
-           : baseline == 1 ? with_scale(advantage::baseline_leave_one_out{}, singleton)
-                           : with_scale(advantage::baseline_none{}, singleton);
-  });
+  switch (
+      o.choice<int>("baseline", {{"group", 0}, {"leave_one_out", 1}, {"batch", 2}, {"none", 3}})) {
+    case 0:
+      return with_scale(advantage::baseline_group{}, singleton_of(o));
+    case 1:
+      return with_scale(advantage::baseline_leave_one_out{}, singleton_of(o));
+    case 2:
+      return with_scale(advantage::baseline_batch{}, advantage::singleton_as_group{});
+    default:
+      return with_scale(advantage::baseline_none{}, singleton_of(o));
+  }
 }
 
 template <class S> answer maxrl(const request& request) {
   const options& o = request.options_of_case();
   o.expect({"estimator", "eps", "singleton"});
-  return with_singleton(o, [&](const auto& singleton) {
-    return by_group<S>(request, advantage::maxrl(o.number("eps"), singleton));
-  });
+  return by_group<S>(request, advantage::maxrl(o.number("eps"), singleton_of(o)));
 }
 
 template <class S> answer gpg(const request& request) {
   const options& o = request.options_of_case();
   o.expect({"estimator", "singleton"});
-  return with_singleton(
-      o, [&](const auto& singleton) { return by_group<S>(request, advantage::gpg(singleton)); });
+  return by_group<S>(request, advantage::gpg(singleton_of(o)));
 }
 
 template <class S> answer pass_at_k(const request& request) {
@@ -152,11 +152,10 @@ template <class S> answer pass_at_k(const request& request) {
   o.expect({"estimator", "scale", "ddof", "eps", "singleton"});
   const advantage::scale_group scale{o.integer("ddof"), o.number("eps")};
   const bool scaled = o.choice<bool>("scale", {{"group", true}, {"none", false}});
-  return with_singleton(o, [&](const auto& singleton) {
-    return scaled ? by_group<S>(request, advantage::pass_at_k{scale, singleton}, false)
-                  : by_group<S>(request, advantage::pass_at_k{advantage::scale_none{}, singleton},
-                                false);
-  });
+  const any_singleton singleton = singleton_of(o);
+  return scaled ? by_group<S>(request, advantage::pass_at_k{scale, singleton}, false)
+                : by_group<S>(request, advantage::pass_at_k{advantage::scale_none{}, singleton},
+                              false);
 }
 
 template <class S> answer opo(const request& request) {
@@ -171,17 +170,17 @@ template <class S> answer opo(const request& request) {
   std::vector<std::int64_t> lengths(rewards.size());
   for (std::size_t i = 0; i < mask.size(); ++i)
     lengths[i / static_cast<std::size_t>(mask_shape[1])] += mask[i] != 0;
-  return with_singleton(o, [&](const auto& singleton) {
-    return finish(run_everywhere<S>(
-        request.ids("group", shape), true,
-        [&](const auto& executor, const grouping& g, std::vector<S>& out) {
-          const std::vector<S> sorted = moved(rewards, g);
-          const std::vector<std::int64_t> l = moved(lengths, g);
-          return hence::advantages(executor,
+  const any_singleton singleton = singleton_of(o);
+  return finish(request, run_everywhere<S>(
+                             request.ids("group", shape), true,
+                             [&](const auto& executor, const grouping& g, std::vector<S>& out) {
+                               const std::vector<S> sorted = moved(rewards, g);
+                               const std::vector<std::int64_t> l = moved(lengths, g);
+                               return hence::advantages(
+                                   executor,
                                    advantage::opo{hence::view<const std::int64_t>(l), singleton},
                                    hence::groups{.cu_groups = g.cu_groups}, sorted, out);
-        }));
-  });
+                             }));
 }
 
 template <class S> answer remax(const request& request) {
@@ -189,13 +188,14 @@ template <class S> answer remax(const request& request) {
   const auto shape = row_shape(request);
   const auto rewards = request.floats<S>("rewards", shape),
              baselines = request.floats<S>("baseline", shape);
-  return finish(run_everywhere<S>(
-      std::vector<std::int64_t>(rewards.size()), true,
-      [&](const auto& executor, const grouping& g, std::vector<S>& out) {
-        const std::vector<S> r = moved(rewards, g), b = moved(baselines, g);
-        return hence::advantages(executor, advantage::remax{hence::view<const S>(b)},
-                                 hence::groups{.cu_groups = g.cu_groups}, r, out);
-      }));
+  return finish(request, run_everywhere<S>(
+                             std::vector<std::int64_t>(rewards.size()), true,
+                             [&](const auto& executor, const grouping& g, std::vector<S>& out) {
+                               const std::vector<S> r = moved(rewards, g), b = moved(baselines, g);
+                               return hence::advantages(
+                                   executor, advantage::remax{hence::view<const S>(b)},
+                                   hence::groups{.cu_groups = g.cu_groups}, r, out);
+                             }));
 }
 
 /// \tparam K rewards per row; as many as the case has, found by trying.
@@ -212,18 +212,17 @@ answer gdpo_of(const request& request, const std::vector<double>& weights) {
   if (shape.size() != 2 || shape[1] != K)
     throw std::invalid_argument("input rewards does not have the shape [N, weights]");
   const auto rewards = request.floats<S>("rewards", shape);
-  return with_singleton(o, [&](const auto& singleton) {
-    advantage::gdpo<K, std::remove_cvref_t<decltype(singleton)>> rule{
-        {}, o.number("eps"), o.number("batch_eps"), singleton};
-    std::copy(weights.begin(), weights.end(), rule.weights);
-    return finish(run_everywhere<S>(
-        request.ids("group", {shape[0]}), true,
-        [&](const auto& executor, const grouping& g, std::vector<S>& out) {
-          const std::vector<S> sorted = moved(rewards, g, K);
-          return hence::advantages(executor, rule, hence::groups{.cu_groups = g.cu_groups},
-                                   hence::view<const S, 2>(sorted.data(), shape[0], K), out);
-        }));
-  });
+  advantage::gdpo<K, any_singleton> rule{
+      {}, o.number("eps"), o.number("batch_eps"), singleton_of(o)};
+  std::copy(weights.begin(), weights.end(), rule.weights);
+  return finish(
+      request, run_everywhere<S>(request.ids("group", {shape[0]}), true,
+                                 [&](const auto& executor, const grouping& g, std::vector<S>& out) {
+                                   const std::vector<S> sorted = moved(rewards, g, K);
+                                   return hence::advantages(
+                                       executor, rule, hence::groups{.cu_groups = g.cu_groups},
+                                       hence::view<const S, 2>(sorted.data(), shape[0], K), out);
+                                 }));
 }
 template <class S> answer gdpo(const request& request) {
   const options& o = request.options_of_case();

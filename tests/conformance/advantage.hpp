@@ -35,19 +35,29 @@ void demand_same(const advantage_outputs<S>& a, const advantage_outputs<S>& b, c
   demand_same(a.returns, b.returns, which);
 }
 
-/// Calls f with the policy for groups of one.
-template <class F> answer with_singleton(const options& o, const F& f) {
-  switch (o.choice<int>("singleton", {{"zero", 0}, {"raw", 1}, {"error", 2}})) {
-    case 0:
-      return f(hence::advantage::singleton_zero{});
-    case 1:
-      return f(hence::advantage::singleton_raw{});
-    default:
-      return f(hence::advantage::singleton_error{});
+/// The policies for groups of one, chosen by a case: a rule is compiled once, not once for each.
+struct any_singleton {
+  enum choice { zero, raw, error } chosen;
+  static constexpr hence::status condition = hence::advantage::singleton_error::condition;
+
+  template <class V> HENCE_FN V operator()(V scaled) const {
+    switch (chosen) {
+      case zero:
+        return hence::advantage::singleton_zero{}(scaled);
+      case raw:
+        return hence::advantage::singleton_raw{}(scaled);
+      default:
+        return hence::advantage::singleton_error{}(scaled);
+    }
   }
+};
+inline any_singleton singleton_of(const options& o) {
+  return {o.choice<any_singleton::choice>("singleton", {{"zero", any_singleton::zero},
+                                                        {"raw", any_singleton::raw},
+                                                        {"error", any_singleton::error}})};
 }
-inline void refuse_singletons(hence::status s) {
-  if (hence::has(s, hence::status::singleton))
+inline void refuse_singletons(const options& o, hence::status s) {
+  if (hence::has(s, hence::status::singleton) && singleton_of(o).chosen == any_singleton::error)
     throw std::runtime_error("a group of one, where the singleton policy is \"error\"");
 }
 

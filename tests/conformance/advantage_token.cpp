@@ -141,17 +141,14 @@ template <class S> answer reinforce_plus_plus_baseline(const request& request) {
     order.insert(order.end(), rows.begin(), rows.end());
     cu.push_back(static_cast<std::int64_t>(order.size()));
   }
-  return with_singleton(o, [&](const auto& singleton) {
-    using executor =
-        std::conditional_t<std::is_same_v<S, float>, hence::cpu<>, hence::reference<S>>;
-    std::vector<S> sorted(ids.size()), centred(ids.size());
-    for (std::size_t i = 0; i < ids.size(); ++i) sorted[i] = t.rewards[order[i]];
-    refuse_singletons(hence::advantages(executor{}, advantage::dr_grpo(singleton),
-                                        hence::groups{.cu_groups = cu}, sorted, centred));
-    for (std::size_t i = 0; i < ids.size(); ++i) t.rewards[order[i]] = centred[i];
-    return with_whitening(o, [&](const auto& whitening) {
-      return answer_of(run_everywhere(advantage::as_given{}, whitening, t, true), t, false);
-    });
+  using executor = std::conditional_t<std::is_same_v<S, float>, hence::cpu<>, hence::reference<S>>;
+  std::vector<S> sorted(ids.size()), centred(ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) sorted[i] = t.rewards[order[i]];
+  refuse_singletons(o, hence::advantages(executor{}, advantage::dr_grpo(singleton_of(o)),
+                                         hence::groups{.cu_groups = cu}, sorted, centred));
+  for (std::size_t i = 0; i < ids.size(); ++i) t.rewards[order[i]] = centred[i];
+  return with_whitening(o, [&](const auto& whitening) {
+    return answer_of(run_everywhere(advantage::as_given{}, whitening, t, true), t, false);
   });
 }
 

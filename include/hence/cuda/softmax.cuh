@@ -20,20 +20,38 @@ __device__ __forceinline__ std::int64_t first_column_of(int lane) {
   return lane / 256 * 1024 + lane % 256;
 }
 
-/// A leaf of this thread's group; absent columns and the label are -infinity.
+/// Eight neighbouring columns; absent ones and the label are -infinity.
+template <class Row>
+__device__ __forceinline__ void load_group(const Row& row, std::int64_t at, std::int64_t label,
+                                           num<float> (&x)[group_size]) {
+  row.load(at).map(x, [](const auto& one, int) { return one.template load<num<float>>(0); });
+  const std::int64_t left = row.columns - at, hole = label - at;
+  if (left < group_size || (hole >= 0 && hole < group_size)) {  // few groups ask which column
+#pragma unroll
+    for (int j = 0; j < group_size; ++j)
+      if (j >= left || j == hole) x[j] = -__builtin_inff();
+  }
+}
+/// A leaf of this thread's group.
 template <class Row>
 __device__ __forceinline__ void load_leaf(const Row& row, std::int64_t first, std::int64_t label,
                                           num<float> (&x)[4][group_size]) {
+  if (!row.is_mapped) {
 #pragma unroll
-  for (int u = 0; u < 4; ++u) {
-    const std::int64_t at = first + 256 * u;
-    row.load(at).map(x[u], [](const auto& one, int) { return one.template load<num<float>>(0); });
-    const std::int64_t left = row.columns - at, hole = label - at;
-    if (left < group_size || (hole >= 0 && hole < group_size)) {  // few groups ask which column
+    for (int u = 0; u < 4; ++u) load_group(row, first + 256 * u, label, x[u]);
+    return;
+  }
 #pragma unroll
-      for (int j = 0; j < group_size; ++j)
-        if (j >= left || j == hole) x[u][j] = -__builtin_inff();
-    }
+  for (int u = 0; u < 4; ++u)
+#pragma unroll
+    for (int j = 0; j < group_size; ++j) x[u][j] = 0.0f;
+#pragma unroll 1
+  for (int u = 0; u < 4; ++u) {  // long code for few rows: it is there once, all move through x[3]
+#pragma unroll
+    for (int v = 0; v < 3; ++v)
+#pragma unroll
+      for (int j = 0; j < group_size; ++j) x[v][j] = x[v + 1][j];
+    load_group(row, first + 256 * u, label, x[3]);
   }
 }
 
@@ -91,23 +109,32 @@ struct lane_sums {
 #pragma unroll
     for (int j = 0; j < group_size; ++j) sum[j] = moment[j] = 0.0f, reference[j] = first;
   }
-  /// Adds a row, or those columns of it that begin at a multiple of 4096.
-  /// \param x the thread's first leaf, if it has one; overwritten. \param seen called with leaves.
-  template <class Row, class Seen>
+  /// Adds a row, or those columns of it that begin at a multiple of 4096. All threads call.
+  /// \param begin_from called once, with the first leaf, before it is added: makes the sums begin.
+  /// \param seen called with leaves.
+  template <class Row, class Begin, class Seen>
   __device__ __forceinline__ void add(const Row& row, std::int64_t label, float scale,
-                                      unit::leaf& x, const Seen& seen) {
+                                      const Begin& begin_from, const Seen& seen) {
     using F = num<float>;
     const unit group{sum, moment, reference};
-    for (std::int64_t i = begin(); i < row.columns;) {
-      seen(x);
-      group.add(x, 4, F(scale), [&](const unit& at, unit::maxima& of_leaf, F by) {
-        at.move(of_leaf, by);
+    bool is_first = true;
+    std::int64_t i = begin();
+#pragma unroll 1
+    do {  // one text for the first leaf and the others, since it is long
+      unit::leaf x;
+      load_leaf(row, i, label, x);
+      if (is_first) begin_from(x);
+      is_first = false;
+      if (i < row.columns) {
+        seen(x);
+        group.add(x, 4, F(scale), [&](const unit& at, unit::maxima& of_leaf, F by) {
+          at.move(of_leaf, by);
 #pragma unroll
-        for (int j = 1; j < group_size; ++j) reference[j] = reference[0];  // one register
-      });
+          for (int j = 1; j < group_size; ++j) reference[j] = reference[0];  // one register
+        });
+      }
       i += 4 * hence::detail::softmax_lane_count;
-      if (i < row.columns) load_leaf(row, i, label, x);
-    }
+    } while (i < row.columns);
   }
   /// The sums of all groups but for the label's logit, in the first thread; the others get parts.
   __device__ __forceinline__ softmax_state finish(softmax_scratch& shared) {
@@ -136,11 +163,10 @@ struct lane_sums {
 template <class Row>
 __device__ __forceinline__ softmax_state sum_row(const Row& row, std::int64_t label, float scale,
                                                  softmax_scratch& shared) {
-  lane_sums::unit::leaf x;
-  load_leaf(row, lane_sums::begin(), label, x);
   lane_sums sums;
-  sums.start(x, scale, shared);
-  sums.add(row, label, scale, x, [](const auto&) {});
+  sums.add(
+      row, label, scale, [&](const auto& leaf) { sums.start(leaf, scale, shared); },
+      [](const auto&) {});
   softmax_state s = sums.finish(shared);
   if (warp_id() == 0)
     s.label = label >= 0 ? static_cast<double>(row.logit(label)) : __builtin_nan("");

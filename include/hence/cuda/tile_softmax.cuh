@@ -47,17 +47,16 @@ __global__ void __launch_bounds__(softmax_threads, 4)
     const auto row = call.row(i);
     const bool has_label = label.column >= 0 && label.column < row.columns;
     lane_sums sums;
-    lane_sums::unit::leaf x;
     float top = -__builtin_inff();
-    if (lane_sums::begin() < row.columns || call.before == 0)
-      load_leaf(row, lane_sums::begin(), label.column, x);
-    if (call.before == 0) {
-      sums.start(x, scale, shared);
-    } else {
-      memory.load(sums);
-      top = memory.top[threadIdx.x];
-    }
-    sums.add(row, label.column, scale, x, [&](const lane_sums::unit::leaf& leaf) {
+    const auto begin_from = [&](const lane_sums::unit::leaf& leaf) {
+      if (call.before == 0) {
+        sums.start(leaf, scale, shared);
+      } else {
+        memory.load(sums);
+        top = memory.top[threadIdx.x];
+      }
+    };
+    sums.add(row, label.column, scale, begin_from, [&](const lane_sums::unit::leaf& leaf) {
 #pragma unroll
       for (int u = 0; u < 4; ++u)
 #pragma unroll
@@ -103,6 +102,7 @@ template <class T> struct computed_row {
   std::int64_t columns;
   token_numbers numbers;
   float shift;
+  static constexpr bool is_mapped = true;
 
   __device__ __forceinline__ num<float> chain(std::int64_t v) const {
     num<float> sum = 0.0f;
@@ -116,7 +116,7 @@ template <class T> struct computed_row {
   __device__ __forceinline__ logit_group<float> load(std::int64_t first) const {
     logit_group<float> g;
     g.keep = 0xff, g.cap = numbers.cap, g.inverse_cap = numbers.inverse_cap, g.shift = shift;
-    g.is_mapped = true;
+    g.is_mapped = is_mapped;
 #pragma unroll
     for (int j = 0; j < group_size; ++j) g.x[j] = 0;
 #pragma unroll 1

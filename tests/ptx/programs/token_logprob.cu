@@ -1,6 +1,6 @@
 // The log-prob kernels against the CPU executor, to the bit (a NaN is a NaN); a block a row and
 // eight.
-#include "token_logprob.hpp"
+#include "token_logprob_ends.hpp"
 
 #include "check.hpp"
 
@@ -98,23 +98,70 @@ void run(const batch<T>& b, cudaStream_t stream) {
                          cudaMemcpyHostToDevice));
   const auto to = matrix_of(gradient.get());
   const auto from = b.in_place ? view<const T, 2>(to) : matrix_of(logits.get());
+  const bool is_split = b.rows() <= logprob_case::kinds + 2;  // not a row of each end
   const int kernels = test::captured(stream, [&] {
-    hence::cuda::token_logprob<Tuning>(stream, b.rule, from, labels, split.results(),
-                                       {workspace.get(), bytes}, split.conditions.get(), keep);
+    if (is_split)
+      hence::cuda::token_logprob<Tuning>(stream, b.rule, from, labels, split.results(),
+                                         {workspace.get(), bytes}, split.conditions.get(), keep);
     hence::cuda::token_logprob<Tuning>(stream, b.rule, from, labels, out.results(),
                                        out.conditions.get(), keep);
     hence::cuda::token_logprob_gradient<Tuning>(
         stream, b.rule, from, labels, view<const states_t>(rows_of(out.states.get())),
         {rows_of(g.get()), rows_of(h.get())}, to, conditions.get(), keep);
   });
-  test::check(kernels == 4, "kernels of three calls");
+  test::check(kernels == (is_split ? 4 : 2), "kernels of the calls");
   const std::string name = b.name + ", " + std::to_string(sizeof(T)) + " bytes: ";
   out.compare(wanted, name);
-  split.compare(wanted, name + "split, ");
+  if (is_split) split.compare(wanted, name + "split, ");
   std::vector<float> slopes;
   for (const T x : row_after_row(gradient.read(), b)) slopes.push_back(static_cast<float>(x));
   test::check(same(slopes, wanted.gradient), name + "gradient");
   test::check(conditions.read()[0] == wanted.backward, name + "status of the gradient");
+}
+
+/// Each result alone, and the gradient of each alone, of 15 logits of 0 and one of log 2.
+template <class T> void run_parts(cudaStream_t stream) {
+  const hence::softmax_rule rule{.temperature = 1, .negative = hence::negative_labels::ignored};
+  std::vector<T> row(16, T(0.0f));
+  row[5] = T(0.69314718f);
+  const double x = static_cast<float>(row[5]), total = 15 + std::exp(x), p = std::exp(x) / total;
+  const double entropy = std::log(total) - p * x;
+  const test::input<T> logits(row);
+  const test::input<std::int64_t> labels({5});
+  const test::input<float> one({1});
+  const view<const T, 2> from(logits.get(), 1, 16);
+  const view<const std::int64_t> at(labels.get(), 1);
+  const test::output<hence::softmax_state> states(1);
+  const test::output<hence::status> conditions(1);
+  const view<hence::softmax_state> all(states.get(), 1);
+  hence::cuda::token_logprob(stream, rule, from, at, {.states = all}, conditions.get());
+  const auto value = [&](auto member, double wanted) {
+    const test::output<float> to(1);
+    hence::token_results<float> out;
+    out.*member = view<float>(to.get(), 1);
+    hence::cuda::token_logprob(stream, rule, from, at, out, conditions.get());
+    test::check(cudaStreamSynchronize(stream));
+    test::check(std::abs(to.read()[0] - wanted) < 1e-6, "a result alone");
+  };
+  value(&hence::token_results<float>::logp, x - std::log(total));
+  value(&hence::token_results<float>::entropy, entropy);
+  value(&hence::token_results<float>::expected_logit, p * x);
+  const auto slope = [&](const hence::token_cotangents<float>& cot, double label, double other) {
+    const test::output<T> to(16);
+    hence::cuda::token_logprob_gradient(stream, rule, from, at,
+                                        view<const hence::softmax_state>(all), cot,
+                                        view<T, 2>(to.get(), 1, 16), conditions.get());
+    test::check(cudaStreamSynchronize(stream));
+    const auto found = to.read();
+    for (std::size_t i = 0; i < 16; ++i) {
+      const double wanted = i == 5 ? label : other, error = sizeof(T) == 4 ? 1e-6 : 0x1p-8;
+      test::check(std::abs(static_cast<float>(found[i]) - wanted) < error * std::abs(wanted),
+                  "a slope alone");
+    }
+  };
+  const view<const float> g(one.get(), 1);
+  slope({.logp = g}, 1 - p, -1 / total);
+  slope({.entropy = g}, -p * (std::log(p) + entropy), -(entropy - std::log(total)) / total);
 }
 
 /// Only what is asked for; no rows launch nothing; what does not fit is refused before a launch.
@@ -186,6 +233,12 @@ int main() {
   for (const auto& b : logprob_case::batches<hence::bf16>())
     run<hence::cuda::token_logprob_tuning{}>(b, stream);
   for (const auto& b : logprob_case::batches<hence::f16>()) run<few>(b, stream);
+  for (const auto& b : logprob_case::ends<float>()) run<few>(b, stream);
+  for (const auto& b : logprob_case::ends<hence::bf16>()) run<few>(b, stream);
+  for (const auto& b : logprob_case::ends<hence::f16>()) run<few>(b, stream);
+  run_parts<float>(stream);
+  run_parts<hence::bf16>(stream);
+  run_parts<hence::f16>(stream);
   run_odd(stream);
   test::check(cudaStreamDestroy(stream));
   return test::result();
