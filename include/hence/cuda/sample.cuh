@@ -65,9 +65,7 @@ __device__ __forceinline__ void for_logits(const T* row, std::int64_t begin, std
 }
 
 /// What is kept of a row, by each filter's last element. Threads hold it alike.
-template <class T> struct kept_logits {
-  const T* row;
-  std::int64_t columns;
+struct kept_logits {
   float top;
   double scale;
   std::uint64_t rank_end = ~std::uint64_t{0}, distance_end = ~std::uint64_t{0};
@@ -83,54 +81,24 @@ template <class T> struct kept_logits {
   __device__ __forceinline__ std::uint64_t distance(float x) const {
     return hence::detail::distance_of(hence::detail::depth_of<native_isa>(x, top, scale), expected);
   }
-  /// By top-k and top-p.
-  __device__ __forceinline__ bool holds_rank(std::int64_t i, float x) const {
-    const std::uint64_t r = rank(x);
-    return x > -__builtin_inff() && (r < rank_end || (r == rank_end && i <= index_end));
-  }
-  /// By all filters.
+  /// By top-k and top-p, then by min-p, then by typicality.
   __device__ __forceinline__ bool holds(std::int64_t i, float x) const {
-    if (!holds_rank(i, x) || (least > 0 && weight(x) < least)) return false;
+    const std::uint64_t r = rank(x);
+    if (!(x > -__builtin_inff()) || r > rank_end || (r == rank_end && i > index_end)) return false;
+    if (least > 0 && weight(x) < least) return false;
     if (distance_end == ~std::uint64_t{0}) return true;
     const std::uint64_t d = distance(x);
     return d < distance_end || (d == distance_end && i <= distance_index_end);
   }
-
-  /// Where the prefix of an order ends in this set, and with which of its ties.
-  template <int Bits, class Rank, class Weight, class End>
-  __device__ __forceinline__ void narrow(select_scratch& s, const Rank& rank_of,
-                                         const Weight& weight_of, const End& end_of,
-                                         std::uint64_t& end, std::int64_t& last) const {
-    const auto each = [&](std::uint64_t, int, const auto& add) {
-      for_logits(row, 0, columns, [&](std::int64_t i, float x) {
-        if (holds(i, x)) add(rank_of(x), [&] { return weight_of(x); });
-      });
-    };
-    const prefix_place found = select_prefix_end<Bits>(s, each, end_of);
-    if (found.rank == ~std::uint64_t{0}) return;
-    std::int64_t last_tie = found.rank == end ? last : 0x7fffffff;
-    if (found.ties > 1)
-      last_tie = static_cast<std::int64_t>(
-          select_prefix_end<24>(
-              s,
-              in_columns(
-                  [&](std::int64_t i, float x) { return holds(i, x) && rank_of(x) == found.rank; },
-                  weight_of),
-              [&](wide_integer) { return found.left; })
-              .rank);
-    end = found.rank, last = last_tie;
-  }
-  /// Elements in the order of their indices.
-  template <class Held, class Weight>
-  __device__ __forceinline__ auto in_columns(const Held& held, const Weight& weight_of) const {
-    return [this, held, weight_of](std::uint64_t digits, int shift, const auto& add) {
-      const auto begin = static_cast<std::int64_t>(digits << shift);
-      const std::int64_t size = std::int64_t{1} << (shift < 32 ? shift : 32);
-      const std::int64_t end = begin + size < columns ? begin + size : columns;
-      for_logits(row, begin, end, [&](std::int64_t i, float x) {
-        if (held(i, x)) add(static_cast<std::uint64_t>(i), [&] { return weight_of(x); });
-      });
-    };
+  /// Ends the prefix of an order. \param last the index of the last of the elements of this rank
+  /// that are kept; negative: all that were.
+  __device__ __forceinline__ void end_with(bool is_distance, std::uint64_t r, std::int64_t last) {
+    if (is_distance) {
+      distance_end = r, distance_index_end = last >= 0 ? last : 0x7fffffff;
+    } else {
+      if (last >= 0 || r != rank_end) index_end = last >= 0 ? last : 0x7fffffff;
+      rank_end = r;
+    }
   }
 };
 
@@ -151,97 +119,119 @@ __device__ __forceinline__ wide_integer block_sum_of(wide_integer x,
   return total;
 }
 
+/// Narrows what is kept by the filters in their order, then draws. Seven selections at most: for
+/// each of top-k, top-p and typical_p one by rank and, where ties are left, one by index; the draw
+/// by index. Their text is long, so it is there once.
+template <class T>
+__device__ __forceinline__ prefix_place draw(const sample_call<T>& call, const T* row, double u,
+                                             kept_logits& set, sample_scratch& shared) {
+  using namespace hence::detail;
+  enum filter { top_k, top_p, typical, drawn };
+  const sample_rule& rule = call.rule;
+  const std::int64_t columns = call.logits.extent[1];
+  prefix_place found{};
+#pragma unroll 1
+  for (int pass = 0;; ++pass) {
+    const int at = pass / 2;
+    const bool is_of_ties = pass % 2 != 0, is_by_index = is_of_ties || at == drawn;
+    if (at == typical) set.least = call.least;  // min-p has no order of its own
+    const bool is_asked = at == top_k   ? rule.top_k > 0
+                          : at == top_p ? rule.top_p < 1
+                                        : at == drawn || rule.typical_p < 1;
+    if (!is_asked || (is_of_ties && found.ties <= 1)) continue;
+    if (at == typical && !is_of_ties) {
+      wide_integer mass = 0, depths = 0;
+      for_logits(row, 0, columns, [&](std::int64_t i, float x) {
+        if (!set.holds(i, x)) return;
+        const std::uint64_t w = set.weight(x);
+        mass += w;
+        depths += static_cast<wide_integer>(w) * depth_of<native_isa>(x, set.top, set.scale);
+      });
+      mass = block_sum_of(mass, shared.sums[0]);
+      set.expected = quotient_of(block_sum_of(depths, shared.sums[1]), mass);
+    }
+    const auto visit = [&](std::uint64_t digits, int shift, const auto& add) {
+      std::int64_t begin = 0, end = columns;
+      if (is_by_index) {
+        begin = static_cast<std::int64_t>(digits << shift);
+        const std::int64_t size = std::int64_t{1} << (shift < 32 ? shift : 32);
+        end = begin + size < columns ? begin + size : columns;
+      }
+      for_logits(row, begin, end, [&](std::int64_t i, float x) {
+        if (!set.holds(i, x)) return;
+        const std::uint64_t r = at == typical ? set.distance(x) : set.rank(x);
+        if (is_of_ties && r != found.rank) return;
+        add(is_by_index ? static_cast<std::uint64_t>(i) : r,
+            [&] { return at == top_k ? std::uint64_t{1} : set.weight(x); });
+      });
+    };
+    const auto end_of = [&](wide_integer total) -> wide_integer {
+      if (is_of_ties) return found.left;
+      if (at == top_k) return static_cast<wide_integer>(rule.top_k);
+      if (at == drawn) return share_below(u, total) + 1;
+      return at_least_one(share_of(at == top_p ? rule.top_p : rule.typical_p, total));
+    };
+    const int bits = is_by_index ? 24 : at == typical ? 56 : 32;
+    const prefix_place place = select_prefix_end(shared.select, bits, visit, end_of);
+    if (at == drawn) return place;
+    if (is_of_ties) {
+      set.end_with(at == typical, found.rank, static_cast<std::int64_t>(place.rank));
+    } else {
+      found = place;
+      if (place.ties == 1) set.end_with(at == typical, place.rank, -1);
+    }
+  }
+}
+
 /// \cond kernels: Doxygen 1.9 does not read __launch_bounds__
 template <class T>
 __global__ void __launch_bounds__(sample_threads, 8)
     sample_kernel(sample_call<T> call, status* conditions) {
   using namespace hence::detail;
   __shared__ sample_scratch shared;
-  const sample_rule& rule = call.rule;
   const std::int64_t columns = call.logits.extent[1];
   status found = status::ok;
   for (std::int64_t n = blockIdx.x; n < call.logits.extent[0]; n += gridDim.x) {
     const T* const row = call.logits.data + n * call.logits.stride[0];
     const double u = call.uniforms.present() ? static_cast<double>(call.uniforms[n]) : 0.0;
-    std::uint8_t* const kept =
-        call.out.kept.present() ? call.out.kept.data + n * call.out.kept.stride[0] : nullptr;
-    const auto write_kept = [&](const auto& holds) {
-      if (kept != nullptr)
-        for_logits(row, 0, columns, [&](std::int64_t i, float x) { kept[i] = holds(i, x); });
-    };
     float most = -__builtin_inff();  // +infinity: the row has a NaN or is beyond all numbers
     for_logits(row, 0, columns, [&](std::int64_t, float x) {
       most = !(x < __builtin_inff()) ? __builtin_inff() : x > most ? x : most;
     });
-    const float top = block_maximum(most, shared.largest);
-    if (!(top < __builtin_inff()) || !(top > -__builtin_inff()) || !(u >= 0 && u < 1)) {
-      if (threadIdx.x == 0) write_drawn_row(call.out, n, -1, __builtin_nan(""), __builtin_nan(""));
-      write_kept([](std::int64_t, float) { return false; });
+    kept_logits set{block_maximum(most, shared.largest), call.scale};
+    std::int64_t token = -1;
+    double logp = 0, full = 0;
+    if (!(set.top < __builtin_inff()) || !(set.top > -__builtin_inff()) || !(u >= 0 && u < 1)) {
+      set.rank_end = 0, set.index_end = -1;  // nothing
+      logp = full = __builtin_nan("");
       found = status::non_finite;
-      continue;
-    }
-    if (rule.temperature == 0) {
+    } else if (call.rule.temperature == 0) {
       unsigned first = ~0u;
       for_logits(row, 0, columns, [&](std::int64_t i, float x) {
-        if (x == top) first = ::min(first, static_cast<unsigned>(i));
+        if (x == set.top) first = ::min(first, static_cast<unsigned>(i));
       });
       first = __reduce_min_sync(whole_warp, first);
       if (threadIdx.x == 0) shared.first = ~0u;
       __syncthreads();
       if (lane_id() == 0) atomicMin(&shared.first, first);
       __syncthreads();
-      const std::int64_t best = shared.first;
-      if (threadIdx.x == 0) write_drawn_row(call.out, n, best, 0, 0);
-      write_kept([&](std::int64_t i, float) { return i == best; });
+      token = shared.first;
+      set.end_with(false, set.rank(set.top), token);
       __syncthreads();  // shared.first has been read
-      continue;
+    } else {
+      const prefix_place drawn = draw(call, row, u, set, shared);
+      token = static_cast<std::int64_t>(drawn.rank);
+      if (threadIdx.x == 0)
+        logp = drawn_logp<num<double>>(static_cast<float>(row[token]), set.top, set.scale,
+                                       drawn.total);
     }
-    kept_logits<T> set{row, columns, top, call.scale};
-    const auto weight = [&](float x) { return set.weight(x); };
-    const auto rank = [](float x) { return kept_logits<T>::rank(x); };
-    if (rule.top_k > 0)
-      set.template narrow<32>(
-          shared.select, rank, [](float) { return std::uint64_t{0}; },
-          [&](wide_integer) { return prefix_end{rule.top_k, ~wide_integer{0}}; }, set.rank_end,
-          set.index_end);
-    const auto share = [&](double p) {
-      return [p](wide_integer total) {
-        return prefix_end{no_end().count, at_least_one(share_of(p, total))};
-      };
-    };
-    if (rule.top_p < 1)
-      set.template narrow<32>(shared.select, rank, weight, share(rule.top_p), set.rank_end,
-                              set.index_end);
-    set.least = call.least;
-    if (rule.typical_p < 1) {
-      wide_integer mass = 0, depths = 0;
-      for_logits(row, 0, columns, [&](std::int64_t i, float x) {
-        if (!set.holds(i, x)) return;
-        const std::uint64_t w = set.weight(x);
-        mass += w;
-        depths += static_cast<wide_integer>(w) * depth_of<native_isa>(x, top, set.scale);
-      });
-      mass = block_sum_of(mass, shared.sums[0]);
-      set.expected = quotient_of(block_sum_of(depths, shared.sums[1]), mass);
-      set.template narrow<56>(
-          shared.select, [&](float x) { return set.distance(x); }, weight, share(rule.typical_p),
-          set.distance_end, set.distance_index_end);
-    }
-    const auto drawn = select_prefix_end<24>(
-        shared.select,
-        set.in_columns([&](std::int64_t i, float x) { return set.holds(i, x); }, weight),
-        [&](wide_integer total) { return prefix_end{no_end().count, share_below(u, total) + 1}; });
-    if (threadIdx.x == 0) {
-      const auto token = static_cast<std::int64_t>(drawn.rank);
-      const auto logit = static_cast<float>(row[token]);
-      write_drawn_row(call.out, n, token,
-                      drawn_logp<num<double>>(logit, top, set.scale, drawn.total), 0);
-    }
-    write_kept([&](std::int64_t i, float x) { return set.holds(i, x); });
+    if (threadIdx.x == 0) write_drawn_row(call.out, n, token, logp, full);
+    if (!call.out.kept.present()) continue;
+    std::uint8_t* const kept = call.out.kept.data + n * call.out.kept.stride[0];
+    for_logits(row, 0, columns, [&](std::int64_t i, float x) { kept[i] = set.holds(i, x); });
   }
   if (threadIdx.x == 0) add_to(*conditions, found);
 }
-
 /// \endcond
 
 }  // namespace detail

@@ -53,15 +53,13 @@ HENCE_FN double double_of(wide_integer x) {
   const auto power = static_cast<double>(std::uint64_t{1} << (shift - 1));
   return (num<double>(static_cast<double>(kept)) * num<double>(power) * num<double>(2.0)).v;
 }
-/// floor(a / b), below 2^64: by hand, since a kernel lacks it too.
+/// floor(a / b), which is below 2^64: by hand, since a kernel lacks it too.
 HENCE_FN constexpr std::uint64_t quotient_of(wide_integer a, wide_integer b) {
-  wide_integer rest = 0;
+  wide_integer rest = a >> 64;  // below b
   std::uint64_t q = 0;
-  for (int k = 0; k < 128; ++k, a <<= 1) {
-    rest = rest << 1 | a >> 127;
-    const bool fits = rest >= b;
-    rest -= fits ? b : 0;
-    q = q << 1 | (fits ? 1u : 0u);
+  for (std::uint64_t bit = std::uint64_t{1} << 63; bit != 0; bit >>= 1) {
+    rest = rest << 1 | ((static_cast<std::uint64_t>(a) & bit) != 0 ? 1u : 0u);
+    if (rest >= b) rest -= b, q |= bit;
   }
   return q;
 }

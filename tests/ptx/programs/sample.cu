@@ -1,6 +1,6 @@
 // The sampling kernel against the CPU executor: the same tokens, kept sets and log-probs, to the
 // bit.
-#include "sample.hpp"
+#include "sample_ends.hpp"
 
 #include "check.hpp"
 
@@ -44,6 +44,19 @@ void run(const batch<T>& b, cudaStream_t stream) {
   test::check(same(logp.read(), wanted.logp), name + "logp");
   test::check(same(logp_full.read(), wanted.logp_full), name + "logp_full");
   test::check(conditions.read()[0] == wanted.found, name + "status");
+}
+
+/// Tokens alone, and of nothing but equal logits.
+template <class T> void run_tokens(cudaStream_t stream) {
+  const test::input<T> logits(std::vector<T>(32, T(0.5f)));
+  const test::input<float> uniforms({0.3f, 0.8f});
+  const test::output<std::int64_t> token(2);
+  const test::output<hence::status> conditions(1);
+  hence::cuda::sample(stream, {.temperature = 1}, view<const T, 2>(logits.get(), 2, 16),
+                      view<const float>(uniforms.get(), 2), {.token = {token.get(), 2}},
+                      conditions.get());
+  test::check(cudaStreamSynchronize(stream));
+  test::check(token.read() == std::vector<std::int64_t>{4, 12}, "tokens alone");
 }
 
 __global__ void fill(float* u, std::uint64_t seed) {
@@ -101,6 +114,11 @@ int main() {
     run<hence::cuda::sample_tuning{.max_blocks = 3}>(b, stream);
   for (const auto& b : sample_case::exact_batches<hence::bf16>())
     run<hence::cuda::sample_tuning{}>(b, stream);
+  for (const auto& b : sample_case::ends<float>()) run<hence::cuda::sample_tuning{}>(b, stream);
+  for (const auto& b : sample_case::ends<hence::bf16>())
+    run<hence::cuda::sample_tuning{}>(b, stream);
+  run_tokens<float>(stream);
+  run_tokens<hence::bf16>(stream);
   run_odd(stream);
   test::check(cudaStreamDestroy(stream));
   return test::result();
