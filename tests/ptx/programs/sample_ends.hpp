@@ -146,6 +146,7 @@ template <class T> void add_far_digits(std::vector<batch<T>>& out) {
          {hence::sample_rule{.temperature = 1, .top_p = 0.5},
           hence::sample_rule{.temperature = 1, .top_k = 1},
           hence::sample_rule{.temperature = 1, .top_k = 7, .top_p = 0.5},
+          hence::sample_rule{.temperature = 1, .top_k = 7, .top_p = 0.02},
           hence::sample_rule{.temperature = 1, .top_p = 0.02},
           hence::sample_rule{.temperature = 1, .typical_p = 0.02},
           hence::sample_rule{.temperature = 1, .typical_p = 0.5}}) {
@@ -156,6 +157,16 @@ template <class T> void add_far_digits(std::vector<batch<T>>& out) {
     }
 }
 
+/// Zeros of both signs on either side of where top-k ends, with one another equal.
+template <class T> void add_zeros(std::vector<batch<T>>& out) {
+  for (std::int64_t k = 1; k <= 4; ++k) {
+    batch<T> b{"zeros", 5, 5, {.temperature = 1, .top_k = k}};
+    for (const float x : {-0.0f, 0.0f, -1.0f, -0.0f, 0.0f}) b.logits.push_back(T(x));
+    b.uniforms = {0.9999f};
+    out.push_back(std::move(b));
+  }
+}
+
 template <class T> std::vector<batch<T>> ends() {
   std::vector<batch<T>> out;
   add_exact_means(out);
@@ -163,6 +174,7 @@ template <class T> std::vector<batch<T>> ends() {
   add_least_weights(out);
   add_shares(out);
   add_far_digits(out);
+  add_zeros(out);
   if constexpr (sizeof(T) == 4) add_middle_means(out);
   return out;
 }
