@@ -82,7 +82,9 @@ class Program:
         self.target = target
         self.lines = ptx_of(self.path, target).splitlines()
         self.firsts = [i for i, line in enumerate(self.lines) if ".entry" in line]
-        self.lasts = [i for i, line in enumerate(self.lines) if line == "}"]
+        # Entries may hold scopes of their own, so each ends at the last brace before the next one.
+        braces = [i for i, line in enumerate(self.lines) if line == "}"]
+        self.lasts = [braces[bisect.bisect_left(braces, end) - 1] for end in self.firsts[1:] + [len(self.lines)]]
         self.known = {}  # facts of the entry that begins at a line
         self.environment = dict(
             os.environ,
@@ -119,20 +121,18 @@ class Program:
 
     def entry_of(self, at):
         """First and last line of the entry around a line."""
-        first = self.firsts[bisect.bisect_right(self.firsts, at) - 1]
-        return first, self.lasts[bisect.bisect_left(self.lasts, at)]
+        entry = bisect.bisect_right(self.firsts, at) - 1
+        return self.firsts[entry], self.lasts[entry]
 
     def alone(self, at, line=None):
         """The module with no entry but the one around a line, which may be exchanged."""
-        first, last = self.entry_of(at)
-        out, skips = [], False
-        for i, text in enumerate(self.lines):
-            if ".entry" in text and i != first:
-                skips = True
-            if not skips:
-                out.append(line if i == at and line is not None else text)
-            if text == "}":
-                skips = False
+        here, _ = self.entry_of(at)
+        others = [(first, last) for first, last in zip(self.firsts, self.lasts) if first != here]
+        out = list(self.lines)
+        if line is not None:
+            out[at] = line
+        for first, last in reversed(others):
+            del out[first : last + 1]
         return "\n".join(out) + "\n"
 
     def machine_code(self, ptxas, text):
@@ -146,7 +146,10 @@ class Program:
 
     def is_same_code(self, ptxas, at, new):
         """Whether ptxas makes the same machine code of the mutant: then it is equivalent."""
-        return self.machine_code(ptxas, self.alone(at)) == self.machine_code(ptxas, self.alone(at, new))
+        original = self.machine_code(ptxas, self.alone(at))
+        if original is None:
+            sys.exit(f"ptxas does not take the kernel around line {at + 1} alone")
+        return original == self.machine_code(ptxas, self.alone(at, new))
 
     def name_of(self, at):
         """The kernel's own name, without its namespaces."""

@@ -2,6 +2,7 @@
 #include "vocabulary_shards.hpp"
 
 #include "check.hpp"
+#include "token_logprob_ends.hpp"
 
 #include <hence/cuda/vocabulary_shards.cuh>
 
@@ -23,9 +24,8 @@ template <class F> bool same(const std::vector<F>& a, const std::vector<F>& b) {
 
 /// All shards, one after the other, as their ranks would.
 template <hence::cuda::token_logprob_tuning Tuning, class T>
-void run(const batch<T>& b, cudaStream_t stream) {
-  const auto wanted = shard_case::on_cpu(b);
-  const auto cuts = shard_case::cuts_of(b);
+void run(const batch<T>& b, const std::vector<std::int64_t>& cuts, cudaStream_t stream) {
+  const auto wanted = shard_case::on_cpu(b, cuts);
   const std::size_t n = b.labels.size(), shards = cuts.size() - 1;
   const test::input<T> logits(b.logits);
   const test::input<std::int64_t> labels(b.labels);
@@ -94,6 +94,17 @@ void run(const batch<T>& b, cudaStream_t stream) {
   test::check(same(slopes, wanted.gradient), name + "gradient");
 }
 
+/// Batches in shards of many sizes; rows at the ends of what a step tells apart as one shard, where
+/// the ends are its own, and as two, where a shard's state meets another.
+template <hence::cuda::token_logprob_tuning Tuning, class T> void run_all(cudaStream_t stream) {
+  if constexpr (!std::is_same_v<T, hence::f16>)
+    for (const auto& b : logprob_case::batches<T>()) run<Tuning>(b, shard_case::cuts_of(b), stream);
+  for (const auto& b : logprob_case::ends<T>()) {
+    run<Tuning>(b, {0, b.columns}, stream);
+    if (b.columns < 300) run<Tuning>(b, {0, b.columns / 2, b.columns}, stream);
+  }
+}
+
 /// Only what is asked for; no rows launch nothing; what does not fit is refused before a launch.
 void run_odd(cudaStream_t stream) {
   const hence::softmax_rule rule{.temperature = 1, .negative = hence::negative_labels::ignored};
@@ -152,9 +163,9 @@ int main() {
   cudaStream_t stream;
   test::check(cudaStreamCreate(&stream));
   constexpr hence::cuda::token_logprob_tuning few{.max_blocks = 2, .columns_of_piece = 1024};
-  for (const auto& b : logprob_case::batches<float>()) run<few>(b, stream);
-  for (const auto& b : logprob_case::batches<hence::bf16>())
-    run<hence::cuda::token_logprob_tuning{}>(b, stream);
+  run_all<few, float>(stream);
+  run_all<hence::cuda::token_logprob_tuning{}, hence::bf16>(stream);
+  run_all<few, hence::f16>(stream);
   run_odd(stream);
   test::check(cudaStreamDestroy(stream));
   return test::result();

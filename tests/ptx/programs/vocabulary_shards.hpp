@@ -1,5 +1,5 @@
 // The batches of the program of vocabulary shards, for both its halves: those of the log-prob
-// program, cut.
+// program, cut, and its ends, whole and halved.
 #pragma once
 
 #include "token_logprob.hpp"
@@ -41,6 +41,6 @@ hence::view<T, 2> columns_of(hence::view<T, 2> v, std::int64_t begin, std::int64
 }
 
 /// The same from the CPU; in its own translation unit, which nvcc doesn't see.
-template <class T> outcome on_cpu(const batch<T>& b);
+template <class T> outcome on_cpu(const batch<T>& b, const std::vector<std::int64_t>& cuts);
 
 }  // namespace shard_case
