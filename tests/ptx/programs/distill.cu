@@ -2,6 +2,7 @@
 #include "distill.hpp"
 
 #include "check.hpp"
+#include "distill_ends.hpp"
 
 #include <hence/cuda/distill_top_k.cuh>
 
@@ -158,6 +159,14 @@ int main() {
   }
   for (const auto& b : distill_case::batches<hence::bf16, float>()) {
     run_full<many>(distill_case::mixed{0.3f}, "mixed", b, stream);
+    run_top_k<few>(distill_case::reverse{}, distill_case::one_token{}, "reverse", b, stream);
+  }
+  for (const auto& b : distill_case::ends<float, float>()) {
+    run_full<few>(distill_case::jsd{0.3f}, "jsd", b, stream);
+    run_top_k<few>(distill_case::forward{}, distill_case::ignored{}, "forward", b, stream);
+  }
+  for (const auto& b : distill_case::ends<hence::bf16, float>()) {
+    run_full<few>(distill_case::mixed{0.3f}, "mixed", b, stream);
     run_top_k<few>(distill_case::reverse{}, distill_case::one_token{}, "reverse", b, stream);
   }
   run_odd(stream);
