@@ -105,6 +105,18 @@ template <class T> std::vector<batch<T>> fast_range() {
   return {b, behind};
 }
 
+/// Logits of 2^23 and little more: beyond the fast range, and near each other in spite of that.
+inline batch<float> close_and_large() {
+  batch<float> b{"close", 24, 27, 0, {.temperature = 1, .negative = powers.negative}, false, false};
+  for (int i = 0; i < 20; ++i) {
+    std::vector<float> row;
+    for (int c = 0; c < 24; ++c)
+      row.push_back(0x1p+23f + static_cast<float>((5 * c + 7 * i) % 19 / (1 + i / 4)));
+    add_row(b, row, (7 * i) % 24, 1.0f, 0.5f);
+  }
+  return b;
+}
+
 /// Widths at the end of a group, a warp's share and a leaf; rows off their boundary in every way;
 /// each of a leaf's last columns is the label once.
 template <class T> std::vector<batch<T>> widths() {
@@ -211,6 +223,7 @@ template <class T> std::vector<batch<T>> ends() {
   for (auto& b : fast_range<T>()) out.push_back(std::move(b));
   out.push_back(moving_references<T>());
   out.push_back(cold_caps<T>());
+  if constexpr (sizeof(T) == 4) out.push_back(close_and_large());
   // Nothing behind the last row: who reads on is seen.
   for (auto& b : out)
     b.logits.resize(b.logits.size() - static_cast<std::size_t>(b.stride - b.columns));

@@ -38,6 +38,5 @@ template <class T> outcome on_cpu(const batch<T>& b, const std::vector<std::int6
 }
 template outcome on_cpu(const batch<float>&, const std::vector<std::int64_t>&);
 template outcome on_cpu(const batch<hence::bf16>&, const std::vector<std::int64_t>&);
-template outcome on_cpu(const batch<hence::f16>&, const std::vector<std::int64_t>&);
 
 }  // namespace shard_case
