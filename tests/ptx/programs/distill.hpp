@@ -60,6 +60,7 @@ template <class T, class Q> std::vector<batch<T, Q>> batches() {
   std::vector<batch<T, Q>> out{{"V=1", 1, 1, 1, 1.0, false, false},
                                {"V=35", 35, 37, 17, 0.7, true, true},
                                {"V=300", 300, 300, 16, 2.0, false, true},
+                               {"V=700", 700, 704, 300, 1.5, false, true},  // k beyond a block
                                {"V=2085", 2085, 2088, 40, 1.0, false, false}};
   std::mt19937 random(7);
   for (auto& b : out) {
